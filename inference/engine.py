@@ -1,0 +1,63 @@
+"""The one interface between whoever wants text and whatever makes it: local weights, an upstream, or a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from inference.events import Emission
+from inference.sampling_params import SamplingParams
+
+Role = Literal["system", "user", "assistant"]
+
+Listener = Callable[[Sequence[Emission]], None]
+"""Called once per step, from the engine's own thread, with everything that the step produced for all requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """What to continue and how. `deadline_s` counts seconds from submission, None is no deadline."""
+
+    request_id: str
+    messages: tuple[Message, ...]
+    params: SamplingParams
+    deadline_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.messages:
+            raise ValueError("messages: must hold at least one message")
+        if self.deadline_s is not None and self.deadline_s <= 0:
+            raise ValueError("deadline_s: must be above 0")
+
+
+class EngineClosed(RuntimeError):
+    """The engine takes no more requests."""
+
+
+class Engine(Protocol):
+    """Runs many requests at once and reports through the listener given at construction.
+
+    Every accepted request ends with exactly one terminal event. All methods may be called from any thread and
+    return at once, except `close`.
+    """
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Take a request. Raises EngineClosed, or ValueError when `request_id` is already running."""
+
+    def cancel(self, request_id: str) -> None:
+        """End a request after the current step, as Finished(cancelled). Unknown ids are ignored: it may have ended."""
+
+    def close(self, grace_s: float) -> None:
+        """Refuse new requests, let running ones end for `grace_s` seconds, release the others, stop the thread."""
+
+    def provenance(self) -> dict[str, object]:
+        """What is needed to repeat a run: weight digests, chat-template digest, dtype, library versions."""
