@@ -1,0 +1,1 @@
+"""Who somebody is: people, anonymous visitors, roles, API tokens, limits."""

@@ -1,0 +1,52 @@
+"""The four roles, as Django groups, and what each may do.
+
+Everybody who signs up is a contributor. The others are given in the admin by an operator.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(models.TextChoices):
+    """A role's value is the name of its Django group."""
+
+    CONTRIBUTOR = "contributor", _("Contributor")
+    REVIEWER = "reviewer", _("Reviewer")
+    MAINTAINER = "maintainer", _("Maintainer")
+    OPERATOR = "operator", _("Operator")
+
+
+# "app_label.model" → actions. Each role lists only what it adds; nobody is given a role's rights by another role.
+PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
+    Role.CONTRIBUTOR: {},
+    Role.REVIEWER: {
+        "feedback.submission": ("view",),
+        "feedback.answer": ("view",),
+        "playground.generation": ("view",),
+    },
+    Role.MAINTAINER: {
+        "catalog.modelcard": ("view", "add", "change"),
+        "catalog.cardrevision": ("view", "add"),
+        "catalog.variant": ("view", "add", "change"),
+        "feedback.questionnaire": ("view", "add", "change"),
+        "feedback.question": ("view", "add", "change"),
+        "feedback.submission": ("view",),
+        "feedback.answer": ("view",),
+    },
+    Role.OPERATOR: {
+        "accounts.user": ("view", "add", "change", "delete"),
+        "accounts.apitoken": ("view", "delete"),
+        "auth.group": ("view",),
+        "catalog.modelcard": ("view", "add", "change", "delete"),
+        "catalog.variant": ("view", "add", "change", "delete"),
+        "feedback.submission": ("view", "change"),
+        "feedback.answer": ("view",),
+        "playground.generation": ("view",),
+        "playground.conversation": ("view",),
+    },
+}
+STAFF_ROLES: Final = frozenset({Role.REVIEWER, Role.MAINTAINER, Role.OPERATOR})

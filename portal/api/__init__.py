@@ -1,0 +1,1 @@
+"""Everything REST: authentication by token, endpoints, problem documents, the OpenAPI document."""

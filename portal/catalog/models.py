@@ -1,0 +1,115 @@
+"""Model cards, their immutable revisions, and the variants that can run."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+name_part = RegexValidator(
+    r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$",
+    _("Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit."),
+)
+
+
+class ModelCard(models.Model):
+    """The public page of a model, named owner/slug as on model hubs."""
+
+    owner_name = models.CharField(_("owner"), max_length=96, validators=[name_part])
+    slug = models.CharField(_("name"), max_length=96, validators=[name_part])
+    title = models.CharField(_("title"), max_length=200)
+    summary = models.CharField(_("summary"), max_length=500, blank=True)
+    current_revision = models.ForeignKey(
+        "CardRevision", on_delete=models.PROTECT, null=True, blank=True, related_name="+", editable=False
+    )
+    is_published = models.BooleanField(_("published"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("model card")
+        verbose_name_plural = _("model cards")
+        ordering = ["-updated_at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["owner_name", "slug"], name="card_name_unique")]
+        indexes = [models.Index(fields=["-updated_at", "-id"], name="card_updated")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        return f"{self.owner_name}/{self.slug}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("catalog:card", args=[self.owner_name, self.slug])
+
+
+class CardRevision(models.Model):
+    """One immutable text of a card, in Hugging Face form: YAML front matter and Markdown, kept byte for byte."""
+
+    card = models.ForeignKey(ModelCard, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField(_("number"))
+    text = models.TextField(_("text"))
+    metadata = models.JSONField(_("metadata"), default=dict)
+    sha256 = models.CharField(max_length=64)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("card revision")
+        verbose_name_plural = _("card revisions")
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["card", "number"], name="revision_number_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.card_id} #{self.number}"
+
+
+class Backend(models.TextChoices):
+    """What runs a variant; settings.ENGINE_BACKENDS maps each to its engine."""
+
+    TRANSFORMERS = "transformers", _("Local weights (transformers)")
+    OPENAI = "openai", _("OpenAI-compatible upstream")
+
+
+class Variant(models.Model):
+    """One runnable set of weights, or one upstream."""
+
+    card = models.ForeignKey(ModelCard, on_delete=models.CASCADE, related_name="variants")
+    slug = models.CharField(_("name"), max_length=96, validators=[name_part])
+    backend = models.CharField(_("backend"), max_length=20, choices=Backend)
+    # A folder, absolute or below STEELYARD_HOME; or an upstream's base URL.
+    source = models.CharField(_("source"), max_length=500)
+    format = models.CharField(_("format"), max_length=20, blank=True)
+    dtype = models.CharField(_("dtype"), max_length=20, blank=True)
+    quantisation = models.CharField(_("quantisation"), max_length=40, blank=True)
+    digests = models.JSONField(_("SHA-256 per file"), default=dict)
+    facts = models.JSONField(_("facts read from the weights"), default=dict)
+    defaults = models.JSONField(_("default sampling parameters"), default=dict, blank=True)
+    queue = models.CharField(_("Celery queue"), max_length=100, default="generations")
+    is_runnable = models.BooleanField(_("runnable"), default=True)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("variant")
+        verbose_name_plural = _("variants")
+        ordering = ["position", "pk"]
+        constraints = [models.UniqueConstraint(fields=["card", "slug"], name="variant_name_unique")]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def model_id(self) -> str:
+        """The id that clients use: owner/card:variant."""
+        return f"{self.card.name}:{self.slug}"
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens of prompt and answer together, where the weights say."""
+        value = self.facts.get("context_length")
+        return value if isinstance(value, int) else None

@@ -1,0 +1,1 @@
+"""Row builders and formats: judgements as data for research and training."""

@@ -1,0 +1,1 @@
+"""Questionnaires and submissions: what people say about an answer."""

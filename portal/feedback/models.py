@@ -1,0 +1,124 @@
+"""The review database's intake: versioned questionnaires, and what people submitted on a run."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from portal.playground.models import Generation
+
+
+class Questionnaire(models.Model):
+    """A set of questions. A version that was answered is never rewritten; an edit makes the next version."""
+
+    slug = models.SlugField(_("name"), max_length=80)
+    version = models.PositiveIntegerField(_("version"), default=1)
+    title = models.CharField(_("title"), max_length=200)
+    is_current = models.BooleanField(_("current"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("questionnaire")
+        verbose_name_plural = _("questionnaires")
+        ordering = ["slug", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["slug", "version"], name="questionnaire_version_unique"),
+            models.UniqueConstraint(fields=["slug"], condition=Q(is_current=True), name="questionnaire_one_current"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slug} v{self.version}"
+
+
+class QuestionKind(models.TextChoices):
+    """How a question is answered, and so which form its answer's value has."""
+
+    THUMB = "thumb", _("Thumb")  # "up" | "down"
+    RATING = "rating", _("Rating")  # whole number, options["min"] to options["max"]
+    CHOICES = "choices", _("Multiple choice")  # list of keys of options["choices"]
+    TEXT = "text", _("Free text")  # string, at most options["max_characters"]
+
+
+class Question(models.Model):
+    """One question. `options` holds what its kind needs; `show_if` = {"key": …, "equals": …} makes it conditional."""
+
+    questionnaire = models.ForeignKey(Questionnaire, on_delete=models.CASCADE, related_name="questions")
+    key = models.SlugField(_("key"), max_length=60)
+    kind = models.CharField(_("kind"), max_length=20, choices=QuestionKind)
+    label = models.CharField(_("label"), max_length=200)
+    options = models.JSONField(_("options"), default=dict, blank=True)
+    show_if = models.JSONField(_("shown if"), default=dict, blank=True)
+    is_required = models.BooleanField(_("required"), default=False)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        verbose_name = _("question")
+        verbose_name_plural = _("questions")
+        ordering = ["position", "pk"]
+        constraints = [models.UniqueConstraint(fields=["questionnaire", "key"], name="question_key_unique")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Submission(models.Model):
+    """One person's judgement of one generation. Withdrawing keeps the row as a tombstone without its answers."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="submissions")
+    questionnaire = models.ForeignKey(Questionnaire, on_delete=models.PROTECT, related_name="submissions")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="submissions"
+    )
+    visitor = models.UUIDField(null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(_("version"), default=1)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    changed_at = models.DateTimeField(_("changed"))
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("submission")
+        verbose_name_plural = _("submissions")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "owner"], condition=Q(owner__isnull=False), name="submission_one_per_user"
+            ),
+            models.UniqueConstraint(
+                fields=["generation", "visitor"], condition=Q(visitor__isnull=False), name="submission_one_per_visitor"
+            ),
+            models.CheckConstraint(
+                condition=~Q(owner__isnull=False, visitor__isnull=False), name="submission_one_kind_of_owner"
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at", "-id"], name="submission_created")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Answer(models.Model):
+    """The answer to one question. `number` and `choice` repeat scalar values in columns that can be indexed."""
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="answers")
+    question = models.ForeignKey(Question, on_delete=models.PROTECT, related_name="answers")
+    value = models.JSONField(_("value"))
+    number = models.IntegerField(_("number"), null=True, blank=True)
+    choice = models.CharField(_("choice"), max_length=60, blank=True)
+
+    class Meta:
+        verbose_name = _("answer")
+        verbose_name_plural = _("answers")
+        ordering = ["question__position", "pk"]
+        constraints = [models.UniqueConstraint(fields=["submission", "question"], name="answer_one_per_question")]
+        indexes = [
+            models.Index(fields=["question", "number"], name="answer_number"),
+            models.Index(fields=["question", "choice"], name="answer_choice"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.value)

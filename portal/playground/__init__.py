@@ -1,0 +1,1 @@
+"""Conversations, generations and the token stream."""

@@ -1,0 +1,223 @@
+"""Conversations and generations. The generation's row is the truth; what happens to one row is a method here."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.models import Variant
+
+
+class Conversation(models.Model):
+    """A tree of generations, owned by one account or one anonymous visitor."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="conversations"
+    )
+    visitor = models.UUIDField(null=True, blank=True, editable=False)
+    title = models.CharField(_("title"), max_length=120, blank=True)
+    system_prompt = models.TextField(_("system prompt"), blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        ordering = ["-updated_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False, visitor__isnull=True) | Q(owner__isnull=True, visitor__isnull=False),
+                name="conversation_has_one_owner",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_of_owner"),
+            models.Index(fields=["visitor", "-updated_at", "-id"], name="conversation_of_visitor"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or str(self.pk)
+
+    def get_absolute_url(self) -> str:
+        return reverse("playground:conversation", args=[self.pk])
+
+
+class State(models.TextChoices):
+    """queued → running → succeeded | failed | cancelled; a lost or released run goes back to queued."""
+
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+ACTIVE_STATES: Final = (State.QUEUED, State.RUNNING)
+FINAL_STATES: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Generation(models.Model):
+    """One prompt and its answer, with everything that is needed to repeat it.
+
+    Every write after a claim carries the claim's `attempt`; when it changes no row, somebody else owns the run.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="generations")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="generations")
+    # Chosen by the client, so that sending one prompt twice starts one run.
+    request_key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    prompt = models.TextField(_("prompt"))
+    messages = models.JSONField(_("messages sent to the model"))
+    params = models.JSONField(_("sampling parameters"))
+
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)
+    lost_leases = models.PositiveSmallIntegerField(_("workers lost"), default=0)
+    claimed_by = models.CharField(_("worker"), max_length=64, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    rendered_prompt = models.TextField(_("rendered prompt"), blank=True)
+    output = models.TextField(_("answer"), blank=True)
+    thinking = models.TextField(_("thinking"), blank=True)
+    finish_reason = models.CharField(_("finish reason"), max_length=20, blank=True)
+    error_code = models.CharField(_("error code"), max_length=40, blank=True)
+    error_message = models.CharField(_("error message"), max_length=500, blank=True)
+    usage = models.JSONField(_("usage"), default=dict)
+    timings = models.JSONField(_("timings"), default=dict)
+    provenance = models.JSONField(_("provenance"), default=dict)
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    queued_at = models.DateTimeField(_("queued"), default=timezone.now)
+    dispatch_after = models.DateTimeField(default=timezone.now)
+    dispatches = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("generation")
+        verbose_name_plural = _("generations")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(state=State.RUNNING) | (Q(lease_expires_at__isnull=False) & ~Q(claimed_by="")),
+                name="running_generation_is_leased",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=ACTIVE_STATES, finished_at__isnull=True)
+                | Q(state__in=FINAL_STATES, finished_at__isnull=False),
+                name="final_generation_has_finished_at",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["conversation", "created_at"], name="generation_in_conversation"),
+            models.Index(fields=["-created_at", "-id"], name="generation_created"),
+            models.Index(
+                fields=["variant", "queued_at"], condition=Q(state=State.QUEUED), name="generation_queue"
+            ),
+            models.Index(
+                fields=["lease_expires_at"], condition=Q(state=State.RUNNING), name="generation_lease"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def get_absolute_url(self) -> str:
+        return f"{self.conversation.get_absolute_url()}#generation-{self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+    # Transitions. Each is one conditional UPDATE and says whether it took place.
+
+    def claim(self, worker_id: str, lease: timedelta) -> bool:
+        """queued → running for `worker_id`. After True, `attempt` is this claim's number, its fence from now on."""
+        now = timezone.now()
+        claimed = self._move(
+            Q(state=State.QUEUED, attempt=self.attempt),
+            state=State.RUNNING,
+            attempt=F("attempt") + 1,
+            claimed_by=worker_id,
+            lease_expires_at=now + lease,
+            started_at=now,
+        )
+        if claimed:
+            self.attempt += 1
+            self.state = State.RUNNING
+        return claimed
+
+    def succeed(self, **result: Any) -> bool:
+        """running → succeeded (or cancelled, when that is why it ended), with the result's columns."""
+        state = State.CANCELLED if result.get("finish_reason") == State.CANCELLED else State.SUCCEEDED
+        return self._finish(state, **result)
+
+    def fail(self, code: str, message: str, **result: Any) -> bool:
+        """running → failed, with a stable code and a sentence for the person who asked."""
+        return self._finish(State.FAILED, error_code=code, error_message=message[:500], **result)
+
+    def release(self) -> bool:
+        """running → queued: this worker gives the run back, another may take it from its start."""
+        now = timezone.now()
+        return self._move(
+            self._mine(), state=State.QUEUED, claimed_by="", lease_expires_at=None, dispatch_after=now, dispatches=0
+        )
+
+    def request_cancel(self) -> bool:
+        """End a queued run at once; ask a running one's worker to stop it. False when it had ended already."""
+        now = timezone.now()
+        if self._move(
+            Q(state=State.QUEUED), state=State.CANCELLED, finish_reason="cancelled", finished_at=now,
+            cancel_requested_at=now,
+        ):
+            return True
+        return self._move(Q(state=State.RUNNING), cancel_requested_at=now)
+
+    def _finish(self, state: State, **result: Any) -> bool:
+        return self._move(
+            self._mine(), state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **result
+        )
+
+    def _mine(self) -> Q:
+        return Q(state=State.RUNNING, attempt=self.attempt)
+
+    def _move(self, condition: Q, **values: Any) -> bool:
+        return Generation.objects.filter(condition, pk=self.pk).update(**values) == 1
+
+
+class TokenTrace(models.Model):
+    """The tokens of an answer in order: [{id, text, logprob, channel, top: [{id, text, logprob}]}]."""
+
+    generation = models.OneToOneField(Generation, on_delete=models.CASCADE, primary_key=True, related_name="trace")
+    tokens = models.JSONField(default=list)
+
+
+class WorkerHeartbeat(models.Model):
+    """A Celery worker that said it is alive; `/readyz`, the queue estimate and the sweep read it."""
+
+    worker_id = models.CharField(max_length=64, primary_key=True)
+    hostname = models.CharField(max_length=200)
+    queues = models.JSONField(default=list)
+    capacity = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+
+
+class MaintenanceLease(models.Model):
+    """Single flight across processes for a recurring job, held in the database since the broker may be away."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    free_at = models.DateTimeField()

@@ -1,0 +1,340 @@
+"""All configuration, and the only reader of the environment.
+
+Without any variable set this is the embedded default: SQLite and a Valkey of our own under STEELYARD_HOME.
+`STEELYARD_ENV=production` turns on what a public installation needs and refuses to start without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+
+PRODUCTION: bool = env.str("STEELYARD_ENV", default="local") == "production"
+DEBUG: bool = env.bool("DEBUG", default=False)
+STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default=str(BASE_DIR / ".steelyard"))).expanduser().resolve()
+HOST: str = env.str("HOST", default="127.0.0.1")
+PORT: int = env.int("PORT", default=8000)
+
+
+# --- Secrets and hosts
+
+
+def _local_secret_key() -> str:
+    """A random key of this installation's own, made once and readable by its owner alone."""
+    path = STEELYARD_HOME / "secret_key"
+    try:
+        STEELYARD_HOME.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    except OSError:
+        # `doctor` and `up` name the folder that cannot be written; importing settings must not hide their sentence.
+        return secrets.token_urlsafe(50)
+    with os.fdopen(descriptor, "w") as file:
+        key = secrets.token_urlsafe(50)
+        file.write(key)
+    return key
+
+
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+if not PRODUCTION and HOST not in {"0.0.0.0", "::"} and HOST not in ALLOWED_HOSTS:
+    ALLOWED_HOSTS.append(HOST)
+
+if PRODUCTION:
+    SECRET_KEY: str = env.str("SECRET_KEY", default="")
+    if DEBUG:
+        raise ImproperlyConfigured("DEBUG must be off when STEELYARD_ENV=production.")
+    if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5 or SECRET_KEY.startswith("django-insecure-"):
+        raise ImproperlyConfigured(
+            "SECRET_KEY must be set to at least 50 random characters when STEELYARD_ENV=production. Make one with: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured(
+            "ALLOWED_HOSTS must name this installation's hosts (comma-separated, not *) when STEELYARD_ENV=production."
+        )
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    if env.bool("TRUST_FORWARDED_PROTO", default=False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+else:
+    SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret_key()
+
+# --- Applications
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_filters",
+    "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "knox",
+    "rest_framework",
+    "portal.accounts",
+    "portal.catalog",
+    "portal.playground",
+    "portal.feedback",
+    "portal.exports",
+    "portal.api",
+    "portal.operations",
+]
+
+MIDDLEWARE = [
+    "portal.operations.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.operations.context.page_frame",
+            ],
+        },
+    },
+]
+
+# --- Data
+
+
+def _databases() -> dict[str, Any]:
+    url = env.str("DATABASE_URL", default="")
+    if url:
+        database: dict[str, Any] = env.db_url_config(url)
+        if "postgresql" in database["ENGINE"]:
+            # Under ASGI each request has a thread of its own, so only a pool keeps connections.
+            database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
+    else:
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": STEELYARD_HOME / "steelyard.sqlite3"}
+    if "sqlite" in database["ENGINE"]:
+        # Measured with 4 writing processes: without IMMEDIATE, read-then-write transactions are lost to SQLITE_BUSY.
+        database["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    return {"default": database}
+
+
+DATABASES = _databases()
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _embedded_valkey_socket() -> Path:
+    path = STEELYARD_HOME / "valkey" / "valkey.sock"
+    if len(os.fsencode(path)) < 100:
+        return path
+    # A Unix socket's path is limited to about 107 bytes.
+    digest = hashlib.sha256(os.fsencode(STEELYARD_HOME)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"steelyard-{digest}" / "valkey.sock"
+
+
+EMBEDDED_VALKEY_SOCKET = _embedded_valkey_socket()
+REDIS_URL: str = env.str("REDIS_URL", default="")
+EMBEDDED_VALKEY: bool = not REDIS_URL
+CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default="")
+if not CELERY_BROKER_URL:
+    CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{EMBEDDED_VALKEY_SOCKET}?virtual_host=0"
+if EMBEDDED_VALKEY:
+    REDIS_URL = f"unix://{EMBEDDED_VALKEY_SOCKET}?db=0"
+# A frozen server must cost seconds: without these, a publish to one blocks for 45 s and more.
+REDIS_SOCKET_TIMEOUT_S = 3.0
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- Celery: see DESIGN.md §8 for why acknowledgement is early and the pool is threads
+
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "portal"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"socket_timeout": REDIS_SOCKET_TIMEOUT_S, "socket_connect_timeout": REDIS_SOCKET_TIMEOUT_S}
+    if CELERY_BROKER_URL.startswith(("redis", "rediss", "valkey"))
+    else {"confirm_publish": True}
+)
+CELERY_BEAT_SCHEDULE = {"sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0}}
+
+# --- Generations
+
+# Entry points of the engines that a worker may build for a variant, by the variant's backend.
+ENGINE_BACKENDS = {"transformers": "portal.playground.engines.transformers_engine"}
+WORKER_CONCURRENCY: int = env.int("WORKER_CONCURRENCY", default=16)
+WORKER_THREADS: int = env.int("WORKER_THREADS", default=0) or (os.cpu_count() or 1)
+GENERATION_LEASE_S: float = env.float("GENERATION_LEASE_S", default=15.0)
+GENERATION_MAX_ATTEMPTS: int = env.int("GENERATION_MAX_ATTEMPTS", default=3)
+GENERATION_DEADLINE_S: float = env.float("GENERATION_DEADLINE_S", default=300.0)
+GENERATION_SHUTDOWN_GRACE_S: float = env.float("GENERATION_SHUTDOWN_GRACE_S", default=5.0)
+GENERATION_REDISPATCH_S: float = env.float("GENERATION_REDISPATCH_S", default=10.0)
+STREAM_RETENTION_S: int = env.int("STREAM_RETENTION_S", default=3600)
+
+# --- Limits: one visitor cannot take the whole machine
+
+MAX_PROMPT_CHARACTERS: int = env.int("MAX_PROMPT_CHARACTERS", default=32_000)
+MAX_SYSTEM_PROMPT_CHARACTERS: int = env.int("MAX_SYSTEM_PROMPT_CHARACTERS", default=8_000)
+MAX_OUTPUT_TOKENS: int = env.int("MAX_OUTPUT_TOKENS", default=2_048)
+MAX_CONCURRENT_GENERATIONS: int = env.int("MAX_CONCURRENT_GENERATIONS", default=4)
+GENERATION_RATE: str = env.str("GENERATION_RATE", default="30/minute")
+FEEDBACK_RATE: str = env.str("FEEDBACK_RATE", default="60/minute")
+API_RATE: str = env.str("API_RATE", default="600/minute")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+# --- Accounts
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if PRODUCTION else "optional"
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
+
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
+EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST", "")
+EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = EMAIL_CONFIG.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = EMAIL_CONFIG.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="steelyard@localhost")
+
+# --- API
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "portal.api.authentication.BearerTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "portal.api.problems.problem_response",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+KNOX_TOKEN_MODEL = "accounts.ApiToken"
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "TOKEN_PREFIX": "sy_"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Steelyard API",
+    "DESCRIPTION": "Judgements on open-weight language models, and the runs that they belong to.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Pages
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "portal" / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "portal" / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+# --- Logs
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname:<7} {name}  {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+}

@@ -1,0 +1,20 @@
+"""Every page's address; each app owns its own."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("portal.catalog.urls")),
+    path("", include("portal.playground.urls")),
+    path("", include("portal.feedback.urls")),
+    path("", include("portal.api.urls")),
+    path("", include("portal.operations.urls")),
+    path("accounts/", include("portal.accounts.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "portal.operations.error_pages.bad_request"
+handler403 = "portal.operations.error_pages.forbidden"
+handler404 = "portal.operations.error_pages.not_found"
+handler500 = "portal.operations.error_pages.server_error"
