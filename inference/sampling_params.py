@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Mapping, Self
+from typing import Any, Final, Self
 
 MAX_STOP_STRINGS: Final = 8
 MAX_STOP_STRING_CHARACTERS: Final = 100

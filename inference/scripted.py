@@ -89,7 +89,7 @@ class _ScriptRunner:
         request = run.submission.request
         try:
             item = next(run.script, None)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - any error of the script is that request's failure
             item = Failed(FailureCode.INTERNAL, f"The script failed: {error}")
         if item is None:
             return list(self.finish(request.request_id, FinishReason.STOP))

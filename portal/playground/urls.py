@@ -1,0 +1,6 @@
+"""Addresses of the playground app."""
+
+from django.urls import URLPattern
+
+app_name = "playground"
+urlpatterns: list[URLPattern] = []
