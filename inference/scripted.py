@@ -37,8 +37,8 @@ def word_deltas(text: str) -> tuple[Delta, ...]:
 class ScriptedEngine(EngineThread):
     """Answers each request with the deltas that `respond(request)` yields, `step_s` seconds apart.
 
-    A delta counts its tokens, or one if it has none, towards `max_tokens`; the answer stops where the script does, fails
-    where the script yields Failed, and an exception in the script is Failed(internal) for that request alone. All
+    A delta counts its tokens, or one if it has none, towards `max_tokens`; the answer stops where the script does,
+    fails where it yields Failed, and an exception in the script is Failed(internal) for that request alone. All
     requests run at once; cancel, deadline and close work as in every engine.
     """
 

@@ -70,7 +70,8 @@ class EngineContract:
         engine.submit(request("a", tokens=7))
         ended = recorder.wait_for_end("a")
         started = recorder.events("a")[0]
-        assert isinstance(ended, Finished) and isinstance(started, Started)
+        assert isinstance(ended, Finished)
+        assert isinstance(started, Started)
         assert ended.finish_reason is FinishReason.LENGTH
         assert ended.usage.completion_tokens == 7 == len(recorder.tokens("a"))
         assert ended.usage.prompt_tokens == started.prompt_tokens > 0
@@ -109,10 +110,12 @@ class EngineContract:
         recorder.wait_for_deltas("a", 2)
         engine.cancel("a")
         ended = recorder.wait_for_end("a")
-        assert isinstance(ended, Finished) and ended.finish_reason is FinishReason.CANCELLED
+        assert isinstance(ended, Finished)
+        assert ended.finish_reason is FinishReason.CANCELLED
         assert ended.usage.completion_tokens == len(recorder.tokens("a")) < ENDLESS
         other = recorder.wait_for_end("b")
-        assert isinstance(other, Finished) and other.finish_reason is FinishReason.LENGTH
+        assert isinstance(other, Finished)
+        assert other.finish_reason is FinishReason.LENGTH
 
     def test_cancelling_an_unknown_or_ended_request_does_nothing(self, engine: Engine, recorder: Recorder) -> None:
         engine.cancel("never")
@@ -127,7 +130,8 @@ class EngineContract:
         before = time.monotonic()
         engine.submit(request("a", tokens=ENDLESS, deadline_s=0.3))
         ended = recorder.wait_for_end("a")
-        assert isinstance(ended, Finished) and ended.finish_reason is FinishReason.DEADLINE
+        assert isinstance(ended, Finished)
+        assert ended.finish_reason is FinishReason.DEADLINE
         assert time.monotonic() - before >= 0.3
 
     def test_a_running_name_is_refused_and_an_ended_one_is_free(self, engine: Engine, recorder: Recorder) -> None:
@@ -169,9 +173,7 @@ class EngineContract:
         engine.close(30)
         assert threading.active_count() <= before
 
-    def test_a_listener_that_raises_does_not_end_the_engine(
-        self, make_engine: EngineMaker, recorder: Recorder
-    ) -> None:
+    def test_a_listener_that_raises_does_not_end_the_engine(self, make_engine: EngineMaker, recorder: Recorder) -> None:
         def listen(emissions: Sequence[Emission]) -> None:
             recorder(emissions)
             if any(each.request_id == "poison" for each in emissions):

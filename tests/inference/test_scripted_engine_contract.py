@@ -35,7 +35,8 @@ def test_the_answer_is_the_script() -> None:
     ended = recorder.wait_for_end("a")
     engine.close(0)
     assert recorder.text("a") == "one two  three\n"
-    assert isinstance(ended, Finished) and ended.finish_reason is FinishReason.STOP
+    assert isinstance(ended, Finished)
+    assert ended.finish_reason is FinishReason.STOP
     assert ended.usage.completion_tokens == 3
 
 
@@ -61,7 +62,9 @@ def test_an_error_in_the_script_fails_that_request_alone() -> None:
     engine.submit(request("good", tokens=9))
     ended = recorder.wait_for_end("good", "bad")
     engine.close(0)
-    assert isinstance(ended, Failed) and ended.code is FailureCode.INTERNAL and "no such line" in ended.message
+    assert isinstance(ended, Failed)
+    assert ended.code is FailureCode.INTERNAL
+    assert "no such line" in ended.message
     assert recorder.text("good") == "fine"
 
 
