@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -15,10 +16,15 @@ VISITOR_SESSION_KEY = "visitor"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Exactly one of `user` and `visitor` is set, or neither for a stranger who owns nothing yet."""
+    """Exactly one of `user` and `visitor` is set, or neither for a stranger who owns nothing yet.
+
+    `network` is where the request came from: an IPv4 address or an IPv6 /64. Who is anonymous can drop the session's
+    cookie, so limits on visitors also count per network.
+    """
 
     user: User | None = None
     visitor: uuid.UUID | None = None
+    network: str = field(default="", compare=False)
 
     def owns(self) -> Q:
         """Selects the rows (with `owner` and `visitor` columns) that are this actor's own."""
@@ -34,18 +40,25 @@ class Actor:
             raise ValueError("actor: a stranger can own nothing")
         return {"owner": self.user, "visitor": None if self.user else self.visitor}
 
-    @property
-    def limit_key(self) -> str:
-        return f"user:{self.user.pk}" if self.user else f"visitor:{self.visitor}"
+
+def request_network(request: HttpRequest) -> str:
+    """The network of a request's peer; behind a proxy, uvicorn's --proxy-headers makes REMOTE_ADDR the client's."""
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def current_actor(request: HttpRequest) -> Actor:
     """The actor of a request; somebody new stays a stranger and gets no cookie."""
     if request.user.is_authenticated:
         assert isinstance(request.user, User)
-        return Actor(user=request.user)
+        return Actor(user=request.user, network=request_network(request))
     key = request.session.get(VISITOR_SESSION_KEY)
-    return Actor(visitor=uuid.UUID(key)) if key else Actor()
+    return Actor(visitor=uuid.UUID(key) if key else None, network=request_network(request))
 
 
 def identified_actor(request: HttpRequest) -> Actor:
@@ -54,5 +67,5 @@ def identified_actor(request: HttpRequest) -> Actor:
     if actor.user is None and actor.visitor is None:
         visitor = uuid.uuid4()
         request.session[VISITOR_SESSION_KEY] = str(visitor)
-        return Actor(visitor=visitor)
+        return Actor(visitor=visitor, network=actor.network)
     return actor

@@ -124,12 +124,8 @@ class Generation(models.Model):
         indexes = [
             models.Index(fields=["conversation", "created_at"], name="generation_in_conversation"),
             models.Index(fields=["-created_at", "-id"], name="generation_created"),
-            models.Index(
-                fields=["variant", "queued_at"], condition=Q(state=State.QUEUED), name="generation_queue"
-            ),
-            models.Index(
-                fields=["lease_expires_at"], condition=Q(state=State.RUNNING), name="generation_lease"
-            ),
+            models.Index(fields=["variant", "queued_at"], condition=Q(state=State.QUEUED), name="generation_queue"),
+            models.Index(fields=["lease_expires_at"], condition=Q(state=State.RUNNING), name="generation_lease"),
         ]
 
     def __str__(self) -> str:
@@ -180,7 +176,10 @@ class Generation(models.Model):
         """End a queued run at once; ask a running one's worker to stop it. False when it had ended already."""
         now = timezone.now()
         if self._move(
-            Q(state=State.QUEUED), state=State.CANCELLED, finish_reason="cancelled", finished_at=now,
+            Q(state=State.QUEUED),
+            state=State.CANCELLED,
+            finish_reason="cancelled",
+            finished_at=now,
             cancel_requested_at=now,
         ):
             return True

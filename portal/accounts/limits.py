@@ -1,0 +1,88 @@
+"""How much somebody may do per time, counted in Redis for all processes together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import lru_cache
+
+from django.conf import settings
+from django.utils.translation import ngettext
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
+
+from portal.accounts.actors import Actor
+
+logger = logging.getLogger(__name__)
+
+# A network may hold a school class; who abuses it still meets a bound.
+NETWORK_ALLOWANCE = 5
+STORE_AWAY_S = 10.0
+
+
+class LimitExceeded(Exception):
+    """Somebody reached a limit. `limit` names it, `retry_after_s` says when to try again, `str()` is a sentence."""
+
+    def __init__(self, limit: str, retry_after_s: int, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+        self.message = message
+
+
+class _Limiters:
+    """The shared limiter, and one of this process alone for while the store is away: limits never just vanish."""
+
+    def __init__(self) -> None:
+        url = settings.REDIS_URL.replace("unix://", "redis+unix://")
+        timeout = settings.REDIS_SOCKET_TIMEOUT_S
+        shared = storage_from_string(url, wrap_exceptions=True, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._shared = MovingWindowRateLimiter(shared)
+        self._local = MovingWindowRateLimiter(MemoryStorage())
+        self._away_until = 0.0
+
+    def seconds_until_allowed(self, item: RateLimitItem, *key: str) -> int:
+        """Count one use; 0 when it was allowed."""
+        # A frozen store costs its time-out once, not at every request.
+        if time.monotonic() >= self._away_until:
+            try:
+                return _hit(self._shared, item, key)
+            except StorageError as error:
+                self._away_until = time.monotonic() + STORE_AWAY_S
+                logger.warning("Rate limits are counted in this process alone for %.0f s: %s", STORE_AWAY_S, error)
+        return _hit(self._local, item, key)
+
+
+def _hit(limiter: RateLimiter, item: RateLimitItem, key: tuple[str, ...]) -> int:
+    if limiter.hit(item, *key):
+        return 0
+    return max(1, round(limiter.get_window_stats(item, *key).reset_time - time.time()))
+
+
+@lru_cache(maxsize=1)
+def _limiters() -> _Limiters:
+    return _Limiters()
+
+
+def check_rate(actor: Actor, name: str, rate: str) -> None:
+    """Count one use of `name` by `actor`, at most `rate` ("30/minute"). Raises LimitExceeded beyond it."""
+    item = parse(rate)
+    keys = [(item, f"user:{actor.user.pk}" if actor.user else f"visitor:{actor.visitor}")]
+    if actor.user is None:
+        per_network = type(item)(item.amount * NETWORK_ALLOWANCE, item.multiples)
+        keys.append((per_network, f"network:{actor.network}"))
+    for each, key in keys:
+        wait_s = _limiters().seconds_until_allowed(each, name, key)
+        if wait_s:
+            raise LimitExceeded(
+                name,
+                wait_s,
+                ngettext(
+                    "That is more than %(rate)s. Try again in %(seconds)d second.",
+                    "That is more than %(rate)s. Try again in %(seconds)d seconds.",
+                    wait_s,
+                )
+                % {"rate": str(each), "seconds": wait_s},
+            )

@@ -1,0 +1,30 @@
+"""Load or 404: what is not the actor's own does not exist for them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import Http404
+
+from portal.accounts.actors import Actor
+from portal.playground.models import Conversation, Generation
+
+
+def get_conversation(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
+    conversation = Conversation.objects.filter(actor.owns(), pk=conversation_id).first()
+    if conversation is None:
+        raise Http404
+    return conversation
+
+
+def get_generation(actor: Actor, generation_id: uuid.UUID) -> Generation:
+    """The actor's own generation, with its conversation, variant and card."""
+    own = Conversation.objects.filter(actor.owns())
+    generation = (
+        Generation.objects.select_related("conversation", "variant__card")
+        .filter(pk=generation_id, conversation__in=own)
+        .first()
+    )
+    if generation is None:
+        raise Http404
+    return generation

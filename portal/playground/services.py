@@ -1,0 +1,163 @@
+"""Start and cancel generations: check, write the row, and wake a worker once the row is committed."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import replace
+from typing import Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from inference.sampling_params import SamplingParams
+from portal.accounts.actors import Actor
+from portal.accounts.limits import LimitExceeded, check_rate
+from portal.catalog.models import Variant
+from portal.playground.dispatch import dispatch_soon
+from portal.playground.models import ACTIVE_STATES, Conversation, Generation, State
+
+TITLE_CHARACTERS: Final = 80
+RETRY_WHEN_BUSY_S: Final = 5
+# Fits JavaScript's exact integers, so that a seed survives a round trip through any client.
+GENERATED_SEED_BITS: Final = 48
+
+
+def start_generation(
+    actor: Actor,
+    *,
+    variant: Variant,
+    prompt: str,
+    params: SamplingParams,
+    system_prompt: str = "",
+    conversation: Conversation | None = None,
+    parent: Generation | None = None,
+    request_key: uuid.UUID | None = None,
+) -> Generation:
+    """Queue a prompt; the same `request_key` again returns the run that it started.
+
+    Without `conversation` a new one begins, with `system_prompt`; in an existing one the system prompt is replaced
+    when given. `parent` is the turn that this one follows.
+
+    Raises ValidationError naming the field and the limit, LimitExceeded when the actor has too much under way.
+    """
+    if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
+        return earlier
+    _require_valid(variant, prompt, params, system_prompt, conversation, parent)
+    check_rate(actor, "generations", settings.GENERATION_RATE)
+    if params.seed is None:
+        # Stored, so that every run can be repeated.
+        params = replace(params, seed=secrets.randbits(GENERATED_SEED_BITS))
+    with transaction.atomic():
+        _serialise_starts(actor)
+        if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
+            return earlier
+        _require_room(actor)
+        if conversation is None:
+            conversation = Conversation(title=_title(prompt), system_prompt=system_prompt, **actor.ownership())
+        elif system_prompt:
+            conversation.system_prompt = system_prompt
+        conversation.save()
+        generation = Generation.objects.create(
+            conversation=conversation,
+            parent=parent,
+            variant=variant,
+            request_key=request_key or uuid.uuid4(),
+            prompt=prompt,
+            messages=_messages(conversation.system_prompt, parent, prompt),
+            params=params.as_mapping(),
+        )
+        dispatch_soon(generation)
+    return generation
+
+
+def cancel_generation(generation: Generation) -> bool:
+    """Stop a generation; False when it had ended already. A running one stops within a step of its worker."""
+    return generation.request_cancel()
+
+
+def _earlier_generation(actor: Actor, request_key: uuid.UUID) -> Generation | None:
+    earlier = Generation.objects.select_related("conversation").filter(request_key=request_key).first()
+    if earlier is None:
+        return None
+    if not Conversation.objects.filter(actor.owns(), pk=earlier.conversation_id).exists():
+        raise ValidationError({"request_key": [_("This key was used already. Reload the page and send again.")]})
+    return earlier
+
+
+def _require_valid(
+    variant: Variant,
+    prompt: str,
+    params: SamplingParams,
+    system_prompt: str,
+    conversation: Conversation | None,
+    parent: Generation | None,
+) -> None:
+    errors: dict[str, list[str]] = {}
+    if not prompt.strip():
+        errors["prompt"] = [_("Write a prompt.")]
+    elif len(prompt) > settings.MAX_PROMPT_CHARACTERS:
+        errors["prompt"] = [_too_long(len(prompt), settings.MAX_PROMPT_CHARACTERS)]
+    if len(system_prompt) > settings.MAX_SYSTEM_PROMPT_CHARACTERS:
+        errors["system_prompt"] = [_too_long(len(system_prompt), settings.MAX_SYSTEM_PROMPT_CHARACTERS)]
+    for name, text in (("prompt", prompt), ("system_prompt", system_prompt)):
+        if "\x00" in text:
+            errors[name] = [_("Null characters are not allowed.")]
+    if params.max_tokens > settings.MAX_OUTPUT_TOKENS:
+        errors["max_tokens"] = [_("At most %(limit)d tokens per answer here.") % {"limit": settings.MAX_OUTPUT_TOKENS}]
+    if not variant.is_runnable:
+        errors["variant"] = [_("%(variant)s cannot run here at present.") % {"variant": variant.model_id}]
+    if parent is not None and (conversation is None or parent.conversation_id != conversation.pk):
+        errors["parent"] = [_("The turn to follow belongs to another conversation.")]
+    elif parent is not None and parent.is_active:
+        errors["parent"] = [_("The answer before is still being written. Wait for it, or stop it.")]
+    if errors:
+        raise ValidationError(errors)
+
+
+def _too_long(length: int, limit: int) -> str:
+    return _("At most %(limit)d characters; this has %(length)d.") % {"limit": limit, "length": length}
+
+
+def _serialise_starts(actor: Actor) -> None:
+    """Make this actor's transactions wait for each other, so that two at once cannot both be the last one allowed.
+
+    SQLite's IMMEDIATE transactions do so already. A new visitor has no row to lock, hence the advisory lock.
+    """
+    if connection.vendor == "postgresql":
+        key = actor.user.pk if actor.user is not None else actor.visitor.int if actor.visitor is not None else 0
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key & (2**63 - 1)])
+
+
+def _require_room(actor: Actor) -> None:
+    owned = Conversation.objects.filter(actor.owns())
+    under_way = Generation.objects.filter(state__in=ACTIVE_STATES, conversation__in=owned).count()
+    if under_way >= settings.MAX_CONCURRENT_GENERATIONS:
+        raise LimitExceeded(
+            "concurrent_generations",
+            RETRY_WHEN_BUSY_S,
+            _("You have %(count)d answers under way, the most at a time. Wait for one or stop one.")
+            % {"count": under_way},
+        )
+
+
+def _messages(system_prompt: str, parent: Generation | None, prompt: str) -> list[dict[str, str]]:
+    """The exact chat that the model reads: the branch that ends in `parent`, then the new prompt."""
+    turns: list[dict[str, str]] = []
+    if parent is not None:
+        turns = [message for message in parent.messages if message["role"] != "system"]
+        if parent.state != State.FAILED and parent.output:
+            turns.append({"role": "assistant", "content": parent.output})
+        else:
+            # An answer that never came leaves no gap: two user turns in a row break most chat templates.
+            turns.pop()
+    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    return [*system, *turns, {"role": "user", "content": prompt}]
+
+
+def _title(prompt: str) -> str:
+    line = " ".join(prompt.split())
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
