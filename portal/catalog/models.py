@@ -38,12 +38,12 @@ class ModelCard(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("catalog:card", args=[self.owner_name, self.slug])
+
     @property
     def name(self) -> str:
         return f"{self.owner_name}/{self.slug}"
-
-    def get_absolute_url(self) -> str:
-        return reverse("catalog:card", args=[self.owner_name, self.slug])
 
 
 class CardRevision(models.Model):
