@@ -1,0 +1,170 @@
+"""Give running streams to the viewers of this web process over one shared connection.
+
+One blocking read serves all streams that anybody watches here: a viewer costs a queue, not a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Iterable
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
+
+import redis.asyncio
+from django.conf import settings
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from portal.playground.stream import FIELD, StreamEvent, StreamId, stream_key
+
+logger = logging.getLogger(__name__)
+
+BLOCK_MS: Final = 5000
+RETRY_S: Final = 0.5
+WAKE_RETENTION_S: Final = 3600
+
+Entry = tuple[StreamId, StreamEvent]
+
+
+class Subscription:
+    """One viewer's place in one stream. `lost` means that the stream cannot be trusted from here on."""
+
+    def __init__(self, after: StreamId) -> None:
+        self.last = after
+        self.lost = False
+        self._arrived: list[Entry] = []
+        self._signal = asyncio.Event()
+
+    def push(self, entries: Iterable[Entry]) -> None:
+        """Take entries in stream order; those it has seen are dropped, a hole makes it lost."""
+        for entry_id, event in entries:
+            if entry_id <= self.last or self.lost:
+                continue
+            if not entry_id.follows(self.last):
+                self.lost = True
+                continue
+            self.last = entry_id
+            self._arrived.append((entry_id, event))
+        self._signal.set()
+
+    async def next(self, timeout_s: float) -> list[Entry]:
+        """What has arrived since the last call, waiting for at most `timeout_s`; empty when nothing did."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._signal.wait()
+        except TimeoutError:
+            return []
+        self._signal.clear()
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+
+class StreamFanout:
+    """The shared reader of one event loop."""
+
+    def __init__(self) -> None:
+        url, timeout = settings.REDIS_URL, settings.REDIS_SOCKET_TIMEOUT_S
+        self._reader = redis.asyncio.Redis.from_url(
+            url,
+            socket_timeout=timeout + BLOCK_MS / 1000,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._client = redis.asyncio.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+        self._wake_key = f"steelyard:wake:{uuid.uuid4()}"
+        self._subscriptions: dict[str, set[Subscription]] = {}
+        self._positions: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def subscribe(self, generation_id: uuid.UUID, after: StreamId) -> Subscription:
+        """Follow a generation's stream behind `after`. Pair with `unsubscribe`."""
+        key = stream_key(generation_id)
+        subscription = Subscription(after)
+        self._subscriptions.setdefault(key, set()).add(subscription)
+        # The shared read begins at the earliest place that anybody still needs; later viewers drop what they have.
+        if key not in self._positions or StreamId.parse(self._positions[key]) > after:
+            self._positions[key] = str(after)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._read_on(), name="stream-fanout")
+        else:
+            await self._interrupt_read()
+        return subscription
+
+    def unsubscribe(self, generation_id: uuid.UUID, subscription: Subscription) -> None:
+        key = stream_key(generation_id)
+        followers = self._subscriptions.get(key, set())
+        followers.discard(subscription)
+        if not followers:
+            self._subscriptions.pop(key, None)
+            self._positions.pop(key, None)
+
+    async def _interrupt_read(self) -> None:
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.xadd(self._wake_key, {FIELD: b""}, maxlen=1, approximate=False)
+            pipeline.expire(self._wake_key, WAKE_RETENTION_S)
+            await pipeline.execute()
+        except (RedisError, OSError) as error:
+            logger.warning("A new viewer's stream begins late: %s", error)
+
+    async def _read_on(self) -> None:
+        while self._positions:
+            await self._read_while_watched()
+            await self._reader.aclose()
+            await self._client.aclose()
+
+    async def _read_while_watched(self) -> None:
+        wake_after = "0"
+        while self._positions:
+            asked = {self._wake_key: wake_after, **self._positions}
+            try:
+                reply: Any = await self._reader.xread(cast("Any", asked), block=BLOCK_MS, count=500)
+            except (RedisError, OSError) as error:
+                # Viewers fall back to the row meanwhile.
+                logger.warning("Token streams wait for Redis: %s", error)
+                await asyncio.sleep(RETRY_S)
+                continue
+            for raw_key, raw_entries in _streams(reply):
+                key = raw_key.decode()
+                if key == self._wake_key:
+                    wake_after = raw_entries[-1][0].decode()
+                else:
+                    self._deliver(key, asked[key], raw_entries)
+
+    def _deliver(self, key: str, asked_after: str, raw_entries: list[Any]) -> None:
+        # A viewer who joined during the read may have moved the position back: then this reply is not its next part.
+        if self._positions.get(key) == asked_after:
+            self._positions[key] = raw_entries[-1][0].decode()
+        entries = [
+            (StreamId.parse(raw_id.decode()), StreamEvent.decode(fields[FIELD])) for raw_id, fields in raw_entries
+        ]
+        for subscription in list(self._subscriptions.get(key, ())):
+            if StreamId.parse(asked_after) <= subscription.last:
+                subscription.push(entries)
+
+
+def _streams(reply: Any) -> Iterable[tuple[bytes, list[Any]]]:
+    # RESP2 gives a list of pairs, RESP3 a mapping whose values are wrapped once more.
+    if isinstance(reply, dict):
+        return [
+            (key, entries[0] if len(entries) == 1 and isinstance(entries[0], list) else entries)
+            for key, entries in reply.items()
+        ]
+    return reply or []
+
+
+_fanouts: WeakKeyDictionary[asyncio.AbstractEventLoop, StreamFanout] = WeakKeyDictionary()
+
+
+def stream_fanout() -> StreamFanout:
+    """The running event loop's shared reader."""
+    loop = asyncio.get_running_loop()
+    fanout = _fanouts.get(loop)
+    if fanout is None:
+        fanout = _fanouts[loop] = StreamFanout()
+    return fanout

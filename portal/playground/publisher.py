@@ -1,0 +1,214 @@
+"""Write the streams of a worker's running generations to Redis, all of them in one pipelined write per decode step.
+
+A worker keeps what it has written of each running generation. When the connection breaks, the server may have lost
+acknowledged entries (it syncs its file once a second), so after every reconnection each stream is completed from the
+server's last entry on. Engines never wait for Redis: they append here, one thread writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from portal.playground.stream import FIELD, StreamEvent, StreamId, stream_key
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_S: Final = 0.1
+LAST_RETRY_S: Final = 2.0
+# How long a finished generation's events are kept for a server that is away; the row has the answer anyway.
+GIVE_UP_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class _Outbox:
+    """One generation's events under one attempt, and how many of them the server has."""
+
+    key: str
+    attempt: int
+    events: list[StreamEvent] = field(default_factory=list)
+    written: int = 0
+    closed_at: float | None = None
+
+    @property
+    def is_done(self) -> bool:
+        if self.closed_at is None:
+            return False
+        return self.written >= len(self.events) or time.monotonic() - self.closed_at > GIVE_UP_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """The events `first` up to `end` of an outbox, on their way."""
+
+    box: _Outbox
+    first: int
+    end: int
+    expires: bool
+
+    def queue_commands(self, pipeline: redis.client.Pipeline) -> None:
+        for index in range(self.first, self.end):
+            entry_id = str(StreamId(self.box.attempt, index + 1))
+            # Only a first entry may create the stream: one behind it must not hide that the rest was lost.
+            pipeline.xadd(self.box.key, {FIELD: self.box.events[index].encode()}, id=entry_id, nomkstream=index > 0)
+        if self.expires:
+            pipeline.expire(self.box.key, int(settings.STREAM_RETENTION_S + settings.GENERATION_DEADLINE_S))
+
+    def settle(self, replies: Iterator[Any]) -> None:
+        """Take this write's replies and note what the server has. Raises RedisError for one that says neither."""
+        own = [next(replies) for _ in range(self.first, self.end)]
+        if self.expires:
+            next(replies)
+        for reply in own:
+            # An id that is not above the last one was written before, or a later attempt has begun and this one is
+            # fenced off: either way it is settled.
+            if isinstance(reply, Exception) and "equal or smaller" not in str(reply):
+                raise reply
+        # None: the stream has gone, so it is written again from its first entry.
+        self.box.written = 0 if None in own else self.end
+
+
+class _Connection:
+    """One connection that never reconnects by itself, since a silent reconnection would hide lost entries."""
+
+    def __init__(self) -> None:
+        self._was_connected = False
+        self._client = redis.Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
+            socket_connect_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=1,
+            redis_connect_func=self._connect_once,
+        )
+
+    def _connect_once(self, connection: Any) -> None:
+        if self._was_connected:
+            raise redis.ConnectionError("The connection was lost.")
+        connection.on_connect()
+        self._was_connected = True
+
+    def pipeline(self) -> redis.client.Pipeline:
+        return self._client.pipeline(transaction=False)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class StreamPublisher:
+    """A worker's single writer of streams. All methods return at once and may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._outboxes: dict[tuple[uuid.UUID, int], _Outbox] = {}
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._connection: _Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="stream-publisher", daemon=True)
+        self._thread.start()
+
+    def open(self, generation_id: uuid.UUID, attempt: int) -> None:
+        """Begin the stream of a claim."""
+        with self._wake:
+            self._outboxes[generation_id, attempt] = _Outbox(stream_key(generation_id), attempt)
+
+    def append(self, generation_id: uuid.UUID, attempt: int, *events: StreamEvent) -> None:
+        """Add events to a claim's stream; ignored after `close`."""
+        self.append_all([(generation_id, attempt, event) for event in events])
+
+    def append_all(self, batch: list[tuple[uuid.UUID, int, StreamEvent]]) -> None:
+        """Add what one decode step produced for all its generations, to be written together."""
+        with self._wake:
+            for generation_id, attempt, event in batch:
+                outbox = self._outboxes.get((generation_id, attempt))
+                if outbox is not None and outbox.closed_at is None:
+                    outbox.events.append(event)
+            self._wake.notify()
+
+    def close(self, generation_id: uuid.UUID, attempt: int) -> None:
+        """Nothing more comes; what is not written yet still will be."""
+        with self._wake:
+            outbox = self._outboxes.get((generation_id, attempt))
+            if outbox is not None:
+                outbox.closed_at = time.monotonic()
+            self._wake.notify()
+
+    def stop(self, timeout_s: float) -> None:
+        """Write what is pending, for at most `timeout_s`, then end the thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        retry_s = FIRST_RETRY_S
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._stopping or self._has_work())
+                if self._stopping and not self._has_work():
+                    break
+            try:
+                self._write_pending()
+                retry_s = FIRST_RETRY_S
+            except redis.RedisError as error:
+                logger.warning("Streams wait %.1f s for Redis: %s", retry_s, error)
+                self._disconnect()
+                time.sleep(retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)
+            except Exception:
+                logger.exception("The stream publisher goes on after an error")
+                self._disconnect()
+                time.sleep(retry_s)
+            self._drop_done()
+        self._disconnect()
+
+    def _has_work(self) -> bool:
+        return any(box.written < len(box.events) or box.is_done for box in self._outboxes.values())
+
+    def _drop_done(self) -> None:
+        with self._wake:
+            for name in [name for name, box in self._outboxes.items() if box.is_done]:
+                del self._outboxes[name]
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _write_pending(self) -> None:
+        with self._wake:
+            boxes = list(self._outboxes.values())
+        if self._connection is None:
+            self._connection = _Connection()
+            self._look_up_written(boxes)
+        pipeline = self._connection.pipeline()
+        writes: list[_Write] = []
+        for box in boxes:
+            write = _Write(box, box.written, len(box.events), expires=box.written == 0 or box.closed_at is not None)
+            if write.first < write.end:
+                write.queue_commands(pipeline)
+                writes.append(write)
+        if not writes:
+            return
+        replies = iter(pipeline.execute(raise_on_error=False))
+        for write in writes:
+            write.settle(replies)
+
+    def _look_up_written(self, boxes: list[_Outbox]) -> None:
+        """After a reconnection, go on behind each stream's last entry."""
+        assert self._connection is not None
+        pipeline = self._connection.pipeline()
+        for box in boxes:
+            pipeline.xrevrange(box.key, count=1)
+        for box, entries in zip(boxes, pipeline.execute(), strict=True):
+            last = StreamId.parse(entries[0][0].decode()) if entries else None
+            box.written = last.seq if last is not None and last.attempt == box.attempt else 0

@@ -1,0 +1,114 @@
+"""The token stream of a generation: its events on the wire, their ids, and the Redis key that holds them.
+
+An entry's id is `<attempt>-<seq>`, seq counting from 1 within an attempt. Redis refuses an id that is not above the
+stream's last one, so the id is the fence: a worker that lost its claim cannot write after its successor has begun, a
+write that was sent twice lands once, and a reader's Last-Event-ID says which attempt it saw and how far.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, Self
+
+from inference.events import Delta
+
+FIELD: Final = b"e"
+_ID = re.compile(r"^(\d{1,18})-(\d{1,18})$")
+
+
+class EventType(StrEnum):
+    """The events that a viewer can meet."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    DELTA = "delta"
+    RESET = "reset"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+TERMINAL_TYPES: Final = frozenset({EventType.FINISHED, EventType.FAILED})
+
+
+class StreamId(NamedTuple):
+    """A place in a generation's stream; compares in stream order."""
+
+    attempt: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.attempt}-{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError when `text` is not an id of ours."""
+        match = _ID.match(text)
+        if match is None:
+            raise ValueError("Last-Event-ID must be <attempt>-<number>.")
+        return cls(int(match[1]), int(match[2]))
+
+    def follows(self, earlier: StreamId) -> bool:
+        """Whether nothing is missing between `earlier` and this one."""
+        if self.attempt == earlier.attempt:
+            return self.seq == earlier.seq + 1
+        return self.attempt > earlier.attempt and self.seq == 1
+
+
+BEGINNING: Final = StreamId(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One event: its type and its JSON object, without the type."""
+
+    type: EventType
+    data: dict[str, Any]
+
+    def encode(self) -> bytes:
+        return json.dumps({"type": self.type, **self.data}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        data = json.loads(payload)
+        return cls(EventType(data.pop("type")), data)
+
+    def as_sse(self, event_id: StreamId | None = None) -> bytes:
+        """The event in the format of the HTML standard's server-sent events. JSON has no raw line breaks."""
+        id_line = f"id: {event_id}\n" if event_id is not None else ""
+        data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
+        return f"{id_line}event: {self.type}\ndata: {data}\n\n".encode()
+
+
+def stream_key(generation_id: uuid.UUID) -> str:
+    return f"steelyard:generation:{generation_id}"
+
+
+def started(attempt: int, variant: str) -> StreamEvent:
+    return StreamEvent(EventType.STARTED, {"attempt": attempt, "variant": variant})
+
+
+def delta(event: Delta) -> StreamEvent:
+    return StreamEvent(
+        EventType.DELTA,
+        {"text": event.text, "channel": event.channel, "tokens": [asdict(token) for token in event.tokens]},
+    )
+
+
+def reset(attempt: int) -> StreamEvent:
+    return StreamEvent(EventType.RESET, {"attempt": attempt})
+
+
+def queued(position: int, eta_s: float | None) -> StreamEvent:
+    return StreamEvent(EventType.QUEUED, {"position": position, "eta_s": eta_s})
+
+
+def finished(finish_reason: str, usage: dict[str, Any], timings: dict[str, Any]) -> StreamEvent:
+    return StreamEvent(EventType.FINISHED, {"finish_reason": finish_reason, "usage": usage, "timings": timings})
+
+
+def failed(code: str, message: str) -> StreamEvent:
+    return StreamEvent(EventType.FAILED, {"code": code, "message": message})
