@@ -1,11 +1,59 @@
-"""What the page frame around every app needs."""
+"""What the page frame around every app needs: the navigation, the chosen theme, the request id, the version."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from portal import __version__
+
+# theme.js writes the cookie, so that the first byte of the next page already has the right colours.
+THEME_COOKIE: Final = "theme"
+THEMES: Final = frozenset({"light", "dark"})
+
+NAVIGATION: Final[tuple[tuple[str, str | Promise], ...]] = (
+    ("catalog:list", _("Cards")),
+    ("playground:new", _("Playground")),
+    ("feedback:contributions", _("Contributions")),
+    ("operations:status", _("Status")),
+    ("api:docs", _("API")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationLink:
+    url: str
+    label: str | Promise
+    current: bool
+
+
+def chosen_theme(request: HttpRequest) -> str:
+    """`light` or `dark` when this browser chose one, else an empty string: follow the system."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
+def _navigation(request: HttpRequest) -> list[NavigationLink]:
+    app_name = request.resolver_match.app_name if request.resolver_match else ""
+    links = []
+    for view_name, label in NAVIGATION:
+        try:
+            url = reverse(view_name)
+        except NoReverseMatch:
+            continue
+        links.append(NavigationLink(url=url, label=label, current=view_name.startswith(f"{app_name}:")))
+    return links
 
 
 def page_frame(request: HttpRequest) -> dict[str, Any]:
-    return {"request_id": getattr(request, "request_id", "")}
+    return {
+        "navigation": _navigation(request),
+        "request_id": getattr(request, "request_id", ""),
+        "theme": chosen_theme(request),
+        "version": __version__,
+    }
