@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+
+MAX_NOTE_CHARACTERS: Final = 300
 
 name_part = RegexValidator(
     r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$",
@@ -55,7 +60,7 @@ class CardRevision(models.Model):
     metadata = models.JSONField(_("metadata"), default=dict)
     sha256 = models.CharField(max_length=64)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    note = models.CharField(_("note"), max_length=300, blank=True)
+    note = models.CharField(_("note"), max_length=MAX_NOTE_CHARACTERS, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -75,6 +80,15 @@ class Backend(models.TextChoices):
     OPENAI = "openai", _("OpenAI-compatible upstream")
 
 
+class Relation(models.TextChoices):
+    """How a variant's weights came from the weights that the card describes; empty where they are those weights."""
+
+    QUANTIZED = "quantized", _("Quantised")
+    ADAPTER = "adapter", _("Adapter")
+    FINETUNE = "finetune", _("Fine-tuned")
+    MERGE = "merge", _("Merged")
+
+
 class Variant(models.Model):
     """One runnable set of weights, or one upstream."""
 
@@ -83,11 +97,14 @@ class Variant(models.Model):
     backend = models.CharField(_("backend"), max_length=20, choices=Backend)
     # A folder, absolute or below STEELYARD_HOME; or an upstream's base URL.
     source = models.CharField(_("source"), max_length=500)
+    relation = models.CharField(_("relation to its base"), max_length=10, choices=Relation, blank=True)
     format = models.CharField(_("format"), max_length=20, blank=True)
     dtype = models.CharField(_("dtype"), max_length=20, blank=True)
     quantisation = models.CharField(_("quantisation"), max_length=40, blank=True)
     digests = models.JSONField(_("SHA-256 per file"), default=dict)
     facts = models.JSONField(_("facts read from the weights"), default=dict)
+    # Size and time of each file when the facts were read, so that unchanged weights are not read again.
+    file_stamps = models.JSONField(default=dict, editable=False)
     defaults = models.JSONField(_("default sampling parameters"), default=dict, blank=True)
     queue = models.CharField(_("Celery queue"), max_length=100, default="generations")
     is_runnable = models.BooleanField(_("runnable"), default=True)
@@ -113,3 +130,11 @@ class Variant(models.Model):
         """The most tokens of prompt and answer together, where the weights say."""
         value = self.facts.get("context_length")
         return value if isinstance(value, int) else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where local weights lie; None for an upstream."""
+        if self.backend != Backend.TRANSFORMERS:
+            return None
+        home: Path = settings.STEELYARD_HOME
+        return home / self.source

@@ -1,0 +1,30 @@
+"""Who sees which card: published ones are everybody's, the others are for those who may change cards."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+
+from portal.accounts.models import User
+from portal.catalog.models import CardRevision, ModelCard
+from portal.catalog.queries import cards_with_page_parts
+
+
+def may_maintain_cards(user: User | AnonymousUser) -> bool:
+    return user.has_perm("catalog.change_modelcard")
+
+
+def get_card(user: User | AnonymousUser, owner_name: str, slug: str) -> ModelCard:
+    """The card of this name, with what its page shows. Raises Http404 when there is none that `user` may see."""
+    card = cards_with_page_parts().filter(owner_name=owner_name, slug=slug).first()
+    if card is None or not (card.is_published or may_maintain_cards(user)):
+        raise Http404
+    return card
+
+
+def get_current_revision(user: User | AnonymousUser, owner_name: str, slug: str) -> CardRevision:
+    """The text of a card. Raises Http404 when the user may not see the card, or it has no text yet."""
+    revision = get_card(user, owner_name, slug).current_revision
+    if revision is None:
+        raise Http404
+    return revision

@@ -1,0 +1,70 @@
+"""What other parts ask the catalog: which cards there are, and which variants can run."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from portal.catalog.models import CardRevision, ModelCard, Variant
+
+MAX_SEARCH_CHARACTERS: Final = 200
+_MODEL_ID: Final = re.compile(r"^(?P<owner>[^/:\s]{1,96})/(?P<card>[^/:\s]{1,96})(?::(?P<variant>[^/:\s]{1,96}))?$")
+
+
+def list_cards(search: str = "", *, include_unpublished: bool = False) -> QuerySet[ModelCard]:
+    """Cards for a list, newest change first, with metadata and variants in two queries whatever their number.
+
+    Every word of `search` must occur in the card's name, title or summary.
+    """
+    cards = ModelCard.objects.select_related("current_revision").defer("current_revision__text")
+    cards = cards.prefetch_related(Prefetch("variants", Variant.objects.order_by("-is_runnable", "position", "pk")))
+    if not include_unpublished:
+        cards = cards.filter(is_published=True)
+    for word in search[:MAX_SEARCH_CHARACTERS].split():
+        cards = cards.filter(
+            Q(owner_name__icontains=word)
+            | Q(slug__icontains=word)
+            | Q(title__icontains=word)
+            | Q(summary__icontains=word)
+        )
+    return cards
+
+
+def cards_with_page_parts() -> QuerySet[ModelCard]:
+    """Cards with everything that a card's page shows."""
+    return ModelCard.objects.select_related("current_revision__author").prefetch_related("variants__card")
+
+
+def card_revisions(card: ModelCard) -> QuerySet[CardRevision]:
+    """A card's history, newest first, without the texts."""
+    return card.revisions.select_related("author").defer("text")
+
+
+def runnable_variants() -> QuerySet[Variant]:
+    """The variants that a prompt may be sent to, in the order in which they are offered."""
+    return (
+        Variant.objects.filter(is_runnable=True, card__is_published=True)
+        .select_related("card")
+        .order_by("card__owner_name", "card__slug", "position", "pk")
+    )
+
+
+def default_variant() -> Variant | None:
+    """The variant that somebody gets who has not chosen: of the oldest card, the first one."""
+    return runnable_variants().order_by("card__created_at", "card_id", "position", "pk").first()
+
+
+def get_variant_by_model_id(model_id: str) -> Variant | None:
+    """The runnable variant with this id, `owner/card:variant`; `owner/card` is that card's first.
+
+    None when there is none, it does not run here, or its card is not published.
+    """
+    parts = _MODEL_ID.match(model_id)
+    if parts is None:
+        return None
+    variants = runnable_variants().filter(card__owner_name=parts["owner"], card__slug=parts["card"])
+    if parts["variant"]:
+        variants = variants.filter(slug=parts["variant"])
+    return variants.first()
