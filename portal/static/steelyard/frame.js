@@ -43,6 +43,18 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// A range and a number that are one value: the number is the field, the range follows it and leads it.
+document.addEventListener("input", ({ target }) => {
+  if (target.dataset.mirrors) {
+    const field = document.getElementById(target.dataset.mirrors);
+    field.value = target.value;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  } else if (target.id && target.type === "number") {
+    const range = document.querySelector(`input[type="range"][data-mirrors="${CSS.escape(target.id)}"]`);
+    if (range && range.value !== target.value && target.value !== "") range.value = target.value;
+  }
+});
+
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] ??= csrfToken();
 });
