@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class FeedbackConfig(AppConfig):
     name = "portal.feedback"
+
+    def ready(self) -> None:
+        from portal.feedback import receivers  # noqa: F401, PLC0415

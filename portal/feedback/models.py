@@ -96,6 +96,9 @@ class Submission(models.Model):
     changed_at = models.DateTimeField(_("changed"), default=timezone.now, editable=False)
     withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True, editable=False)
 
+    # Set on the instance by the call that created the row; never stored.
+    newly_created = False
+
     class Meta:
         verbose_name = _("submission")
         verbose_name_plural = _("submissions")
