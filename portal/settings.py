@@ -27,6 +27,8 @@ DEBUG: bool = env.bool("DEBUG", default=False)
 STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default=str(BASE_DIR / ".steelyard"))).expanduser().resolve()
 HOST: str = env.str("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
+# Addresses of proxies whose X-Forwarded-For and -Proto are believed; without any, the peer is the client.
+FORWARDED_ALLOW_IPS: str = env.str("FORWARDED_ALLOW_IPS", default="")
 
 
 # --- Secrets and hosts
@@ -110,6 +112,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "portal.operations.middleware.RequestIdMiddleware",
+    "portal.operations.probes.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -189,7 +192,15 @@ if EMBEDDED_VALKEY:
 # A frozen server must cost seconds: without these, a publish to one blocks for 45 s and more.
 REDIS_SOCKET_TIMEOUT_S = 3.0
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# allauth counts sign-in attempts in the default cache and in no other.
+CACHES = {
+    "default": {
+        "BACKEND": "portal.accounts.shared_cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "steelyard",
+        "OPTIONS": {"timeout_s": REDIS_SOCKET_TIMEOUT_S},
+    }
+}
 
 # --- Celery: see DESIGN.md §8 for why acknowledgement is early and the pool is threads
 
@@ -237,10 +248,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 # --- Accounts
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# allauth's is a ModelBackend too; with both, each wrong password would be hashed twice.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -251,6 +260,20 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if PRODUCTION else "optional"
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_ADAPTER = "portal.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "portal.accounts.forms.SignUpForm"}
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Steelyard] "
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+# Changing the address that resets the password takes the password.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# Per network (ip) and per account name (key); every other limit is allauth's default.
+ACCOUNT_RATE_LIMITS = {
+    "signup": "10/m/ip,100/d/ip",
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "reset_password": "10/m/ip,5/h/key",
+}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -264,6 +287,7 @@ EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST", "")
 EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
 EMAIL_HOST_USER = EMAIL_CONFIG.get("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = EMAIL_CONFIG.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_TIMEOUT = 10
 EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="steelyard@localhost")
 

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
+from typing import Final
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken
+from knox.settings import CONSTANTS
 
+from portal.accounts import usernames
 from portal.accounts.roles import Role
 
 LAST_USE_RESOLUTION = timedelta(minutes=1)
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox's manager is untyped
     """A person with an account."""
 
+    username = models.CharField(
+        _("username"),
+        max_length=usernames.MAX_LENGTH,
+        unique=True,
+        validators=usernames.VALIDATORS,
+        help_text=_("2 to 40 letters A to Z, digits, dots, hyphens and underscores."),
+        error_messages={"unique": _("Somebody has this username already. Choose another.")},
+    )
+
     class Meta(AbstractUser.Meta):
-        constraints = [models.UniqueConstraint(Lower("username"), name="username_unique_ignoring_case")]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("username"),
+                name="username_unique_ignoring_case",
+                violation_error_message=_("Somebody has this username already. Choose another."),
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                condition=~Q(email=""),
+                name="email_unique_ignoring_case",
+                violation_error_message=_("Somebody has this e-mail address already."),
+            ),
+        ]
+
+    @cached_property
+    def role_names(self) -> frozenset[str]:
+        """The names of this person's groups, read once; a change of groups forgets them (see receivers.py)."""
+        return frozenset(self.groups.values_list("name", flat=True))
 
     def has_role(self, role: Role) -> bool:
-        return self.is_superuser or self.groups.filter(name=role.value).exists()
+        return self.is_superuser or role.value in self.role_names
 
 
 class Scope(models.TextChoices):
@@ -36,9 +68,25 @@ class Scope(models.TextChoices):
     ADMIN = "admin", _("Administer the installation")
 
 
-class ApiToken(AbstractAuthToken):
+# One of these roles is needed for a scope; a scope that is not named here is everybody's.
+SCOPE_ROLES: Final[dict[Scope, frozenset[Role]]] = {
+    Scope.REVIEW: frozenset({Role.REVIEWER}),
+    Scope.EXPORT: frozenset(Role),
+    Scope.ADMIN: frozenset({Role.OPERATOR}),
+}
+
+
+def may_grant(user: User, scope: Scope) -> bool:
+    """Whether this person's roles cover a scope."""
+    return scope not in SCOPE_ROLES or any(user.has_role(role) for role in SCOPE_ROLES[scope])
+
+
+class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # knox is untyped
     """A bearer token; only its digest is kept, so it can be shown once."""
 
+    # knox makes the digest the key; then every address that names a token would carry it.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    digest = models.CharField(max_length=CONSTANTS.DIGEST_LENGTH, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=80)
     scopes = models.JSONField(_("scopes"), default=list)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
@@ -46,13 +94,27 @@ class ApiToken(AbstractAuthToken):
     class Meta:
         verbose_name = _("API token")
         verbose_name_plural = _("API tokens")
-        ordering = ["-created"]
+        ordering = ["-created", "-id"]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def hint(self) -> str:
+        """The first characters, by which its holder knows one token from another; 16 of its 256 random bits."""
+        return f"{self.token_key[:7]}…"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expiry is not None and self.expiry <= timezone.now()
+
+    @property
+    def scope_labels(self) -> list[str]:
+        return [str(Scope(value).label) for value in self.scopes]
+
     def allows(self, scope: Scope) -> bool:
-        return scope.value in self.scopes
+        """Whether the token has the scope, and its owner still the role that the scope needs."""
+        return scope.value in self.scopes and may_grant(self.user, scope)
 
     def record_use(self) -> None:
         """Remember the last use, to the minute: a busy client must not cost a write per request."""

@@ -1,0 +1,132 @@
+"""The cast of the tests: people with their roles, their signed-in browsers, and an anonymous visitor's browser."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.cache import cache
+from django.test import Client
+
+from portal.accounts.actors import VISITOR_SESSION_KEY
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> Iterator[None]:
+    """One test's sign-in attempts must not count against the next one's."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    """Makes a person, with roles beyond contributor where named."""
+
+    def make(username: str, *roles: Role) -> User:
+        user = User.objects.create_user(username, f"{username}@example.org", PASSWORD)
+        for role in roles:
+            user.groups.add(Group.objects.get(name=role.value))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def alice(make_user: Callable[..., User]) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def bob(make_user: Callable[..., User]) -> User:
+    """Alice's teammate."""
+    return make_user("bob")
+
+
+@pytest.fixture
+def charlie(make_user: Callable[..., User]) -> User:
+    """The outsider."""
+    return make_user("charlie")
+
+
+@pytest.fixture
+def reviewer(make_user: Callable[..., User]) -> User:
+    return make_user("reviewer", Role.REVIEWER)
+
+
+@pytest.fixture
+def maintainer(make_user: Callable[..., User]) -> User:
+    return make_user("maintainer", Role.MAINTAINER)
+
+
+@pytest.fixture
+def operator(make_user: Callable[..., User]) -> User:
+    return make_user("operator", Role.OPERATOR)
+
+
+@pytest.fixture
+def superuser(db: None) -> User:
+    return User.objects.create_superuser("root", "root@example.org", PASSWORD)
+
+
+def signed_in(user: User) -> Client:
+    """A browser of this person's own."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def alice_client(alice: User) -> Client:
+    return signed_in(alice)
+
+
+@pytest.fixture
+def bob_client(bob: User) -> Client:
+    return signed_in(bob)
+
+
+@pytest.fixture
+def charlie_client(charlie: User) -> Client:
+    return signed_in(charlie)
+
+
+@pytest.fixture
+def reviewer_client(reviewer: User) -> Client:
+    return signed_in(reviewer)
+
+
+@pytest.fixture
+def maintainer_client(maintainer: User) -> Client:
+    return signed_in(maintainer)
+
+
+@pytest.fixture
+def operator_client(operator: User) -> Client:
+    return signed_in(operator)
+
+
+@pytest.fixture
+def superuser_client(superuser: User) -> Client:
+    return signed_in(superuser)
+
+
+@pytest.fixture
+def visitor() -> uuid.UUID:
+    """The key of an anonymous visitor, as in the rows' `visitor` column."""
+    return uuid.uuid4()
+
+
+@pytest.fixture
+def visitor_client(db: None, visitor: uuid.UUID) -> Client:
+    """The browser of that anonymous visitor."""
+    client = Client()
+    session = client.session
+    session[VISITOR_SESSION_KEY] = str(visitor)
+    session.save()
+    return client
