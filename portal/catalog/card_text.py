@@ -140,7 +140,7 @@ def _refuse_aliases_and_depth(source: str, first_line: int) -> None:
     """Looks at the events, before any tree is built: an alias can make a few bytes into gigabytes."""
     depth = 0
     for event in yaml.parse(source, Loader=yaml.SafeLoader):
-        line = first_line + event.start_mark.line
+        line = first_line + (event.start_mark.line if event.start_mark else 0)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise _invalid(
                 _("Line %(line)s: anchors (&) and aliases (*) are not allowed; write the value out.") % {"line": line}
