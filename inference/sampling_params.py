@@ -12,6 +12,7 @@ MAX_TOP_LOGPROBS: Final = 20
 MAX_LOGIT_BIAS_ENTRIES: Final = 300
 MAX_NEW_TOKENS: Final = 32_768
 MAX_SEED: Final = 2**63 - 1
+MAX_TEMPERATURE: Final = 2
 
 
 class InvalidParameter(ValueError):
@@ -61,7 +62,7 @@ class SamplingParams:
     top_logprobs: int = 0
 
     def __post_init__(self) -> None:
-        _require_number("temperature", self.temperature, 0, 2)
+        _require_number("temperature", self.temperature, 0, MAX_TEMPERATURE)
         _require_number("top_p", self.top_p, 0, 1, above_low=True)
         _require_integer("top_k", self.top_k, 0, 1_000_000)
         _require_number("min_p", self.min_p, 0, 1)
