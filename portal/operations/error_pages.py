@@ -1,22 +1,220 @@
-"""Error pages that say what happened and what to do next."""
+"""Error pages for people: what happened, what it means for them, what to do next, and the request id to quote.
+
+One set of words per failure, in four shapes: a page in the frame, a page that needs neither database nor session,
+a notice for htmx, and a problem document (RFC 9457) for programs.
+"""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import sys
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, Final
+
+import kombu.exceptions
+import redis.exceptions
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
+from django.template.loader import render_to_string
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from portal.accounts.limits import LimitExceeded
+from portal.operations.context import chosen_theme
+
+# The database, the stream store or the broker does not answer: a matter of seconds, not of the request.
+UNAVAILABLE: Final = (
+    OperationalError,
+    InterfaceError,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    kombu.exceptions.OperationalError,
+)
+UNAVAILABLE_RETRY_S: Final = 5
+API_PATHS: Final = ("/api/", "/v1/")
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorWords:
+    """One failure, told to a person."""
+
+    status: HTTPStatus
+    title: Text
+    happened: Text
+    meaning: Text
+    advice: Text
+    # Whether somebody who signs in may get further.
+    sign_in_may_help: bool = False
+    # Whether the same address may answer when it is asked again.
+    try_again: bool = False
+
+
+BAD_REQUEST: Final = ErrorWords(
+    HTTPStatus.BAD_REQUEST,
+    _("The request was not understood"),
+    _("Something in the address or in what was sent is malformed, so the portal did not act on it."),
+    _("Nothing was changed."),
+    _("Go back, check what you entered, and send it again."),
+)
+FORBIDDEN: Final = ErrorWords(
+    HTTPStatus.FORBIDDEN,
+    _("You may not do this"),
+    _("This page or action needs a role that your account does not have."),
+    _("Nothing was changed."),
+    _("If you think you should have that role, ask the people who run this portal."),
+    sign_in_may_help=True,
+)
+CSRF_FAILED: Final = ErrorWords(
+    HTTPStatus.FORBIDDEN,
+    _("The form could not be verified"),
+    _(
+        "Its security token was missing or out of date. That happens when a page stays open while you sign in or out "
+        "elsewhere, or when the browser keeps no cookies for this site."
+    ),
+    _("Nothing was changed."),
+    _("Go back, reload the page, and send the form again. Cookies must be allowed for this site."),
+)
+NOT_FOUND: Final = ErrorWords(
+    HTTPStatus.NOT_FOUND,
+    _("There is nothing at this address"),
+    _("The address is mistyped, the page was moved or deleted, or it belongs to somebody else."),
+    _("Nothing was changed."),
+    _("Check the address, or start from the model cards."),
+    sign_in_may_help=True,
+)
+TOO_MANY_REQUESTS: Final = ErrorWords(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    _("That was too much at once"),
+    _("A limit was reached. Limits keep one visitor from taking the whole machine."),
+    _("This request was not carried out. Everything from before is unchanged."),
+    _("Wait a moment, then try again."),
+    try_again=True,
+)
+SERVER_ERROR: Final = ErrorWords(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    _("Something broke on our side"),
+    _("The portal met an error that it did not expect, and stopped."),
+    _("What you just asked for may not have been done. What was saved before is still there."),
+    _("Try again. If it happens again, tell the people who run this portal, with the request number below."),
+    try_again=True,
+)
+SERVICE_UNAVAILABLE: Final = ErrorWords(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    _("The portal is not ready at this moment"),
+    _("A service that it depends on, its database or its queue, does not answer."),
+    _("What you just asked for may not have been done. What was saved before is still there."),
+    _("Wait a few seconds, then try again."),
+    try_again=True,
+)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "errors/400.html", status=400)
+    return _answer(request, _words_for_bad_request(exception))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "errors/403.html", status=403)
+    return _answer(request, FORBIDDEN)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    return _answer(request, CSRF_FAILED)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "errors/404.html", status=404)
+    return _answer(request, NOT_FOUND)
+
+
+def page_too_many_requests(request: HttpRequest, exceeded: LimitExceeded) -> HttpResponse:
+    """429 with Retry-After: the limit's own sentence, and how long to wait."""
+    wait_s = exceeded.retry_after_s
+    advice = ngettext_lazy(
+        "Wait %(seconds)d second, then try again.", "Wait %(seconds)d seconds, then try again.", wait_s
+    ) % {"seconds": wait_s}
+    return _answer(request, replace(TOO_MANY_REQUESTS, happened=exceeded.message, advice=advice), retry_after_s=wait_s)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return render(request, "errors/500.html", status=500)
+    """The page of last resort. It runs while the exception is handled, and tells a service away from a bug."""
+    if isinstance(sys.exc_info()[1], UNAVAILABLE):
+        return service_unavailable(request)
+    return _answer(request, SERVER_ERROR, standalone=True)
+
+
+def service_unavailable(request: HttpRequest) -> HttpResponse:
+    return _answer(request, SERVICE_UNAVAILABLE, retry_after_s=UNAVAILABLE_RETRY_S, standalone=True)
+
+
+def _words_for_bad_request(exception: Exception) -> ErrorWords:
+    limit: Text
+    if isinstance(exception, RequestDataTooBig):
+        limit = _("What was sent is larger than %(limit)s, the most that this portal takes at once.") % {
+            "limit": filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        }
+        return replace(BAD_REQUEST, happened=limit, advice=_("Shorten it, and send it again."))
+    if isinstance(exception, TooManyFieldsSent | TooManyFilesSent):
+        limit = _("The form has more fields than %(limit)d, the most that this portal takes at once.") % {
+            "limit": settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        }
+        return replace(BAD_REQUEST, happened=limit)
+    return BAD_REQUEST
+
+
+def _answer(
+    request: HttpRequest, words: ErrorWords, *, retry_after_s: int | None = None, standalone: bool = False
+) -> HttpResponse:
+    """`standalone`: nothing behind the request is touched, neither the session nor the database."""
+    response: HttpResponse
+    if _is_program(request):
+        response = _problem(request, words)
+    else:
+        context = _context(request, words)
+        if request.headers.get("HX-Request") == "true":
+            response = HttpResponse(render_to_string("errors/notice.html", context), status=words.status)
+        elif standalone:
+            response = HttpResponse(render_to_string("errors/standalone.html", context), status=words.status)
+        else:
+            response = render(request, "errors/page.html", context, status=words.status)
+    if retry_after_s is not None:
+        response["Retry-After"] = str(retry_after_s)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _context(request: HttpRequest, words: ErrorWords) -> dict[str, Any]:
+    return {
+        "error": words,
+        "request_id": _request_id(request),
+        "theme": chosen_theme(request),
+        "again_url": request.get_full_path() if words.try_again and request.method == "GET" else "",
+        "sign_in_next": request.get_full_path() if words.sign_in_may_help and request.method == "GET" else "",
+    }
+
+
+def _problem(request: HttpRequest, words: ErrorWords) -> HttpResponse:
+    document = {
+        "type": "about:blank",
+        "title": words.status.phrase,
+        "status": int(words.status),
+        "detail": f"{words.happened} {words.advice}",
+        "request_id": _request_id(request),
+    }
+    return JsonResponse(document, status=words.status, content_type="application/problem+json")
+
+
+def _is_program(request: HttpRequest) -> bool:
+    """Whether the answer is read by a program: under the API's paths unless a browser asks, elsewhere if no page is wanted."""
+    if request.path.startswith(API_PATHS):
+        return "text/html" not in request.headers.get("Accept", "")
+    return not request.accepts("text/html")
+
+
+def _request_id(request: HttpRequest) -> str:
+    return getattr(request, "request_id", "")

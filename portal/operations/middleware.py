@@ -1,34 +1,45 @@
-"""Every request has an id: in the answer's header, in the log, on every error page."""
+"""What happens around every request: it gets an id, and a failure that we know becomes a page that explains it."""
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from collections.abc import Awaitable, Callable
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-HEADER = "X-Request-ID"
-_ACCEPTABLE = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+from portal.accounts.limits import LimitExceeded
+from portal.operations.error_pages import UNAVAILABLE, page_too_many_requests, service_unavailable
+from portal.operations.request_ids import current_request_id
+
+HEADER: Final = "X-Request-ID"
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+logger = logging.getLogger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
 
 class RequestIdMiddleware:
-    """Takes a well-formed X-Request-ID from a proxy, else makes one; sets `request.request_id`."""
+    """Takes a well-formed X-Request-ID from a proxy, else makes one: `request.request_id`, the log, the answer."""
 
     sync_capable = True
     async_capable = True
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         offered = request.headers.get(HEADER, "")
-        request_id = offered if _ACCEPTABLE.match(offered) else secrets.token_hex(8)
+        request_id = offered if _ACCEPTABLE.fullmatch(offered) else secrets.token_hex(8)
         request.request_id = request_id  # type: ignore[attr-defined]
+        current_request_id.set(request_id)
         response = self.get_response(request)
         if isinstance(response, HttpResponseBase):
             response[HEADER] = request_id
@@ -39,3 +50,26 @@ class RequestIdMiddleware:
         response = await pending
         response[HEADER] = request_id
         return response
+
+
+class KnownFailureMiddleware:
+    """Turns what a view may honestly fail with into its page: a limit reached, a data service away."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, LimitExceeded):
+            return page_too_many_requests(request, exception)
+        if isinstance(exception, UNAVAILABLE):
+            logger.error("%s %s: a data service is away", request.method, request.path, exc_info=exception)
+            return service_unavailable(request)
+        return None
