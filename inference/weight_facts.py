@@ -1,0 +1,272 @@
+"""Reads from a folder of weights what a card should not have to claim: sizes, shapes, tokenizer, template, digests.
+
+Needs neither torch nor transformers, since headers and JSON say it all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+from inference.safetensors_header import InvalidHeader, Tensor, read_safetensors_header
+
+CONFIG: Final = "config.json"
+INDEX: Final = "model.safetensors.index.json"
+SINGLE_FILE: Final = "model.safetensors"
+CONVERSION_RECORD: Final = "conversion.json"
+MAX_JSON_BYTES: Final = 10_000_000
+MAX_TOKENIZER_BYTES: Final = 100_000_000
+MAX_TEMPLATE_CHARACTERS: Final = 100_000
+MAX_SHARDS: Final = 1_000
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+class UnreadableWeights(ValueError):
+    """The folder does not hold readable weights; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One file of a variant. `sha256` is of its bytes."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFacts:
+    """What the files say. None or empty means that they do not say it.
+
+    parameters: values in all tensors, each shared one counted once; None for packed (quantised) tensors, whose number
+        of values is not the number of parameters.
+    dtypes: values per dtype, most first.
+    attention: "multi-head", "multi-query" or "grouped-query", from the numbers of heads.
+    origin: what the weights were converted from, as the conversion recorded it.
+    """
+
+    architecture: str
+    model_type: str
+    parameters: int | None
+    tensors: int
+    dtypes: dict[str, int]
+    weight_bytes: int
+    tied_embeddings: bool
+    quantisation: str
+    context_length: int | None
+    vocabulary_size: int | None
+    hidden_size: int | None
+    intermediate_size: int | None
+    layers: int | None
+    attention_heads: int | None
+    key_value_heads: int | None
+    head_size: int | None
+    attention: str
+    tokenizer_class: str
+    tokenizer_model: str
+    chat_template: str
+    chat_template_sha256: str
+    origin: dict[str, str]
+    files: tuple[WeightFile, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """A form for JSON."""
+        return asdict(self) | {"files": [asdict(file) for file in self.files]}
+
+
+def read_weight_facts(folder: Path) -> WeightFacts:
+    """Read a folder in Hugging Face form. Raises UnreadableWeights, or OSError when a file cannot be read.
+
+    Hashes every file, which takes about a second per 300 MB.
+    """
+    config = _json_object(folder / CONFIG)
+    if config is None:
+        raise UnreadableWeights(f"{CONFIG} is missing")
+    text_config = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    tensors = _tensors(folder)
+    dtypes: Counter[str] = Counter()
+    for tensor in tensors.values():
+        dtypes[tensor.dtype] += tensor.values
+    quantisation = _quantisation(config)
+    heads = _integer(text_config, "num_attention_heads")
+    key_value_heads = _integer(text_config, "num_key_value_heads") or heads
+    hidden_size = _integer(text_config, "hidden_size")
+    template = _chat_template(folder)
+    return WeightFacts(
+        architecture=_first_text(config.get("architectures")),
+        model_type=_text(config, "model_type"),
+        parameters=None if quantisation else _parameters(tensors, config),
+        tensors=len(tensors),
+        dtypes=dict(dtypes.most_common()),
+        weight_bytes=sum(tensor.size_bytes for tensor in tensors.values()),
+        tied_embeddings=_is_tied(config),
+        quantisation=quantisation,
+        context_length=_integer(text_config, "max_position_embeddings"),
+        vocabulary_size=_integer(text_config, "vocab_size"),
+        hidden_size=hidden_size,
+        intermediate_size=_integer(text_config, "intermediate_size"),
+        layers=_integer(text_config, "num_hidden_layers"),
+        attention_heads=heads,
+        key_value_heads=key_value_heads,
+        head_size=_integer(text_config, "head_dim") or (hidden_size // heads if hidden_size and heads else None),
+        attention=_attention_kind(heads, key_value_heads),
+        tokenizer_class=_text(_json_object(folder / "tokenizer_config.json") or {}, "tokenizer_class"),
+        tokenizer_model=_tokenizer_model(folder),
+        chat_template=template,
+        chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if template else "",
+        origin=_origin(folder),
+        files=tuple(_digests(folder)),
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that belong to the weights, sorted by name: everything directly in the folder but hidden files."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def file_stamps(folder: Path) -> dict[str, str]:
+    """Size and time of change of each file: equal stamps mean that nothing needs to be read again."""
+    return {path.name: f"{stat.st_size}-{stat.st_mtime_ns}" for path in weight_files(folder) if (stat := path.stat())}
+
+
+# --- Tensors
+
+
+def _tensors(folder: Path) -> dict[str, Tensor]:
+    """All tensors of all shards by name; a sharded folder must hold exactly what its index lists."""
+    index = _json_object(folder / INDEX)
+    if index is None:
+        return {tensor.name: tensor for tensor in _header(folder, SINGLE_FILE)}
+    listed = index.get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+        raise UnreadableWeights(f"{INDEX}: weight_map must map tensors to files")
+    shards = sorted(set(listed.values()))
+    if len(shards) > MAX_SHARDS:
+        raise UnreadableWeights(f"{INDEX}: {len(shards)} files are listed; at most {MAX_SHARDS} are read")
+    tensors: dict[str, Tensor] = {}
+    for shard in shards:
+        if Path(shard).name != shard or shard.startswith(".") or not shard.endswith(".safetensors"):
+            raise UnreadableWeights(f"{INDEX}: {shard!r} is not the name of a safetensors file in this folder")
+        for tensor in _header(folder, shard):
+            if tensor.name in tensors:
+                raise UnreadableWeights(f"{shard}: tensor {tensor.name!r} is in another file too")
+            if listed.get(tensor.name) != shard:
+                raise UnreadableWeights(f"{shard}: tensor {tensor.name!r} is not listed for this file in {INDEX}")
+            tensors[tensor.name] = tensor
+    if missing := listed.keys() - tensors.keys():
+        raise UnreadableWeights(f"{INDEX}: tensor {min(missing)!r} is listed but in no file")
+    return tensors
+
+
+def _header(folder: Path, name: str) -> Iterable[Tensor]:
+    try:
+        return read_safetensors_header(folder / name).tensors
+    except InvalidHeader as error:
+        raise UnreadableWeights(str(error)) from error
+    except FileNotFoundError as error:
+        raise UnreadableWeights(f"{name} is missing") from error
+
+
+def _parameters(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
+    total = sum(tensor.values for tensor in tensors.values())
+    output, embedding = tensors.get("lm_head.weight"), tensors.get("model.embed_tokens.weight")
+    if _is_tied(config) and output is not None and embedding is not None:
+        total -= output.values  # the same matrix, written twice
+    return total
+
+
+# --- Configuration and tokenizer
+
+
+def _json_object(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any] | None:
+    """The object in a JSON file, None where there is no such file."""
+    try:
+        if path.stat().st_size > limit:
+            raise UnreadableWeights(f"{path.name}: more than {limit} bytes")
+        value = json.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, UnreadableWeights):
+            raise
+        raise UnreadableWeights(f"{path.name}: not JSON in UTF-8") from error
+    if not isinstance(value, dict):
+        raise UnreadableWeights(f"{path.name}: not a JSON object")
+    return value
+
+
+def _integer(config: Mapping[str, Any], key: str) -> int | None:
+    value = config.get(key)
+    return value if type(value) is int and 0 < value < 2**53 else None
+
+
+def _text(config: Mapping[str, Any], key: str) -> str:
+    value = config.get(key)
+    return value[:200] if _is_storable(value) else ""
+
+
+def _is_storable(value: Any) -> TypeGuard[str]:
+    """Text that every database can keep: JSON may hide half a surrogate pair or a NUL in it."""
+    return isinstance(value, str) and not _UNSTORABLE.search(value)
+
+
+def _first_text(value: Any) -> str:
+    return _text({"first": value[0]}, "first") if isinstance(value, list) and value else ""
+
+
+def _is_tied(config: Mapping[str, Any]) -> bool:
+    return config.get("tie_word_embeddings") is True
+
+
+def _quantisation(config: Mapping[str, Any]) -> str:
+    settings = config.get("quantization_config")
+    return (_text(settings, "quant_method") or "unknown") if isinstance(settings, dict) else ""
+
+
+def _attention_kind(heads: int | None, key_value_heads: int | None) -> str:
+    if heads is None or key_value_heads is None:
+        return ""
+    if key_value_heads == heads:
+        return "multi-head"
+    return "multi-query" if key_value_heads == 1 else "grouped-query"
+
+
+def _tokenizer_model(folder: Path) -> str:
+    tokenizer = _json_object(folder / "tokenizer.json", MAX_TOKENIZER_BYTES) or {}
+    model = tokenizer.get("model")
+    return _text(model, "type") if isinstance(model, dict) else ""
+
+
+def _chat_template(folder: Path) -> str:
+    """The template that transformers would take: a file of its own comes before the tokenizer's configuration."""
+    path = folder / "chat_template.jinja"
+    try:
+        template: Any = path.read_bytes().decode("utf-8") if path.stat().st_size <= MAX_JSON_BYTES else None
+    except FileNotFoundError:
+        template = (_json_object(folder / "tokenizer_config.json") or {}).get("chat_template", "")
+    except ValueError as error:
+        raise UnreadableWeights(f"{path.name}: not UTF-8") from error
+    if isinstance(template, list):
+        named = {item.get("name"): item.get("template") for item in template if isinstance(item, dict)}
+        template = named.get("default", "")
+    if not _is_storable(template) or len(template) > MAX_TEMPLATE_CHARACTERS:
+        raise UnreadableWeights(f"the chat template is not plain text of at most {MAX_TEMPLATE_CHARACTERS} characters")
+    return template
+
+
+def _origin(folder: Path) -> dict[str, str]:
+    record = _json_object(folder / CONVERSION_RECORD) or {}
+    return {key: value[:200] for key, value in record.items() if _is_storable(key) and _is_storable(value)}
+
+
+def _digests(folder: Path) -> Iterable[WeightFile]:
+    for path in weight_files(folder):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            yield WeightFile(path.name, file.tell(), digest)
