@@ -1,6 +1,8 @@
-"""Addresses of the operations app."""
+"""Addresses of the operations app. `/healthz` and `/readyz` are answered earlier, by probes.ProbeMiddleware."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from portal.operations import views
 
 app_name = "operations"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("status/", views.status, name="status")]

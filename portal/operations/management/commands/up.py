@@ -1,0 +1,156 @@
+"""`manage.py up`: everything an installation needs, in one terminal, until Ctrl-C."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import secrets
+import sys
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.utils import timezone
+
+from portal.operations import diagnosis, home, readiness
+from portal.operations.console import Console
+from portal.operations.embedded_valkey import ValkeyUnavailable, valkey_program
+from portal.operations.probes import HEALTH_PATH
+from portal.operations.programs import web_program, worker_program
+from portal.operations.supervisor import Stopped, Stopwatch, Supervisor, request_stop_on_signals
+
+ADMIN_NAME = "admin"
+
+
+class Command(BaseCommand):
+    help = "Start Steelyard: embedded Valkey, migrations, seed, a Celery worker and the web server; Ctrl-C ends all."
+    # `diagnosis` runs them and says its sentence.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST, %(default)s)")
+        parser.add_argument("--port", type=int, default=settings.PORT, help="port to listen on (PORT, %(default)s)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        try:
+            # The lock lies in the home, so whether that can be written to comes first.
+            diagnosis.writable_home()
+            with home.locked_home():
+                Installation(Console(sys.stdout), host, port).run()
+        except (diagnosis.Wrong, home.HomeInUse, ValkeyUnavailable) as error:
+            raise CommandError(str(error)) from error
+
+
+class Installation:
+    """One run of everything on this machine."""
+
+    def __init__(self, console: Console, host: str, port: int) -> None:
+        self._console = console
+        self._host, self._port = host, port
+        self._password = ""
+
+    def _say(self, text: str) -> None:
+        self._console.line("up", text)
+
+    @property
+    def _url(self) -> str:
+        host = _reachable(self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+
+    def run(self) -> None:
+        """Start everything, keep it running, end it in order. Raises Wrong when something cannot start."""
+        for check in diagnosis.before_start(self._host, self._port):
+            check.ask()
+        stopwatch = Stopwatch()
+        restore_signals = request_stop_on_signals(stopwatch)
+        supervisor = Supervisor(self._console, stopwatch)
+        try:
+            self._start(supervisor, stopwatch)
+            self._announce()
+            supervisor.run_until_stopped()
+        except Stopped:
+            # Somebody who stops a first start early needs the password at the next.
+            self._tell_password()
+        finally:
+            supervisor.stop()
+            restore_signals()
+        self._say("stopped")
+
+    def _start(self, supervisor: Supervisor, stopwatch: Stopwatch) -> None:
+        if settings.EMBEDDED_VALKEY:
+            supervisor.add(valkey_program())
+        if not home.weights_are_prepared():
+            self._prepare_weights(supervisor)
+        self._manage("migrate", interactive=False, verbosity=1)
+        self._manage("seed_demo")
+        self._create_admin()
+        connection.close()
+        stopwatch.pause(0)
+        if settings.EMBEDDED_VALKEY:
+            supervisor.wait_until_ready("valkey")
+        started = timezone.now()
+        supervisor.add(worker_program(lambda: readiness.living_workers(started).exists()))
+        supervisor.add(web_program(self._host, self._port, self._web_answers))
+        supervisor.wait_until_ready("web")
+        supervisor.wait_until_ready("worker")
+
+    def _prepare_weights(self, supervisor: Supervisor) -> None:
+        self._say(f"preparing the weights of {home.WEIGHTS_NAME}, once")
+        command = [
+            sys.executable,
+            "-m",
+            "inference.gguf_conversion",
+            str(home.weights_source()),
+            str(home.weights_folder()),
+        ]
+        # A process of its own, so that this one never loads torch.
+        if supervisor.run_once(command) != 0:
+            raise diagnosis.Wrong(
+                "The weights could not be prepared, for the reason above; `manage.py doctor` looks closer."
+            )
+
+    def _manage(self, command: str, **options: Any) -> None:
+        said = io.StringIO()
+        call_command(command, stdout=said, **options)
+        for line in said.getvalue().splitlines():
+            if line.strip():
+                self._say(f"{command}: {line.strip()}")
+
+    def _create_admin(self) -> None:
+        users = get_user_model().objects
+        if users.filter(is_superuser=True).exists():
+            return
+        if users.filter(username__iexact=ADMIN_NAME).exists():
+            self._say(f"nobody is superuser and the name {ADMIN_NAME} is taken: run `manage.py createsuperuser`")
+            return
+        self._password = secrets.token_urlsafe(15)
+        users.create_superuser(ADMIN_NAME, password=self._password)
+
+    def _announce(self) -> None:
+        self._say(f"Steelyard is ready: {self._url}/")
+        self._tell_password()
+
+    def _tell_password(self) -> None:
+        if self._password:
+            self._say(f"First start: sign in as {ADMIN_NAME} with the password {self._password} (shown this once)")
+            self._password = ""
+
+    def _web_answers(self) -> bool:
+        # Not urllib: it would ask a proxy from the environment.
+        web = http.client.HTTPConnection(_reachable(self._host), self._port, timeout=2)
+        try:
+            web.request("GET", HEALTH_PATH)
+            return web.getresponse().status == HTTPStatus.OK
+        except (http.client.HTTPException, OSError):
+            return False
+        finally:
+            web.close()
+
+
+def _reachable(host: str) -> str:
+    """An address at which a server that listens on `host` answers this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound

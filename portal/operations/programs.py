@@ -1,0 +1,87 @@
+"""The commands of an installation's processes: what `manage.py up` supervises and the compose file runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.conf import settings
+
+QUEUES: Final = "generations,portal"
+WEB_GRACE_S: Final = 3
+# Past its own grace a process is ended by force.
+_SLACK_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process to keep running. `is_ready` says when it does its work; a restart calls `prepare` first."""
+
+    name: str
+    command: tuple[str, ...]
+    grace_s: float
+    environment: dict[str, str] = field(default_factory=dict)
+    is_ready: Callable[[], bool] = lambda: True
+    prepare: Callable[[], None] = lambda: None
+
+
+def web_command(host: str, port: int) -> tuple[str, ...]:
+    """uvicorn on the ASGI application. Open token streams end after the grace, then their readers reconnect."""
+    proxies: tuple[str, ...] = ("--no-proxy-headers",)
+    if settings.FORWARDED_ALLOW_IPS:
+        proxies = ("--proxy-headers", "--forwarded-allow-ips", settings.FORWARDED_ALLOW_IPS)
+    return (
+        *(sys.executable, "-m", "uvicorn", "portal.asgi:application"),
+        *("--host", host, "--port", str(port)),
+        *("--timeout-graceful-shutdown", str(WEB_GRACE_S)),
+        *("--no-server-header", "--no-access-log", "--lifespan", "off"),
+        *proxies,
+    )
+
+
+def worker_command() -> tuple[str, ...]:
+    """A Celery worker of threads, so that many runs share one engine and one batch.
+
+    Workers know of each other by their heartbeat rows, so Celery's own gossip, mingle and event heartbeats are off.
+    """
+    return (
+        *(sys.executable, "-m", "celery", "--app", "portal", "--quiet", "worker"),
+        *("--pool", "threads", "--concurrency", str(settings.WORKER_CONCURRENCY), "--queues", QUEUES),
+        *("--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
+
+
+def beat_command() -> tuple[str, ...]:
+    """Celery beat, for scaled-out installations; its schedule has no state worth a file."""
+    schedule = settings.STEELYARD_HOME / "celerybeat-schedule"
+    return (
+        *(sys.executable, "-m", "celery", "--app", "portal", "--quiet", "beat"),
+        *("--loglevel", "INFO", "--schedule", str(schedule), "--pidfile", ""),
+    )
+
+
+def web_program(host: str, port: int, is_ready: Callable[[], bool]) -> Program:
+    return Program(
+        name="web",
+        command=web_command(host, port),
+        grace_s=WEB_GRACE_S + _SLACK_S,
+        environment={"HOST": host, "PORT": str(port)},
+        is_ready=is_ready,
+    )
+
+
+def worker_program(is_ready: Callable[[], bool]) -> Program:
+    return Program(
+        name="worker",
+        command=worker_command(),
+        grace_s=settings.GENERATION_SHUTDOWN_GRACE_S + _SLACK_S,
+        is_ready=is_ready,
+    )
+
+
+def child_environment(extra: dict[str, str]) -> dict[str, str]:
+    """This process's environment, with output that is not held back in a buffer."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "portal.settings", **extra}
