@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
@@ -22,14 +23,20 @@ from portal.playground.stream import BEGINNING, TERMINAL_TYPES, EventType, Strea
 
 # How long a silent stream is waited for before the row is asked.
 ROW_INTERVAL_S: Final = 1.0
+# The stream's last events are written just after the row.
+LAST_LOOK_S: Final = 0.25
 KEEP_ALIVE_S: Final = 15.0
 RECONNECT_MS: Final = 1000
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @require_GET
 async def events(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Stream a generation to its owner; `Last-Event-ID` resumes behind that event."""
-    generation = await sync_to_async(_load)(request, generation_id)
+    generation = await _from_database(_load, request, generation_id)
     offered = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
     try:
         after = StreamId.parse(offered) if offered else BEGINNING
@@ -40,6 +47,18 @@ async def events(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse
     # nginx would hold the tokens back.
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+async def _from_database(query: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a query and give its connection back: a viewer who waits must not keep one."""
+
+    def run() -> R:
+        try:
+            return query(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(run)()
 
 
 def _load(request: HttpRequest, generation_id: uuid.UUID) -> Generation:
@@ -82,12 +101,11 @@ async def _follow_subscription(
 ) -> AsyncIterator[tuple[StreamId | None, StreamEvent | None]]:
     row = generation
     row_was_final = False
-    position: StreamEvent | None = None
-    if row.state == State.QUEUED:
-        position = await sync_to_async(_queued_event)(row)
+    position = await _from_database(_queued_event, row) if row.state == State.QUEUED else None
+    if position is not None:
         yield None, position
     while True:
-        for entry_id, event in await subscription.next(0 if row_was_final else ROW_INTERVAL_S):
+        for entry_id, event in await subscription.next(LAST_LOOK_S if row_was_final else ROW_INTERVAL_S):
             if shown.begins_anew(entry_id):
                 yield None, stream.reset(entry_id.attempt)
             shown.take(entry_id, event)
@@ -99,14 +117,11 @@ async def _follow_subscription(
             for event in shown.completed_from(row):
                 yield None, event
             return
-        row = await sync_to_async(_reload)(row)
-        # One more look at the stream first: its last events are written just after the row.
+        row = await _from_database(_reload, row)
         row_was_final = not row.is_active
-        if row.state == State.QUEUED and (news := await sync_to_async(_queued_event)(row)) != position:
-            position = news
-            yield None, news
-        else:
-            yield None, None
+        news = await _from_database(_queued_event, row) if row.state == State.QUEUED else None
+        yield None, news if news != position else None
+        position = news
 
 
 def _reload(generation: Generation) -> Generation:

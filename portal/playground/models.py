@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from inference.events import FinishReason
 from portal.catalog.models import Variant
 
 
@@ -154,44 +155,68 @@ class Generation(models.Model):
         if claimed:
             self.attempt += 1
             self.state = State.RUNNING
+            self.started_at = now
         return claimed
 
     def succeed(self, **result: Any) -> bool:
         """running → succeeded (or cancelled, when that is why it ended), with the result's columns."""
-        state = State.CANCELLED if result.get("finish_reason") == State.CANCELLED else State.SUCCEEDED
-        return self._finish(state, **result)
+        is_cancelled = result.get("finish_reason") == FinishReason.CANCELLED
+        return self._end(self._mine(), State.CANCELLED if is_cancelled else State.SUCCEEDED, **result)
 
     def fail(self, code: str, message: str, **result: Any) -> bool:
         """running → failed, with a stable code and a sentence for the person who asked."""
-        return self._finish(State.FAILED, error_code=code, error_message=message[:500], **result)
+        return self._end(self._mine(), State.FAILED, error_code=code, error_message=message[:500], **result)
 
     def release(self) -> bool:
         """running → queued: this worker gives the run back, another may take it from its start."""
-        now = timezone.now()
-        return self._move(
-            self._mine(), state=State.QUEUED, claimed_by="", lease_expires_at=None, dispatch_after=now, dispatches=0
+        return self._give_back(self._mine())
+
+    def expire_to_queued(self) -> bool:
+        """running → queued: the lease of the attempt that this object shows has run out."""
+        return self._give_back(self._expired(), lost_leases=F("lost_leases") + 1)
+
+    def expire_to_failed(self, code: str, message: str) -> bool:
+        """running → failed: the lease has run out too often."""
+        return self._end(
+            self._expired(), State.FAILED, lost_leases=F("lost_leases") + 1, error_code=code, error_message=message
         )
 
     def request_cancel(self) -> bool:
         """End a queued run at once; ask a running one's worker to stop it. False when it had ended already."""
         now = timezone.now()
-        if self._move(
-            Q(state=State.QUEUED),
-            state=State.CANCELLED,
-            finish_reason="cancelled",
-            finished_at=now,
-            cancel_requested_at=now,
-        ):
-            return True
-        return self._move(Q(state=State.RUNNING), cancel_requested_at=now)
+        ended = self._end(
+            Q(state=State.QUEUED), State.CANCELLED, finish_reason=FinishReason.CANCELLED, cancel_requested_at=now
+        )
+        return ended or self._move(Q(state=State.RUNNING), cancel_requested_at=now)
 
-    def _finish(self, state: State, **result: Any) -> bool:
+    def _give_back(self, condition: Q, **values: Any) -> bool:
+        cancelled = self._end(
+            condition & Q(cancel_requested_at__isnull=False),
+            State.CANCELLED,
+            finish_reason=FinishReason.CANCELLED,
+            **values,
+        )
+        return cancelled or self._move(
+            condition,
+            state=State.QUEUED,
+            claimed_by="",
+            lease_expires_at=None,
+            started_at=None,
+            dispatch_after=timezone.now(),
+            dispatches=0,
+            **values,
+        )
+
+    def _end(self, condition: Q, state: State, **values: Any) -> bool:
         return self._move(
-            self._mine(), state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **result
+            condition, state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **values
         )
 
     def _mine(self) -> Q:
         return Q(state=State.RUNNING, attempt=self.attempt)
+
+    def _expired(self) -> Q:
+        return self._mine() & Q(lease_expires_at__lt=timezone.now())
 
     def _move(self, condition: Q, **values: Any) -> bool:
         return Generation.objects.filter(condition, pk=self.pk).update(**values) == 1
@@ -202,6 +227,9 @@ class TokenTrace(models.Model):
 
     generation = models.OneToOneField(Generation, on_delete=models.CASCADE, primary_key=True, related_name="trace")
     tokens = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class WorkerHeartbeat(models.Model):
@@ -214,9 +242,15 @@ class WorkerHeartbeat(models.Model):
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
 
+    def __str__(self) -> str:
+        return self.worker_id
+
 
 class MaintenanceLease(models.Model):
     """Single flight across processes for a recurring job, held in the database since the broker may be away."""
 
     name = models.CharField(max_length=60, primary_key=True)
     free_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -95,16 +95,10 @@ def _require_valid(
     conversation: Conversation | None,
     parent: Generation | None,
 ) -> None:
-    errors: dict[str, list[str]] = {}
+    errors = _text_errors("prompt", prompt, settings.MAX_PROMPT_CHARACTERS)
+    errors |= _text_errors("system_prompt", system_prompt, settings.MAX_SYSTEM_PROMPT_CHARACTERS)
     if not prompt.strip():
         errors["prompt"] = [_("Write a prompt.")]
-    elif len(prompt) > settings.MAX_PROMPT_CHARACTERS:
-        errors["prompt"] = [_too_long(len(prompt), settings.MAX_PROMPT_CHARACTERS)]
-    if len(system_prompt) > settings.MAX_SYSTEM_PROMPT_CHARACTERS:
-        errors["system_prompt"] = [_too_long(len(system_prompt), settings.MAX_SYSTEM_PROMPT_CHARACTERS)]
-    for name, text in (("prompt", prompt), ("system_prompt", system_prompt)):
-        if "\x00" in text:
-            errors[name] = [_("Null characters are not allowed.")]
     if params.max_tokens > settings.MAX_OUTPUT_TOKENS:
         errors["max_tokens"] = [_("At most %(limit)d tokens per answer here.") % {"limit": settings.MAX_OUTPUT_TOKENS}]
     if not variant.is_runnable:
@@ -117,8 +111,13 @@ def _require_valid(
         raise ValidationError(errors)
 
 
-def _too_long(length: int, limit: int) -> str:
-    return _("At most %(limit)d characters; this has %(length)d.") % {"limit": limit, "length": length}
+def _text_errors(field: str, text: str, limit: int) -> dict[str, list[str]]:
+    if len(text) > limit:
+        length = {"limit": limit, "length": len(text)}
+        return {field: [_("At most %(limit)d characters; this has %(length)d.") % length]}
+    if "\x00" in text:
+        return {field: [_("Null characters are not allowed.")]}
+    return {}
 
 
 def _serialise_starts(actor: Actor) -> None:

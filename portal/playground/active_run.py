@@ -1,0 +1,83 @@
+"""One claimed generation while an engine runs it: what it has produced so far, and how it ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from inference.engine import Engine, GenerationRequest, Message
+from inference.events import Channel, Delta, Event, Failed, Finished, Released, Started, Token
+from inference.sampling_params import SamplingParams
+from portal.playground.models import Generation
+
+
+@dataclass(slots=True)
+class ActiveRun:
+    """A generation under one claim. The engine's thread records into it, the task's thread waits on `ended`."""
+
+    generation: Generation
+    engine: Engine
+    claimed_at: float = field(default_factory=time.monotonic)
+    ended: threading.Event = field(default_factory=threading.Event)
+    is_lost: bool = False
+    rendered_prompt: str = ""
+    texts: dict[Channel, list[str]] = field(default_factory=lambda: {channel: [] for channel in Channel})
+    tokens: list[tuple[Channel, Token]] = field(default_factory=list)
+    first_token_at: float | None = None
+    outcome: Finished | Failed | Released | None = None
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.generation.pk}:{self.generation.attempt}"
+
+    def request(self, deadline_s: float) -> GenerationRequest:
+        """What the engine is asked to do. Raises InvalidParameter for a row that an older version wrote."""
+        return GenerationRequest(
+            request_id=self.run_id,
+            messages=tuple(Message(**message) for message in self.generation.messages),
+            params=SamplingParams.from_mapping(self.generation.params),
+            deadline_s=deadline_s,
+        )
+
+    def record(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.rendered_prompt = event.rendered_prompt
+            case Delta():
+                if self.first_token_at is None:
+                    self.first_token_at = time.monotonic()
+                self.texts[event.channel].append(event.text)
+                self.tokens += [(event.channel, token) for token in event.tokens]
+            case Finished() | Failed() | Released():
+                self.outcome = event
+                self.ended.set()
+
+    def result_columns(self) -> dict[str, Any]:
+        """The columns that the run has filled, however it ended."""
+        return {
+            "rendered_prompt": self.rendered_prompt,
+            "output": "".join(self.texts[Channel.ANSWER]),
+            "thinking": "".join(self.texts[Channel.THINKING]),
+            "timings": self.timings(),
+            "provenance": self.engine.provenance(),
+        }
+
+    def trace(self) -> list[dict[str, Any]]:
+        """The tokens in the form that TokenTrace keeps."""
+        return [{**asdict(token), "channel": channel} for channel, token in self.tokens]
+
+    def timings(self) -> dict[str, float]:
+        """Seconds: waiting for a worker, for the engine, reading the prompt, writing, and to the first token."""
+        generation = self.generation
+        assert generation.started_at is not None
+        waited_s = (generation.started_at - generation.created_at).total_seconds()
+        timings = {"queue_s": waited_s}
+        if self.first_token_at is not None:
+            timings["first_token_s"] = waited_s + self.first_token_at - self.claimed_at
+        if isinstance(self.outcome, Finished):
+            timings["engine_wait_s"] = self.outcome.timings.queued_s
+            timings["prefill_s"] = self.outcome.timings.prefill_s
+            timings["decode_s"] = self.outcome.timings.decode_s
+        return {name: round(seconds, 4) for name, seconds in timings.items()}

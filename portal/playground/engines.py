@@ -1,0 +1,59 @@
+"""The engines of a worker: one per variant, built when first needed, by what settings.ENGINE_BACKENDS names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from inference.engine import Engine, Listener
+from portal.catalog.models import Variant
+
+EngineFactory = Callable[[Variant, Listener], Engine]
+
+
+class EnginePool:
+    """Builds each variant's engine once, however many tasks ask at the same time."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._engines: dict[int, Engine] = {}
+        self._building: dict[int, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def engine_for(self, variant: Variant) -> Engine:
+        """Raises whatever the engine raises that cannot be built; the next call tries again."""
+        with self._lock:
+            building = self._building.setdefault(variant.pk, threading.Lock())
+        with building:
+            engine = self._engines.get(variant.pk)
+            if engine is None:
+                factory: EngineFactory = import_string(settings.ENGINE_BACKENDS[variant.backend])
+                engine = self._engines[variant.pk] = factory(variant, self._listener)
+            return engine
+
+    def close(self, grace_s: float) -> None:
+        """Close all engines at the same time; what they have not ended within `grace_s` they release."""
+        threads = [threading.Thread(target=engine.close, args=(grace_s,)) for engine in list(self._engines.values())]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def transformers_engine(variant: Variant, listener: Listener) -> Engine:
+    """Local weights, through transformers and torch."""
+    # Here and not above: the web process imports this module by way of the tasks, and must not load torch.
+    from inference.transformers_engine import load_engine  # noqa: PLC0415
+
+    folder = Path(variant.source)
+    return load_engine(
+        folder if folder.is_absolute() else settings.STEELYARD_HOME / folder,
+        listener=listener,
+        dtype=variant.dtype or "bfloat16",
+        max_batch=settings.WORKER_CONCURRENCY,
+        threads=settings.WORKER_THREADS,
+    )

@@ -1,0 +1,130 @@
+"""What the playground's pages read: a conversation's turns, somebody's conversations, a run's figures, examples."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+
+from portal.accounts.actors import Actor
+from portal.catalog.models import Variant
+from portal.playground.models import Conversation, Generation
+
+MAX_EXAMPLES: Final = 6
+MAX_EXAMPLE_CHARACTERS: Final = 1_000
+# Large, and on no page: each turn's messages repeat all turns before it.
+_NOT_SHOWN: Final = ("messages", "rendered_prompt", "provenance")
+
+
+def latest_branch(conversation: Conversation) -> list[Generation]:
+    """The turns from the first one to the newest, in two queries whatever their number.
+
+    A conversation is a tree; its newest generation is always a leaf, and its ancestors are the turns it read.
+    """
+    nodes = list(conversation.generations.order_by("created_at", "id").values_list("pk", "parent_id"))
+    if not nodes:
+        return []
+    parents: dict[uuid.UUID, uuid.UUID | None] = dict(nodes)
+    path: list[uuid.UUID] = []
+    at: uuid.UUID | None = nodes[-1][0]
+    while at is not None:
+        path.append(at)
+        at = parents[at]
+    rows = conversation.generations.select_related("variant__card").defer(*_NOT_SHOWN).in_bulk(path)
+    turns = [rows[each] for each in reversed(path)]
+    for turn in turns:
+        turn.conversation = conversation
+    return turns
+
+
+def find_turn(conversation: Conversation, generation_id: uuid.UUID) -> Generation | None:
+    """The conversation's own generation with this id."""
+    return conversation.generations.filter(pk=generation_id).first()
+
+
+def list_conversations(actor: Actor) -> QuerySet[Conversation]:
+    """The actor's conversations, newest first, each with `turn_count` and `latest_variant_id`."""
+    generations = Generation.objects.filter(conversation=OuterRef("pk"))
+    # Siblings (a retry) answer the same turn and share a parent; only first turns have none, which COUNT leaves out.
+    parents = generations.order_by().values("conversation").annotate(count=Count("parent", distinct=True))
+    return Conversation.objects.filter(actor.owns()).annotate(
+        turn_count=Subquery(parents.values("count")) + 1,
+        latest_variant_id=Subquery(generations.order_by("-created_at", "-id").values("variant_id")[:1]),
+    )
+
+
+def latest_variants(conversations: Iterable[Conversation]) -> dict[int, Variant]:
+    """The variants of `list_conversations` rows by their id, in one query."""
+    ids = {getattr(each, "latest_variant_id", None) for each in conversations} - {None}
+    return Variant.objects.select_related("card").in_bulk(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What a run measured; None is not known. `first_token_s` counts from the moment the prompt was queued."""
+
+    first_token_s: float | None
+    tokens_per_s: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+def run_figures(generation: Generation) -> RunFigures:
+    """Read a run's figures off its row."""
+    prompt_tokens = _count(generation.usage, "prompt_tokens")
+    completion_tokens = _count(generation.usage, "completion_tokens")
+    decode_s = _seconds(generation.timings, "decode_s")
+    engine_wait_s = _seconds(generation.timings, "queued_s")
+    prefill_s = _seconds(generation.timings, "prefill_s")
+    first_token_s = None
+    if completion_tokens and generation.started_at and engine_wait_s is not None and prefill_s is not None:
+        dispatch_s = (generation.started_at - generation.queued_at).total_seconds()
+        first_token_s = dispatch_s + engine_wait_s + prefill_s
+    tokens_per_s = completion_tokens / decode_s if completion_tokens and decode_s else None
+    return RunFigures(first_token_s, tokens_per_s, prompt_tokens, completion_tokens)
+
+
+def _count(values: dict[str, Any], name: str) -> int | None:
+    value = values.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _seconds(values: dict[str, Any], name: str) -> float | None:
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt that a card suggests; `title` is what its button says."""
+
+    title: str
+    prompt: str
+
+
+def example_prompts(variant: Variant) -> list[Example]:
+    """The `widget` examples of the variant's card (Hugging Face metadata): `text`, or the last user message."""
+    revision = variant.card.current_revision
+    widget = revision.metadata.get("widget") if revision is not None else None
+    if not isinstance(widget, list):
+        return []
+    examples = (_example(entry) for entry in widget)
+    return [each for each in examples if each is not None][:MAX_EXAMPLES]
+
+
+def _example(entry: Any) -> Example | None:
+    # Metadata is whatever the card's author wrote.
+    if not isinstance(entry, dict):
+        return None
+    prompt = entry.get("text")
+    messages = entry.get("messages")
+    if prompt is None and isinstance(messages, list):
+        turns = [each for each in messages if isinstance(each, dict) and each.get("role") == "user"]
+        prompt = turns[-1].get("content") if turns else None
+    if not isinstance(prompt, str) or not 0 < len(prompt.strip()) <= MAX_EXAMPLE_CHARACTERS:
+        return None
+    title = entry.get("example_title")
+    return Example(title.strip() if isinstance(title, str) and title.strip() else prompt.strip(), prompt.strip())

@@ -1,0 +1,68 @@
+"""Mend what a lost worker or a lost message left behind: expired leases and queued runs that nobody was woken for."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from portal.playground.dispatch import publish
+from portal.playground.models import Generation, MaintenanceLease, State, WorkerHeartbeat
+
+logger = logging.getLogger(__name__)
+
+SINGLE_FLIGHT: Final = timedelta(seconds=4)
+BATCH: Final = 200
+LONGEST_REDISPATCH_S: Final = 60.0
+FORGET_WORKERS_AFTER: Final = timedelta(days=1)
+
+
+def sweep_generations() -> None:
+    """Requeue, fail or redispatch what is stuck. Every change is conditional, so that two sweeps at once are harmless;
+    the single flight only saves work."""
+    now = timezone.now()
+    if not _take_off(now):
+        return
+    _end_expired_leases(now)
+    _redispatch_stale(now)
+    WorkerHeartbeat.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
+
+
+def _take_off(now: datetime) -> bool:
+    if MaintenanceLease.objects.filter(pk="sweep", free_at__lte=now).update(free_at=now + SINGLE_FLIGHT):
+        return True
+    if MaintenanceLease.objects.filter(pk="sweep").exists():
+        return False
+    try:
+        with transaction.atomic():
+            MaintenanceLease.objects.create(pk="sweep", free_at=now + SINGLE_FLIGHT)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _end_expired_leases(now: datetime) -> None:
+    expired = Generation.objects.filter(state=State.RUNNING, lease_expires_at__lt=now)
+    for generation in expired.order_by("lease_expires_at")[:BATCH]:
+        if generation.lost_leases + 1 >= settings.GENERATION_MAX_ATTEMPTS:
+            message = f"The worker was lost {generation.lost_leases + 1} times while it wrote this answer."
+            generation.expire_to_failed("worker_lost", message)
+        elif generation.expire_to_queued():
+            logger.warning("Generation %s lost its worker and is queued again", generation.pk)
+
+
+def _redispatch_stale(now: datetime) -> None:
+    stale = Generation.objects.select_related("variant").filter(state=State.QUEUED, dispatch_after__lte=now)
+    for generation in stale.order_by("queued_at")[:BATCH]:
+        # A long queue is no reason to send its messages ever again: the pause doubles.
+        pause_s = min(LONGEST_REDISPATCH_S, settings.GENERATION_REDISPATCH_S * 2 ** min(generation.dispatches, 16))
+        taken = Generation.objects.filter(
+            pk=generation.pk, state=State.QUEUED, dispatches=generation.dispatches
+        ).update(dispatches=F("dispatches") + 1, dispatch_after=now + timedelta(seconds=pause_s))
+        if taken and not publish(generation.pk, generation.variant.queue):
+            return  # The broker is away: the next sweep goes on here.

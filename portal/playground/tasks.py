@@ -1,0 +1,78 @@
+"""What the broker wakes: tasks that carry ids only, and the worker process's life."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from functools import lru_cache
+from typing import Any
+
+from celery import shared_task, signals
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from portal.catalog.models import Variant
+from portal.playground.keeper import Keeper
+from portal.playground.sweep import sweep_generations
+from portal.playground.worker import GenerationWorker
+
+logger = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def this_worker() -> GenerationWorker:
+    """The process's one worker; its engines are shared by all task threads."""
+    return GenerationWorker()
+
+
+@shared_task(name="playground.run_generation")
+def run_generation(generation_id: str) -> None:
+    this_worker().run(uuid.UUID(generation_id))
+
+
+@shared_task(name="playground.sweep_generations")
+def sweep() -> None:
+    sweep_generations()
+
+
+@signals.worker_ready.connect
+def begin(sender: Any, **kwargs: Any) -> None:
+    """Load the weights of the queues that this worker serves, then say that it is ready."""
+    queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
+    worker = this_worker()
+    keeper = Keeper(worker, queues)
+
+    def load_then_keep() -> None:
+        _load_weights(worker, queues)
+        keeper.start()
+
+    threading.Thread(target=load_then_keep, name="load-weights", daemon=True).start()
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def end(**kwargs: Any) -> None:
+        # Celery waits for running tasks without bound, so ending them in time is ours to do; not in this thread,
+        # which is a signal handler's.
+        threading.Thread(target=worker.drain, args=(settings.GENERATION_SHUTDOWN_GRACE_S,), name="drain").start()
+
+    @signals.worker_shutdown.connect(weak=False)
+    def ended(**kwargs: Any) -> None:
+        keeper.stop()
+        worker.stop()
+
+
+def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
+    try:
+        variants = list(Variant.objects.select_related("card").filter(queue__in=queues, is_runnable=True))
+    except DatabaseError:
+        logger.exception("Which weights to load is not known; they load with their first prompt")
+        variants = []
+    finally:
+        connection.close()
+    for variant in variants:
+        try:
+            worker.engines.engine_for(variant)
+        except Exception:
+            logger.exception("The weights of %s could not be loaded", variant.model_id)
+        else:
+            logger.info("%s is ready", variant.model_id)
