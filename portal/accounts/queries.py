@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.deletion import Collector
 
 from portal.accounts.models import ApiToken, User
+from portal.accounts.roles import Role
 
 
 def tokens_of(user: User) -> QuerySet[ApiToken]:
@@ -19,6 +20,11 @@ def tokens_of(user: User) -> QuerySet[ApiToken]:
     # `hint` needs the token's first characters, nothing needs the digest.
     tokens: QuerySet[ApiToken] = ApiToken.objects.filter(user=user).defer("digest")
     return tokens
+
+
+def roles_of(user: User) -> list[Role]:
+    """A person's roles, from the one that everybody has to the one that few have."""
+    return [role for role in Role if role.value in user.role_names]
 
 
 @dataclass(frozen=True, slots=True)

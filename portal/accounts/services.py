@@ -25,6 +25,10 @@ MAX_TOKEN_LIFETIME: Final = timedelta(days=3650)
 MAX_TOKEN_NAME_CHARACTERS: Final = 80
 
 
+class TokenExistsError(Exception):
+    """A request to make a token came twice."""
+
+
 def create_token(
     user: User,
     *,
@@ -36,8 +40,8 @@ def create_token(
     """Make a token and return it with its secret, which nothing can give a second time.
 
     `lifetime` None never expires. A `token_id` chosen by the client makes a repeated request fail instead of making a
-    second token. Raises ValidationError naming the field: name, scopes, lifetime, token_id, or none of them when the
-    person has all the tokens that one person may have.
+    second token. Raises TokenExistsError, and ValidationError naming the field: name, scopes, lifetime, or none of them
+    when the person has all the tokens that one person may have.
     """
     name = name.strip()
     if not name or len(name) > MAX_TOKEN_NAME_CHARACTERS or not name.isprintable():
@@ -61,7 +65,7 @@ def create_token(
                 % {"limit": MAX_TOKENS_PER_PERSON}
             )
         if token_id is not None and ApiToken.objects.filter(pk=token_id).exists():
-            raise ValidationError({"token_id": _("This token has been made already.")}, code="repeated")
+            raise TokenExistsError
         token: ApiToken
         token, secret = ApiToken.objects.create(
             user=user, expiry=lifetime, id=token_id or uuid.uuid4(), name=name, scopes=granted
