@@ -25,12 +25,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What to continue and how. `deadline_s` counts seconds from submission, None is no deadline."""
+    """What to continue and how. `deadline_s` counts seconds from submission, None is no deadline.
+
+    `completion` continues the joined contents as plain text, without the model's chat template.
+    """
 
     request_id: str
     messages: tuple[Message, ...]
     params: SamplingParams
     deadline_s: float | None = None
+    completion: bool = False
 
     def __post_init__(self) -> None:
         if not self.messages:

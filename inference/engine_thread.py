@@ -40,6 +40,9 @@ class Submission:
 class Runner(Protocol):
     """What happens between two looks at the inbox. All methods are called from the engine's thread alone."""
 
+    def begin(self) -> None:
+        """The thread starts: set up what belongs to a thread."""
+
     def admit(self, submission: Submission) -> Sequence[Emission]:
         """Take a request; a terminal event in the answer refuses it."""
 
@@ -124,6 +127,7 @@ class EngineThread:
 
     def _run(self) -> None:
         try:
+            self._runner.begin()
             while self._turn():
                 pass
         except BaseException:

@@ -26,7 +26,7 @@ def write_folder(source: Path, folder: Path, report: Report) -> None:
 
     Raises DamagedFile when the source cannot be read; OSError when the folder cannot be written.
     """
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         report(0.0, "reading the tokenizer")
         tokenizer = _tokenizer(source)
@@ -64,7 +64,7 @@ def _model(source: Path) -> Any:
     if hasattr(transformers, "GgufConfig"):
         # Newer versions would otherwise keep the packed blocks where they find a kernel for them.
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    model = transformers.AutoModelForCausalLM.from_pretrained(source.parent, **options)
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(source.parent, **options)
     # The tensors are plain by now; what marks them as packed would forbid saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):

@@ -69,6 +69,9 @@ class _ScriptRunner:
         self._step_s = step_s
         self._runs: dict[str, _Run] = {}
 
+    def begin(self) -> None:
+        pass
+
     def admit(self, submission: Submission) -> Sequence[Emission]:
         messages = submission.request.messages
         rendered = "\n".join(f"{message.role}: {message.content}" for message in messages)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from inference.gguf_header import InvalidGGUF, read_gguf_header
 from inference.safetensors_header import InvalidHeader, Tensor, read_safetensors_header
 
 CONFIG: Final = "config.json"
@@ -49,6 +50,7 @@ class WeightFacts:
     dtypes: values per dtype, most first.
     attention: "multi-head", "multi-query" or "grouped-query", from the numbers of heads.
     origin: what the weights were converted from, as the conversion recorded it.
+    origin_types: values per type in that file (Q4_1, Q8_0, F32, …), most first, where the file was at hand.
     """
 
     architecture: str
@@ -73,17 +75,24 @@ class WeightFacts:
     chat_template: str
     chat_template_sha256: str
     origin: dict[str, str]
+    origin_types: dict[str, int]
     files: tuple[WeightFile, ...]
+
+    @property
+    def origin_type(self) -> str:
+        """The type that held most values before conversion, or an empty string."""
+        return next(iter(self.origin_types), "")
 
     def as_dict(self) -> dict[str, Any]:
         """A form for JSON."""
         return asdict(self) | {"files": [asdict(file) for file in self.files]}
 
 
-def read_weight_facts(folder: Path) -> WeightFacts:
+def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFacts:
     """Read a folder in Hugging Face form. Raises UnreadableWeights, or OSError when a file cannot be read.
 
-    Hashes every file, which takes about a second per 300 MB.
+    Hashes every file, which takes about a second per 300 MB. `origin` is a GGUF file that the folder may have been made
+    from; its types are reported when its digest is the one that the folder's conversion record names.
     """
     config = _json_object(folder / CONFIG)
     if config is None:
@@ -98,6 +107,7 @@ def read_weight_facts(folder: Path) -> WeightFacts:
     key_value_heads = _integer(text_config, "num_key_value_heads") or heads
     hidden_size = _integer(text_config, "hidden_size")
     template = _chat_template(folder)
+    record = _conversion_record(folder)
     return WeightFacts(
         architecture=_first_text(config.get("architectures")),
         model_type=_text(config, "model_type"),
@@ -120,7 +130,8 @@ def read_weight_facts(folder: Path) -> WeightFacts:
         tokenizer_model=_tokenizer_model(folder),
         chat_template=template,
         chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if template else "",
-        origin=_origin(folder),
+        origin=record,
+        origin_types=_origin_types(record, origin),
         files=tuple(_digests(folder)),
     )
 
@@ -260,13 +271,25 @@ def _chat_template(folder: Path) -> str:
     return template
 
 
-def _origin(folder: Path) -> dict[str, str]:
+def _conversion_record(folder: Path) -> dict[str, str]:
     record = _json_object(folder / CONVERSION_RECORD) or {}
     return {key: value[:200] for key, value in record.items() if _is_storable(key) and _is_storable(value)}
 
 
+def _origin_types(record: Mapping[str, str], origin: Path | None) -> dict[str, int]:
+    if origin is None or not origin.is_file() or _sha256(origin) != record.get("source_sha256"):
+        return {}
+    try:
+        return read_gguf_header(origin).values_by_type
+    except InvalidGGUF as error:
+        raise UnreadableWeights(str(error)) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _digests(folder: Path) -> Iterable[WeightFile]:
     for path in weight_files(folder):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            yield WeightFile(path.name, file.tell(), digest)
+        yield WeightFile(path.name, path.stat().st_size, _sha256(path))

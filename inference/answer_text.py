@@ -1,0 +1,62 @@
+"""One answer's way from tokens to deltas: channels, whole characters, stop strings, and the tokens beside the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from inference.channels import ChannelReader
+from inference.detokenizer import TextStream, Vocabulary
+from inference.events import Channel, Delta, Token
+from inference.stop_strings import StopStrings
+
+
+class AnswerText:
+    """Collects tokens and gives out deltas; a delta's tokens are all those since the one before it."""
+
+    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str], channels: ChannelReader) -> None:
+        self._vocabulary = vocabulary
+        self._channels = channels
+        self._stop_strings = StopStrings(stops)
+        self._stream = TextStream(vocabulary)
+        self._tokens: list[Token] = []
+        self._channel = channels.channel
+
+    def push(self, token: Token) -> tuple[list[Delta], bool]:
+        """The deltas that this token completes, and whether a stop string ends the answer here."""
+        visible = self._channels.read(token.id)
+        deltas: list[Delta] = []
+        stopped = False
+        if self._channels.channel is not self._channel:
+            text, stopped = self._through_stops(self._stream.flush())
+            if not stopped:
+                text += self._rest_of_stops()
+            deltas += self._delta(text)
+            self._channel = self._channels.channel
+            self._stream = TextStream(self._vocabulary)
+        self._tokens.append(token)
+        if visible and not stopped:
+            text, stopped = self._through_stops(self._stream.push(token.id))
+            deltas += self._delta(text)
+        return deltas, stopped
+
+    def finish(self, *, stopped: bool) -> list[Delta]:
+        """The last delta: what was held back, unless a stop string ended the answer, and the tokens left over."""
+        text = ""
+        if not stopped:
+            text, stopped = self._through_stops(self._stream.flush())
+            if not stopped:
+                text += self._rest_of_stops()
+        return self._delta(text, even_if_empty=bool(self._tokens))
+
+    def _through_stops(self, text: str) -> tuple[str, bool]:
+        # Stop strings end the answer, not the thinking before it.
+        return self._stop_strings.push(text) if self._channel is Channel.ANSWER else (text, False)
+
+    def _rest_of_stops(self) -> str:
+        return self._stop_strings.flush() if self._channel is Channel.ANSWER else ""
+
+    def _delta(self, text: str, *, even_if_empty: bool = False) -> list[Delta]:
+        if not text and not even_if_empty:
+            return []
+        tokens, self._tokens = tuple(self._tokens), []
+        return [Delta(text, channel=self._channel, tokens=tokens)]

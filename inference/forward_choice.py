@@ -1,0 +1,83 @@
+"""Picks the fastest way of computing steps that gives this model's own logits: tried on tokens, not believed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from inference.batch_forward import BatchForward, PackedForward, SequentialForward, fits_slots
+from inference.key_value_slots import KeyValueSlots
+from inference.step_plan import Span
+
+logger = logging.getLogger(__name__)
+
+# Relative to the largest logit: rounding of a few dozen layers in that type, far below any real mistake.
+TOLERANCES: Final = {torch.float32: 2e-3, torch.float16: 3e-2, torch.bfloat16: 8e-2}
+
+
+def choose_forward(model: Any, slots: KeyValueSlots) -> BatchForward:
+    """The packed path where its logits agree with a plain pass of the model, else the sequential one."""
+    own_attention = model.config._attn_implementation  # noqa: SLF001 - transformers has no public name for it
+    expected = _plain_logits(model)
+    if fits_slots(model.config):
+        try:
+            packed = PackedForward(model, slots)
+            difference = _difference(_stepwise_logits(packed, model, slots), expected)
+        except Exception:
+            logger.info("The packed path does not fit %s.", type(model).__name__, exc_info=True)
+        else:
+            if difference <= TOLERANCES[model.dtype]:
+                return packed
+            logger.info("The packed path differs by %.3g on %s.", difference, type(model).__name__)
+        slots.clear()
+        model.set_attn_implementation(own_attention)
+    return SequentialForward(model)
+
+
+def _probe_tokens(model: Any) -> list[list[int]]:
+    # Long enough for several chunks, different enough for a neighbour's keys to be noticed.
+    size = model.get_input_embeddings().num_embeddings
+    return [[(3 + 7 * at) % size for at in range(21)], [(5 + 11 * at) % size for at in range(13)]]
+
+
+def _plain_logits(model: Any) -> list[Tensor]:
+    with torch.inference_mode():
+        return [
+            model(input_ids=torch.tensor([tokens]), use_cache=False, logits_to_keep=2).logits[0]
+            for tokens in _probe_tokens(model)
+        ]
+
+
+def _stepwise_logits(forward: BatchForward, model: Any, slots: KeyValueSlots) -> list[Tensor]:
+    """The same last two logits, computed in company: a chunk each, the next chunk, then one token each."""
+    prompts = _probe_tokens(model)
+    places = [slots.take(len(tokens)) for tokens in prompts]
+    results: list[list[Tensor]] = [[] for _ in prompts]
+    with torch.inference_mode():
+        for part in range(3):
+            spans = []
+            for tokens, place in zip(prompts, places, strict=True):
+                if place is None:
+                    raise ValueError("the key/value budget is too small to try the packed path")
+                borders = (0, 5, len(tokens) - 1, len(tokens))
+                spans.append(Span(place, borders[part], tokens[borders[part] : borders[part + 1]]))
+            for number, row in enumerate(forward.logits(spans)):
+                results[number].append(row)
+    for place in places:
+        if place is not None:
+            slots.give_back(place)
+    return [torch.stack(rows[-2:]) for rows in results]
+
+
+def _difference(found: list[Tensor], expected: list[Tensor]) -> float:
+    """The largest deviation relative to the largest logit; not a number counts as infinite."""
+    worst = 0.0
+    for mine, theirs in zip(found, expected, strict=True):
+        scale = float(theirs.float().abs().max())
+        gap = float((mine.float() - theirs.float()).abs().max())
+        ratio = gap / scale if scale > 0 else gap
+        worst = max(worst, ratio if ratio == ratio else float("inf"))  # noqa: PLR0124 - NaN is unlike itself
+    return worst

@@ -1,0 +1,177 @@
+"""Memory for keys and values: a slot per running request, within a budget counted in token positions.
+
+Slots of one capacity lie side by side in one tensor per layer, so that a batch reads them without gathering. Groups
+grow when requests come and shrink when another group needs the room; their sum never exceeds the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+from torch import Tensor
+
+SMALLEST_CAPACITY: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A slot: the group of that capacity, and the row in it."""
+
+    capacity: int
+    index: int
+
+
+@dataclass(slots=True)
+class Group:
+    """Slots of one capacity. `layers[i]` holds `(slots, heads, capacity, size)` keys and values of layer i."""
+
+    capacity: int
+    size: int = 0
+    used: dict[int, int] = field(default_factory=dict)
+    layers: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    @property
+    def positions(self) -> int:
+        return self.size * self.capacity
+
+    def free_index(self) -> int | None:
+        return next((index for index in range(self.size) if index not in self.used), None)
+
+    def resize(self, size: int) -> None:
+        """Change the number of slots; those in use must fit. Copies what they hold, layer by layer."""
+        self.size = size
+        for number, (keys, values) in self.layers.items():
+            self.layers[number] = (self._moved(keys), self._moved(values))
+
+    def _moved(self, old: Tensor) -> Tensor:
+        new = old.new_zeros((self.size, *old.shape[1:]))
+        for index, length in self.used.items():
+            new[index, :, :length] = old[index, :, :length]
+        return new
+
+
+class KeyValueSlots:
+    """Hands out slots. Not thread-safe: the engine's thread alone uses it."""
+
+    def __init__(self, *, budget: int, longest: int) -> None:
+        """`budget` positions in all, `longest` positions for one request. Raises ValueError when not positive."""
+        if budget < 1 or longest < 1:
+            raise ValueError(f"budget and longest must be positive, not {budget} and {longest}")
+        self.budget = budget
+        self.longest = min(longest, budget)
+        self._groups: dict[int, Group] = {}
+
+    @property
+    def positions(self) -> int:
+        """Positions that memory is held for."""
+        return sum(group.positions for group in self._groups.values())
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of all key and value tensors."""
+        tensors = (tensor for group in self._groups.values() for pair in group.layers.values() for tensor in pair)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def fits(self, length: int) -> bool:
+        """Whether a request of `length` positions could ever run here."""
+        return length <= self.longest
+
+    def take(self, length: int) -> Place | None:
+        """A slot for `length` positions, or None while the budget is spent. Raises ValueError when it never fits."""
+        if not self.fits(length):
+            raise ValueError(f"{length} positions exceed the longest slot of {self.longest}")
+        group = self._group(self._capacity(length))
+        index = group.free_index()
+        if index is None:
+            if not self._grow(group):
+                return None
+            index = group.free_index()
+            assert index is not None
+        group.used[index] = 0
+        return Place(group.capacity, index)
+
+    def give_back(self, place: Place, *, wipe: bool = False) -> None:
+        """The slot is free; what it held may be overwritten. `wipe` zeroes what may not be finite numbers."""
+        group = self._groups[place.capacity]
+        group.used.pop(place.index, None)
+        if wipe:
+            for pair in group.layers.values():
+                for tensor in pair:
+                    tensor[place.index].zero_()
+
+    def note_length(self, place: Place, length: int) -> None:
+        """Say how many positions of a slot hold something, so that moving it copies no more."""
+        self._groups[place.capacity].used[place.index] = length
+
+    def layer(self, capacity: int, number: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The tensors of layer `number` in a group, made like the `(1, heads, tokens, size)` examples if need be."""
+        group = self._groups[capacity]
+        pair = group.layers.get(number)
+        if pair is None:
+            pair = (_room(group, keys), _room(group, values))
+            group.layers[number] = pair
+        return pair
+
+    def existing_layer(self, capacity: int, number: int) -> tuple[Tensor, Tensor]:
+        """The tensors of layer `number` in a group. Raises KeyError before the first write."""
+        return self._groups[capacity].layers[number]
+
+    def copy(self, source: Place, destination: Place, length: int) -> None:
+        """Copy the first `length` positions of all layers."""
+        source_layers = self._groups[source.capacity].layers
+        destination_group = self._groups[destination.capacity]
+        for number, (keys, values) in source_layers.items():
+            to_keys, to_values = self.layer(destination.capacity, number, keys, values)
+            to_keys[destination.index, :, :length] = keys[source.index, :, :length]
+            to_values[destination.index, :, :length] = values[source.index, :, :length]
+        destination_group.used[destination.index] = length
+
+    def clear(self) -> None:
+        """Free all memory; every place is void."""
+        self._groups.clear()
+
+    def _capacity(self, length: int) -> int:
+        capacity = SMALLEST_CAPACITY
+        while capacity < length:
+            capacity *= 2
+        return min(capacity, self.longest)
+
+    def _group(self, capacity: int) -> Group:
+        return self._groups.setdefault(capacity, Group(capacity))
+
+    def _grow(self, group: Group) -> bool:
+        # Doubling makes the copying cost of growth a constant per slot.
+        for more in _halvings(max(1, group.size)):
+            if self.positions + more * group.capacity <= self.budget:
+                group.resize(group.size + more)
+                return True
+        self._shrink_others(group)
+        if self.positions + group.capacity > self.budget:
+            return False
+        group.resize(group.size + 1)
+        return True
+
+    def _shrink_others(self, keep: Group) -> None:
+        for group in list(self._groups.values()):
+            needed = max(group.used, default=-1) + 1
+            if group is keep or needed == group.size:
+                continue
+            if needed == 0:
+                del self._groups[group.capacity]
+            else:
+                group.resize(needed)
+
+
+def _halvings(number: int) -> Iterable[int]:
+    while number:
+        yield number
+        number //= 2
+
+
+def _room(group: Group, example: Tensor) -> Tensor:
+    # Zeros, not empty: a masked position still takes part as 0 times its value, and 0 times NaN is NaN.
+    heads, size = example.shape[1], example.shape[3]
+    return torch.zeros((group.size, heads, group.capacity, size), dtype=example.dtype, device=example.device)

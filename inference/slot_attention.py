@@ -1,0 +1,180 @@
+"""transformers' extension points filled in: a `Cache` that writes into slots and an attention function that reads them.
+
+The cache hands the whole store to the attention function instead of one sequence's keys; both get the step's plan, the
+attention function as the keyword argument `step_plan` of the model's forward. transformers makes no mask for an
+attention function that registers none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.cache_utils import Cache
+
+from inference.key_value_slots import KeyValueSlots
+from inference.step_plan import Chunk, Run, StepPlan
+
+ATTENTION_NAME: Final = "steelyard_slots"
+
+
+class SlotCache(Cache):
+    """The keys and values of every request, behind the interface that models write to."""
+
+    def __init__(self, slots: KeyValueSlots) -> None:
+        super().__init__(layers=[])
+        self._slots = slots
+        self.plan: StepPlan | None = None
+
+    def update(  # type: ignore[override]  # what comes back is the store, for the attention function below
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_args: Any, **_kwargs: Any
+    ) -> tuple[LayerStore, LayerStore]:
+        """Store the packed `(1, heads, tokens, size)` states of the plan's tokens."""
+        plan = self.plan
+        if plan is None:
+            raise RuntimeError("a model wrote to the slots outside of a step")
+        store = LayerStore(self._slots, layer_idx)
+        write_rows(plan, store, key_states, value_states)
+        for chunk in plan.chunks:
+            keys, values = store.pair(chunk.place.capacity, key_states, value_states)
+            part = slice(chunk.offset, chunk.offset + chunk.length)
+            keys[chunk.place.index, :, chunk.start : chunk.end] = key_states[0, :, part]
+            values[chunk.place.index, :, chunk.start : chunk.end] = value_states[0, :, part]
+        return store, store
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Positions are given to the model explicitly; nothing may be derived from a common length."""
+        return 0
+
+
+class LayerStore:
+    """The slots of one layer."""
+
+    __slots__ = ("_number", "_slots")
+
+    def __init__(self, slots: KeyValueSlots, number: int) -> None:
+        self._slots = slots
+        self._number = number
+
+    def pair(self, capacity: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The group's `(slots, heads, capacity, size)` keys and values, made like the examples if need be."""
+        return self._slots.layer(capacity, self._number, keys, values)
+
+    def existing(self, capacity: int) -> tuple[Tensor, Tensor]:
+        """The group's tensors, which a write of this step has made."""
+        return self._slots.existing_layer(capacity, self._number)
+
+
+def write_rows(plan: StepPlan, store: LayerStore, keys: Tensor, values: Tensor) -> None:
+    """Store the single-token spans' states."""
+    for write in plan.writes:
+        to_keys, to_values = store.pair(write.capacity, keys, values)
+        part = slice(write.offset, write.offset + len(write.slots))
+        to_keys[write.slots, :, write.positions] = keys[0, :, part].transpose(0, 1)
+        to_values[write.slots, :, write.positions] = values[0, :, part].transpose(0, 1)
+
+
+def slot_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: LayerStore,
+    value: LayerStore,
+    attention_mask: Tensor | None,
+    *,
+    step_plan: StepPlan,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    **_kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Attend for every packed token to its own slot; `(1, heads, tokens, size)` in, `(1, tokens, heads, size)` out."""
+    if attention_mask is not None:
+        raise ValueError("an architecture brought a mask of its own, which slots cannot honour")
+    attend = Attention(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap, s_aux)
+    parts = [attend.run(query, key, step_plan, number, sliding_window) for number in range(len(step_plan.runs))]
+    parts += [attend.chunk(query, key, step_plan, number, sliding_window) for number in range(len(step_plan.chunks))]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).unsqueeze(0), None
+
+
+class Attention:
+    """One layer's arithmetic; the query heads of a group share their key/value head without repeating it."""
+
+    __slots__ = ("_scaling", "_sinks", "_softcap")
+
+    def __init__(self, scaling: float, softcap: float | None = None, sinks: Tensor | None = None) -> None:
+        self._scaling = scaling
+        self._softcap = softcap
+        self._sinks = sinks
+
+    def run(self, query: Tensor, store: LayerStore, plan: StepPlan, number: int, window: int | None) -> Tensor:
+        """`(count, heads, size)` for the single tokens of a run of slots."""
+        run: Run = plan.runs[number]
+        view = plan.run_view(number, window)
+        keys, values = store.existing(run.capacity)
+        rows = slice(run.first_slot, run.first_slot + run.count)
+        seen = slice(view.first_key, view.end_key)
+        heads, size = query.shape[1], query.shape[3]
+        groups = keys.shape[1]
+        # The heads of a group are the query rows of one attention problem.
+        queries = query[0, :, run.offset : run.offset + run.count].transpose(0, 1)
+        queries = queries.reshape(run.count, groups, heads // groups, size)
+        sinks = None if self._sinks is None else self._sinks.view(1, groups, heads // groups, 1)
+        out = self._attend(queries, keys[rows, :, seen], values[rows, :, seen], view.mask, sinks)
+        return out.reshape(run.count, heads, -1)
+
+    def chunk(self, query: Tensor, store: LayerStore, plan: StepPlan, number: int, window: int | None) -> Tensor:
+        """`(length, heads, size)` for a piece of a prompt."""
+        chunk: Chunk = plan.chunks[number]
+        all_keys, all_values = store.existing(chunk.place.capacity)
+        keys, values = all_keys[chunk.place.index, :, : chunk.end], all_values[chunk.place.index, :, : chunk.end]
+        heads, size = query.shape[1], query.shape[3]
+        groups = keys.shape[0]
+        # Key/value heads become the batch, so that broadcasting serves the heads of a group without a copy.
+        queries = query[0, :, chunk.offset : chunk.offset + chunk.length]
+        queries = queries.reshape(groups, heads // groups, chunk.length, size)
+        shape = (groups, heads // groups, chunk.end, -1)
+        sinks = None if self._sinks is None else self._sinks.view(groups, heads // groups, 1, 1)
+        mask = plan.chunk_mask(number, window)
+        out = self._attend(
+            queries,
+            keys.unsqueeze(1).expand(shape),
+            values.unsqueeze(1).expand(shape),
+            mask,
+            sinks,
+            causal=mask is None,
+        )
+        return out.permute(2, 0, 1, 3).reshape(chunk.length, heads, -1)
+
+    def _attend(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        sinks: Tensor | None,
+        *,
+        causal: bool = False,
+    ) -> Tensor:
+        if sinks is None and self._softcap is None:
+            return scaled_dot_product_attention(
+                queries, keys, values, attn_mask=mask, is_causal=causal, scale=self._scaling
+            )
+        scores = torch.matmul(queries, keys.transpose(-1, -2)) * self._scaling
+        if self._softcap is not None:
+            scores = torch.tanh(scores / self._softcap) * self._softcap
+        if causal:
+            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if mask is not None:
+            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        if sinks is not None:
+            sink_column = sinks.to(scores.dtype).expand(*scores.shape[:-1], 1)
+            scores = torch.cat([scores, sink_column], dim=-1)
+        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+        return torch.matmul(weights[..., : keys.shape[-2]], values)
+
+
+AttentionInterface.register(ATTENTION_NAME, slot_attention)
