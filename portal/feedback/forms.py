@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext
 
 from portal.feedback.answer_rules import is_shown
-from portal.feedback.models import Question, QuestionKind
+from portal.feedback.models import Question, QuestionKind, Submission
 
 MAX_VERSION_DIGITS = 9
 
@@ -37,6 +37,22 @@ class PanelQuestion:
     max_characters: int = 0
     shown_if: str = ""
     errors: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer:
+    """An answer in words: a text as it was typed, anything else as the labels that were chosen."""
+
+    kind: str
+    label: str
+    chosen: tuple[str, ...] = ()
+    text: str = ""
+    tone: str = ""
+
+
+def shown_answers(submission: Submission) -> list[ShownAnswer]:
+    """A submission's answers in words, for the person who gave them."""
+    return [_shown_answer(answer.question, answer.value) for answer in submission.answers.all()]
 
 
 def panel_questions(
@@ -97,3 +113,16 @@ def _options(question: Question, value: Any) -> Iterable[Option]:
     chosen = value if isinstance(value, list) else [value]
     for choice in question.options.get("choices", ()):
         yield Option(choice["key"], gettext(choice["label"]), choice["key"] in chosen)
+
+
+def _shown_answer(question: Question, value: Any) -> ShownAnswer:
+    label = gettext(question.label)
+    if question.kind == QuestionKind.TEXT:
+        return ShownAnswer(question.kind, label, text=value)
+    chosen = [option for option in _options(question, value) if option.is_chosen]
+    if question.kind == QuestionKind.RATING:
+        texts = [f"{option.value} / {question.options['max']}" for option in chosen]
+    else:
+        texts = [option.label for option in chosen]
+    tone = {"up": "good", "down": "bad"}.get(value, "") if question.kind == QuestionKind.THUMB else ""
+    return ShownAnswer(question.kind, label, chosen=tuple(texts), tone=tone)

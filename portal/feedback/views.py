@@ -18,7 +18,7 @@ from django.views.decorators.vary import vary_on_headers
 from portal.accounts.actors import current_actor
 from portal.accounts.limits import LimitExceeded
 from portal.feedback.answer_rules import AnswersInvalid
-from portal.feedback.forms import answers_from_form, panel_questions, version_from_form
+from portal.feedback.forms import answers_from_form, panel_questions, shown_answers, version_from_form
 from portal.feedback.models import Submission
 from portal.feedback.queries import answer_questionnaire, contributions, own_submission
 from portal.feedback.services import (
@@ -44,13 +44,17 @@ def panel(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
     if request.method != "POST":
         return _panel(request, generation, own_submission(actor, generation))
     answers = answers_from_form(answer_questionnaire().questions.all(), request.POST)
+    before = own_submission(actor, generation)
     try:
         submission = submit_feedback(actor, generation, answers, version_from_form(request.POST))
     except (AnswersInvalid, GenerationNotJudgeable, VersionConflict, LimitExceeded) as error:
         return _refused(request, generation, answers, error)
-    if _wants_partial(request):
-        return render(request, "feedback/saved.html", {"generation": generation, "submission": submission})
-    return redirect("feedback:panel", generation.pk)
+    if not _wants_partial(request):
+        return redirect("feedback:panel", generation.pk)
+    if before is not None and before.is_withdrawn:
+        # Live again: the notice of the withdrawal and its undo have to go.
+        return _replacing_panel(_panel(request, generation, submission, is_live_again=True))
+    return render(request, "feedback/saved.html", {"generation": generation, "submission": submission})
 
 
 @never_cache
@@ -76,7 +80,8 @@ def contribution_list(request: HttpRequest) -> HttpResponse:
     """What I gave: every judgement of this person or this browser, and where it stands."""
     paginator = Paginator(contributions(current_actor(request)), CONTRIBUTIONS_PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
-    return render(request, "feedback/contributions.html", {"page": page})
+    given = [(submission, shown_answers(submission)) for submission in page]
+    return render(request, "feedback/contributions.html", {"page": page, "given": given})
 
 
 def _panel(
@@ -88,6 +93,7 @@ def _panel(
     field_errors: Mapping[str, list[str]] | None = None,
     problem: str = "",
     taken_back: Mapping[str, Any] | None = None,
+    is_live_again: bool = False,
     status: int = 200,
 ) -> HttpResponse:
     questions = list(answer_questionnaire().questions.all())
@@ -99,6 +105,7 @@ def _panel(
         "questions": panel_questions(questions, answers, field_errors),
         "taken_back": panel_questions(questions, taken_back) if taken_back else None,
         "problem": problem,
+        "is_live_again": is_live_again,
         "unjudgeable": _why_unjudgeable(generation),
     }
     template = "feedback/panel.html" if _wants_partial(request) else "feedback/page.html"
@@ -129,7 +136,12 @@ def _refused(
     )
     if isinstance(error, LimitExceeded):
         response["Retry-After"] = str(error.retry_after_s)
-    response["HX-Retarget"] = f"#feedback-{generation.pk}"
+    return _replacing_panel(response)
+
+
+def _replacing_panel(response: HttpResponse) -> HttpResponse:
+    """Tell htmx to swap the whole panel, where a save that succeeds swaps its status line."""
+    response["HX-Retarget"] = "closest [data-feedback]"
     response["HX-Reswap"] = "outerHTML"
     return response
 
