@@ -1,16 +1,36 @@
-"""The product's settings, with what only tests need. TEST_DATABASE_URL runs the suite on that server."""
+"""The product's settings, with what only tests need. TEST_DATABASE_URL runs the suite on that server.
+
+Nothing here reaches an installation's own database or Valkey: each test process has its own, and a Valkey runs only
+for the tests that ask for one (tests/services/valkey.py).
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+from pathlib import Path
+from unittest import mock
 
-import environ
+SCRATCH = Path(tempfile.gettempdir()) / f"steelyard-tests-{os.getpid()}"
+with mock.patch.dict(
+    os.environ,
+    DATABASE_URL=os.environ.get("TEST_DATABASE_URL", f"sqlite:///{SCRATCH}/database.sqlite3"),
+    REDIS_URL=os.environ.get("TEST_REDIS_URL", f"unix://{SCRATCH}/valkey.sock?db=0"),
+    CELERY_BROKER_URL=os.environ.get("TEST_BROKER_URL", f"redis+socket://{SCRATCH}/valkey.sock?virtual_host=0"),
+):
+    from portal.settings import *  # noqa: F403
+    from portal.settings import DATABASES, ENGINE_BACKENDS
 
-from portal.settings import *  # noqa: F403
-
-if "TEST_DATABASE_URL" in os.environ:
-    # Without the pool of portal/settings.py: tests run in few threads, and a pool keeps the test database from going.
-    DATABASES = {"default": environ.Env.db_url_config(os.environ["TEST_DATABASE_URL"])}
+if "TEST_DATABASE_URL" not in os.environ:
+    # A file and not memory, so that real worker processes can share it, with the options that the product has.
+    SCRATCH.mkdir(mode=0o700, exist_ok=True)
+    atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
+    DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")}
+# A pool keeps connections, and those keep the test database from going.
+DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+ENGINE_BACKENDS["scripted"] = "tests.processes.scripted_backend.scripted_engine"
