@@ -37,13 +37,14 @@ def locked_home() -> Iterator[None]:
 
 
 def holder_of_home() -> int | None:
-    """The process id of the `up` that works in this home now, or None."""
+    """The process id of another `up` that works in this home now, or None."""
     try:
         with _lock_file().open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(file.read() or 0)
+                holder = int(file.read() or 0)
+                return holder if holder != os.getpid() else None
     except (OSError, ValueError):
         pass
     return None

@@ -37,7 +37,7 @@ def web_command(host: str, port: int) -> tuple[str, ...]:
         *(sys.executable, "-m", "uvicorn", "portal.asgi:application"),
         *("--host", host, "--port", str(port)),
         *("--timeout-graceful-shutdown", str(WEB_GRACE_S)),
-        *("--no-server-header", "--no-access-log", "--lifespan", "off"),
+        *("--no-server-header", "--no-access-log", "--lifespan", "off", "--log-level", "warning"),
         *proxies,
     )
 
@@ -78,6 +78,8 @@ def worker_program(is_ready: Callable[[], bool]) -> Program:
         name="worker",
         command=worker_command(),
         grace_s=settings.GENERATION_SHUTDOWN_GRACE_S + _SLACK_S,
+        # Celery's warning to root is about pickled messages; ours are JSON, and as root there is nobody else to be.
+        environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"},
         is_ready=is_ready,
     )
 

@@ -85,8 +85,12 @@ class Installation:
             supervisor.add(valkey_program())
         if not home.weights_are_prepared():
             self._prepare_weights(supervisor)
-        self._manage("migrate", interactive=False, verbosity=1)
-        self._manage("seed_demo")
+        if missing := readiness.unapplied_migrations():
+            self._say(f"applying {missing} migrations to the database")
+            call_command("migrate", interactive=False, verbosity=0)
+        seeded = io.StringIO()
+        call_command("seed_demo", stdout=seeded)
+        self._say(f"seeded: {seeded.getvalue().strip()}")
         self._create_admin()
         connection.close()
         stopwatch.pause(0)
@@ -112,13 +116,6 @@ class Installation:
             raise diagnosis.Wrong(
                 "The weights could not be prepared, for the reason above; `manage.py doctor` looks closer."
             )
-
-    def _manage(self, command: str, **options: Any) -> None:
-        said = io.StringIO()
-        call_command(command, stdout=said, **options)
-        for line in said.getvalue().splitlines():
-            if line.strip():
-                self._say(f"{command}: {line.strip()}")
 
     def _create_admin(self) -> None:
         users = get_user_model().objects
