@@ -1,0 +1,106 @@
+"""Greedy tokens in float32 are those of `model.generate`, alone and in any company, for every architecture."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from inference.engine import GenerationRequest, Message
+from inference.sampling_params import SamplingParams
+from inference.transformers_engine import load_engine
+from tests.inference.conftest import FolderMaker
+from tests.inference.recorder import Recorder
+from tests.inference.tiny_models import ARCHITECTURES, CORPUS
+
+NEW_TOKENS = 24
+LOGPROB_TOLERANCE = 2e-4
+
+
+def _prompts() -> list[str]:
+    chooser = random.Random(3)
+    words = " ".join(CORPUS).split()
+    lengths = (3, 8, 20, 45, 90, 140)
+    return [" ".join(chooser.choice(words) for _ in range(length)) for length in lengths]
+
+
+def _request(name: str, text: str, **params: Any) -> GenerationRequest:
+    values = {"temperature": 0, "max_tokens": NEW_TOKENS, "min_tokens": NEW_TOKENS, **params}
+    return GenerationRequest(
+        request_id=name, messages=(Message("user", text),), params=SamplingParams(**values), completion=True
+    )
+
+
+def _generated(folder: Path, prompts: Sequence[str]) -> list[list[int]]:
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    results = []
+    for prompt in prompts:
+        inputs = tokenizer(prompt, return_tensors="pt")
+        output = model.generate(
+            **inputs, do_sample=False, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, pad_token_id=0
+        )
+        results.append(output[0, inputs["input_ids"].shape[1] :].tolist())
+    return results
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_greedy_equals_generate_alone_and_in_company(
+    architecture: str, tiny_folder: FolderMaker, recorder: Recorder
+) -> None:
+    folder = tiny_folder(architecture)
+    prompts = _prompts()
+    expected = _generated(folder, prompts)
+    engine = load_engine(folder, listener=recorder, dtype="float32", max_batch=4, threads=2)
+    try:
+        engine.submit(_request("alone", prompts[2]))
+        recorder.wait_for_end("alone")
+        for number, prompt in enumerate(prompts):
+            engine.submit(_request(f"r{number}", prompt))
+            engine.submit(_request(f"noise{number}", prompt[::-1], temperature=1.3, seed=number, min_tokens=0))
+        names = [f"r{number}" for number in range(len(prompts))]
+        recorder.wait_for_end(*names)
+        found = [[token.id for token in recorder.tokens(name)] for name in names]
+        alone = [token.id for token in recorder.tokens("alone")]
+    finally:
+        engine.close(0)
+    assert len({tuple(tokens) for tokens in expected}) > 1, "the weights say the same whatever they read"
+    assert alone == expected[2]
+    assert found == expected
+
+
+def test_architectures_take_the_packed_path_where_it_fits(tiny_folder: FolderMaker, recorder: Recorder) -> None:
+    paths = {}
+    for architecture in ARCHITECTURES:
+        engine = load_engine(tiny_folder(architecture), listener=recorder, dtype="float32")
+        paths[architecture] = engine.provenance()["forward"]
+        engine.close(0)
+    assert paths.pop("deepseek_v3") == "sequential"
+    assert set(paths.values()) == {"packed"}
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "deepseek_v3"])
+def test_logprobs_equal_a_plain_forward_pass(architecture: str, tiny_folder: FolderMaker, recorder: Recorder) -> None:
+    folder = tiny_folder(architecture)
+    prompt = _prompts()[3]
+    engine = load_engine(folder, listener=recorder, dtype="float32")
+    engine.submit(_request("a", prompt, top_logprobs=5, temperature=0.9, seed=11))
+    recorder.wait_for_end("a")
+    engine.close(0)
+    tokens = recorder.tokens("a")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    prompt_ids = AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
+    ids = torch.tensor([prompt_ids + [token.id for token in tokens]])
+    with torch.inference_mode():
+        logprobs = torch.log_softmax(model(input_ids=ids).logits[0], dim=-1)
+    for offset, token in enumerate(tokens):
+        row = logprobs[len(prompt_ids) + offset - 1]
+        assert token.logprob == pytest.approx(float(row[token.id]), abs=LOGPROB_TOLERANCE)
+        best = torch.topk(row, 5)
+        assert [each.id for each in token.top] == best.indices.tolist()
+        assert [each.logprob for each in token.top] == pytest.approx(best.values.tolist(), abs=LOGPROB_TOLERANCE)
