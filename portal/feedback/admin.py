@@ -1,0 +1,186 @@
+"""The review database in the Django admin: browsed and filtered, never edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from portal.feedback import answer_quality
+from portal.feedback.admin_list import (
+    BoundedPaginator,
+    CardFilter,
+    RatingFilter,
+    ThumbFilter,
+    VariantFilter,
+    WithdrawnFilter,
+    is_uuid,
+)
+from portal.feedback.models import Answer, Question, Questionnaire, Submission
+from portal.feedback.queries import with_answers
+from portal.feedback.services import withdraw_as_operator
+
+
+class AnswerInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Answer
+    fields = readonly_fields = ("question", "value")
+    can_delete = False
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Answer]:
+        return super().get_queryset(request).select_related("question")
+
+    def has_add_permission(self, request: HttpRequest, obj: Submission | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Answer | None = None) -> bool:
+        return False
+
+
+@admin.register(Submission)
+class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = (
+        "created_at",
+        "thumb",
+        "rating",
+        "comment",
+        "judged_model",
+        "contributor",
+        "changed_at",
+        "withdrawn_at",
+    )
+    list_filter = (ThumbFilter, RatingFilter, CardFilter, VariantFilter, "created_at", WithdrawnFilter)
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    # Shows the search box; get_search_results says what is searched.
+    search_fields = ("id",)
+    search_help_text = _("Comment, prompt or contributor's user name contains this; or the id of a judgement or a run.")
+    ordering = ("-created_at", "-id")
+    inlines = (AnswerInline,)
+    fieldsets = (
+        (
+            None,
+            {"fields": ("id", "questionnaire", "version", "contributor", "created_at", "changed_at", "withdrawn_at")},
+        ),
+        (_("What was judged"), {"fields": ("judged_model", "run", "prompt", "answer")}),
+    )
+    readonly_fields = ("contributor", "judged_model", "run", "prompt", "answer")
+    actions = ("withdraw",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Submission]:
+        runs = super().get_queryset(request).select_related("owner", "questionnaire", "generation__variant__card")
+        unused = ("messages", "rendered_prompt", "thinking", "params", "usage", "timings", "provenance")
+        return with_answers(runs.defer(*(f"generation__{column}" for column in unused)))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Submission], search_term: str
+    ) -> tuple[QuerySet[Submission], bool]:
+        """An id is looked up; words are searched by EXISTS, which unlike the default's join needs no DISTINCT."""
+        term = search_term.strip().replace("\x00", "")
+        if not term:
+            return queryset, False
+        if is_uuid(term):
+            return queryset.filter(Q(pk=term) | Q(generation_id=term)), False
+        comments = Answer.objects.filter(submission=OuterRef("pk"), text__icontains=term)
+        found = Exists(comments) | Q(generation__prompt__icontains=term) | Q(owner__username__icontains=term)
+        return queryset.filter(found), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("feedback.change_submission")
+
+    def has_change_permission(self, request: HttpRequest, obj: Submission | None = None) -> bool:
+        return False
+
+    @admin.action(description=_("Withdraw: delete the answers, leave tombstones"), permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Submission]) -> None:
+        count = sum(withdraw_as_operator(key) for key in queryset.values_list("pk", flat=True))
+        for submission in queryset:
+            self.log_change(request, submission, "Withdrawn.")
+        done = ngettext("%d judgement was withdrawn.", "%d judgements were withdrawn.", count) % count
+        self.message_user(request, done, messages.SUCCESS)
+
+    @admin.display(description=_("thumb"))
+    def thumb(self, submission: Submission) -> str:
+        return _answer_text(submission, answer_quality.THUMB_KEY)
+
+    @admin.display(description=_("rating"))
+    def rating(self, submission: Submission) -> str:
+        return _answer_text(submission, answer_quality.HELPFULNESS_KEY)
+
+    @admin.display(description=_("comment"))
+    def comment(self, submission: Submission) -> str:
+        text = _answer_text(submission, answer_quality.COMMENT_KEY)
+        return text if len(text) <= 80 else f"{text[:79]}…"
+
+    @admin.display(description=_("model"))
+    def judged_model(self, submission: Submission) -> str:
+        return submission.generation.variant.model_id
+
+    @admin.display(description=_("contributor"))
+    def contributor(self, submission: Submission) -> str:
+        if submission.owner is not None:
+            return submission.owner.get_username()
+        return f"visitor {str(submission.visitor)[:8]}" if submission.visitor else ""
+
+    @admin.display(description=_("run"))
+    def run(self, submission: Submission) -> str:
+        try:
+            url = reverse("admin:playground_generation_change", args=[submission.generation_id])
+        except NoReverseMatch:
+            return str(submission.generation_id)
+        return format_html('<a href="{}">{}</a>', url, submission.generation_id)
+
+    @admin.display(description=_("prompt"))
+    def prompt(self, submission: Submission) -> str:
+        return submission.generation.prompt
+
+    @admin.display(description=_("answer"))
+    def answer(self, submission: Submission) -> str:
+        return submission.generation.output
+
+
+class QuestionInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Question
+    extra = 0
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_open(obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Questionnaire | None = None) -> bool:
+        return super().has_add_permission(request, obj) and _is_open(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and _is_open(obj)
+
+
+@admin.register(Questionnaire)
+class QuestionnaireAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A version that was answered can be looked at, and nothing more."""
+
+    list_display = ("slug", "version", "title", "is_current", "created_at")
+    list_filter = ("is_current",)
+    inlines = (QuestionInline,)
+
+    def has_change_permission(self, request: HttpRequest, obj: Questionnaire | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_open(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Questionnaire | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _is_open(obj)
+
+
+def _is_open(questionnaire: Questionnaire | None) -> bool:
+    return questionnaire is None or not questionnaire.is_answered()
+
+
+def _answer_text(submission: Submission, key: str) -> str:
+    return str(submission.values().get(key, ""))
