@@ -6,9 +6,17 @@ import sys
 
 
 def main() -> None:
+    # Before any other import: what follows is written for 3.11 and would fail in words that help nobody.
+    if sys.version_info < (3, 11):  # noqa: UP036 - only installing would enforce it
+        sys.exit(
+            "Steelyard needs Python 3.11 or newer and this is {}.{}: run `make setup PYTHON=python3.11` with one, "
+            "then .venv/bin/python manage.py.".format(*sys.version_info)
+        )
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    from django.core.management import execute_from_command_line
-
+    try:
+        from django.core.management import execute_from_command_line  # noqa: PLC0415
+    except ModuleNotFoundError:
+        sys.exit(f"Django is not installed for {sys.executable}: run `make setup`, then .venv/bin/python manage.py.")
     execute_from_command_line(sys.argv)
 
 
