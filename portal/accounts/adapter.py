@@ -9,14 +9,22 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from portal.accounts import usernames
+from portal.accounts.models import User
+from portal.accounts.services import hand_over_visitor
 
 logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
+    def login(self, request: HttpRequest, user: User) -> None:
+        # First, since Django's login deletes the visitor's session, and a failure after that would lose the key.
+        hand_over_visitor(request, user)
+        super().login(request, user)
+
     def clean_username(self, username: str, shallow: bool = False) -> str:
         if usernames.is_reserved(username):
             raise ValidationError(_("This username is reserved. Choose another."), code="username_reserved")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.apps import apps as global_apps
@@ -10,28 +9,20 @@ from django.apps.config import AppConfig
 from django.apps.registry import Apps
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_in
-from django.db import transaction
 from django.db.models.signals import m2m_changed, post_migrate, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
 from portal.accounts.roles import Role
-from portal.accounts.services import refresh_staff_flag, sync_roles
-from portal.accounts.signals import visitor_became_user
+from portal.accounts.services import hand_over_visitor, refresh_staff_flag, sync_roles
 
 
 @receiver(user_logged_in)
-def hand_over_visitor(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    """What the anonymous visitor of this browser owns becomes the user's.
-
-    The key leaves the session: after the sign-out, the next person at this browser is somebody else.
-    """
-    key = getattr(request, "session", {}).pop(VISITOR_SESSION_KEY, None)
-    if key:
-        with transaction.atomic():
-            visitor_became_user.send(sender=User, visitor=uuid.UUID(key), user=user)
+def on_sign_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
+    """Also for a sign-in that did not come by allauth, whose adapter has done it already."""
+    if request is not None:
+        hand_over_visitor(request, user)
 
 
 @receiver(post_save, sender=User)

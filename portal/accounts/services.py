@@ -13,12 +13,15 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import ApiToken, Scope, User, may_grant
 from portal.accounts.roles import PERMISSIONS, STAFF_ROLES, Role
+from portal.accounts.signals import visitor_became_user
 
 MAX_TOKENS_PER_PERSON: Final = 50
 MAX_TOKEN_LIFETIME: Final = timedelta(days=3650)
@@ -120,6 +123,18 @@ def delete_account(user: User) -> None:
         if user.is_superuser and not [other for other in superusers if other.pk != user.pk]:
             raise LastSuperuserError
         user.delete()
+
+
+def hand_over_visitor(request: HttpRequest, user: User) -> None:
+    """What the anonymous visitor of this browser owns becomes the user's.
+
+    The key leaves the session: after the sign-out, the next person at this browser is somebody else.
+    """
+    key = request.session.get(VISITOR_SESSION_KEY)
+    if key:
+        with transaction.atomic():
+            visitor_became_user.send(sender=User, visitor=uuid.UUID(key), user=user)
+        del request.session[VISITOR_SESSION_KEY]
 
 
 def refresh_staff_flag(user_ids: Collection[int]) -> None:
