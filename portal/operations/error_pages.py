@@ -210,7 +210,7 @@ def _problem(request: HttpRequest, words: ErrorWords) -> HttpResponse:
 
 
 def _is_program(request: HttpRequest) -> bool:
-    """Whether the answer is read by a program: under the API's paths unless a browser asks, elsewhere if no page is wanted."""
+    """Under the API's paths unless a browser asks; elsewhere only when no page is wanted."""
     if request.path.startswith(API_PATHS):
         return "text/html" not in request.headers.get("Accept", "")
     return not request.accepts("text/html")

@@ -47,6 +47,8 @@ class RequestIdMiddleware:
         return self._with_header(response, request_id)
 
     async def _with_header(self, pending: Awaitable[HttpResponseBase], request_id: str) -> HttpResponseBase:
+        # Once more: whoever awaits may do so in a context that is not the caller's.
+        current_request_id.set(request_id)
         response = await pending
         response[HEADER] = request_id
         return response
