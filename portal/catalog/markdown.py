@@ -64,8 +64,9 @@ def render_markdown(text: str, *, allow_remote_images: bool = False, heading_anc
     """Render CommonMark with tables, strikethrough and bare web addresses. Never raises; the output is safe HTML.
 
     Raw HTML is shown as text. Links are kept for http, https and mailto alone and marked `nofollow noopener ugc`.
-    An image becomes a link named by its alternative text, unless `allow_remote_images`. Headings move down one level,
-    since the page has its own; with `heading_anchors` they get ids that begin so, and links to `#section` work.
+    An image becomes a link named by its alternative text, unless `allow_remote_images`. Where a text has headings of the
+    first level, all move down by one, since the page has its own; with `heading_anchors` they get ids that begin so,
+    and links to `#section` work.
     Text beyond MAX_CHARACTERS is not rendered, and the output says so.
     """
     shown, cut = _bounded(text)
@@ -136,9 +137,10 @@ def _leave_dense_paragraphs_plain(state: Any) -> None:
 def _finish_tokens(state: Any) -> None:
     """Runs after inline parsing: headings, links, images, tables and code blocks as this portal shows them."""
     anchors = _Anchors(str(state.env.get("anchors", "")))
+    shift = 1 if any(token.type == "heading_open" and token.tag == "h1" for token in state.tokens) else 0
     for index, token in enumerate(state.tokens):
         if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+            token.tag = f"h{min(int(token.tag[1]) + shift, 6)}"
             if token.type == "heading_open" and anchors.prefix:
                 token.attrSet("id", anchors.name(_plain_text(state.tokens[index + 1])))
         elif token.type in {"th_open", "td_open"}:

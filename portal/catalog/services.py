@@ -17,10 +17,14 @@ from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard, 
 logger = logging.getLogger(__name__)
 
 
-def publish_revision(card: ModelCard, text: str | bytes, author: User | None, note: str = "") -> CardRevision:
+def publish_revision(
+    card: ModelCard, text: str | bytes, author: User | None, note: str = "", *, based_on: int | None = None
+) -> CardRevision:
     """Give a card a new text. The text that is current already makes no revision; that one is returned.
 
-    Raises ValidationError({"text": …}) or ({"note": …}) for bad input, which changes nothing.
+    `based_on` is the number of the revision that the author started from (0 for none): when somebody else's came in
+    between, nothing is written over. Raises ValidationError({"text": …}) or ({"note": …}) for bad input, which changes
+    nothing.
     """
     parsed = parse_card(text)
     if len(note) > MAX_NOTE_CHARACTERS:
@@ -34,6 +38,9 @@ def publish_revision(card: ModelCard, text: str | bytes, author: User | None, no
         if current is not None and current.sha256 == parsed.sha256:
             card.current_revision = current
             return current
+        number = current.number if current else 0
+        if based_on is not None and based_on != number:
+            raise ValidationError({"text": [_changed_meanwhile(current)]})
         latest = locked.revisions.order_by("-number").values_list("number", flat=True).first() or 0
         revision = locked.revisions.create(
             number=latest + 1,
@@ -48,6 +55,16 @@ def publish_revision(card: ModelCard, text: str | bytes, author: User | None, no
     card.current_revision = revision
     card.updated_at = locked.updated_at
     return revision
+
+
+def _changed_meanwhile(current: CardRevision | None) -> str:
+    return _(
+        "Somebody else changed this card meanwhile: revision %(number)s by %(author)s. Your text is kept here; compare "
+        "it with that revision, then save again."
+    ) % {
+        "number": current.number if current else 0,
+        "author": (current.author if current else None) or _("nobody known"),
+    }
 
 
 def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:

@@ -180,6 +180,7 @@ def test_images_that_are_allowed_send_no_referrer_and_come_only_by_http() -> Non
 
 def test_headings_move_down_so_that_the_page_keeps_its_own() -> None:
     assert render_markdown("# One\n\n## Two\n\n###### Six\n") == "<h2>One</h2>\n<h3>Two</h3>\n<h6>Six</h6>\n"
+    assert render_markdown("## Two\n\n### Three\n") == "<h2>Two</h2>\n<h3>Three</h3>\n"
 
 
 def test_headings_with_anchors_are_linked_within_the_text() -> None:

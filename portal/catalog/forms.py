@@ -1,0 +1,82 @@
+"""The form in which a maintainer writes a card in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.card_text import parse_card
+from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard
+
+
+class CardForm(forms.ModelForm[ModelCard]):
+    """A card with its text. `changed_text` says whether saving makes a new revision."""
+
+    text = forms.CharField(
+        label=_("text"),
+        strip=False,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 40, "cols": 120, "spellcheck": "true", "class": "vLargeTextField"}),
+        help_text=_(
+            "As on model hubs: YAML between lines of ---, then Markdown. Saving a changed text makes a revision."
+        ),
+    )
+    note = forms.CharField(
+        label=_("what changed"),
+        required=False,
+        max_length=MAX_NOTE_CHARACTERS,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=_("One sentence for the card's history."),
+    )
+    based_on = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    class Meta:
+        model = ModelCard
+        fields = ["owner_name", "slug", "title", "summary", "is_published"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        current = self.instance.current_revision
+        self.fields["text"].initial = current.text if current else ""
+        self.fields["based_on"].initial = current.number if current else 0
+
+    @property
+    def current_revision(self) -> CardRevision | None:
+        return self.instance.current_revision
+
+    @property
+    def changed_text(self) -> bool:
+        current = self.current_revision
+        return bool(self.cleaned_data["text"]) and (current is None or current.text != self.cleaned_data["text"])
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"]
+        current = self.current_revision
+        if current is None or "\r\n" not in current.text:
+            # Browsers send every line end as CRLF; a card keeps the ones that it had.
+            text = text.replace("\r\n", "\n")
+        if not text and current is not None:
+            raise ValidationError(_("A card that has a text cannot lose it. Take the card out of the list instead."))
+        try:
+            parse_card(text)
+        except ValidationError as error:
+            raise ValidationError(error.messages) from error
+        return text
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        current = self.current_revision
+        number = current.number if current else 0
+        if "text" in self.cleaned_data and self.changed_text and self.cleaned_data.get("based_on") != number:
+            self.add_error(
+                "text",
+                _(
+                    "Somebody else changed this card while you wrote: it is at revision %(number)s now. Copy your text, "
+                    "open the card again, and bring your changes into the new text."
+                )
+                % {"number": number},
+            )
+        return cleaned

@@ -1,0 +1,121 @@
+"""The facts read from a variant's weights, in words and with units, in the order in which a reader asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from portal.catalog.models import Variant
+
+ATTENTION_KINDS: Final[Mapping[str, Promise]] = {
+    "multi-head": gettext_lazy("multi-head"),
+    "multi-query": gettext_lazy("multi-query"),
+    "grouped-query": gettext_lazy("grouped-query"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of a specification sheet."""
+
+    label: str
+    value: str
+
+
+def short_count(count: int) -> str:
+    """A number of parameters as people say it: 135M, 1.7B."""
+    for size, unit in ((1_000_000_000_000, "T"), (1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K")):
+        if count >= size:
+            scaled = count / size
+            return f"{scaled:.1f}".removesuffix(".0") + unit if scaled < 9.95 else f"{scaled:.0f}{unit}"
+    return str(count)
+
+
+def size_text(size_bytes: int) -> str:
+    """A size in decimal units, as disks and downloads count: 269 MB."""
+    for size, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size_bytes >= size:
+            scaled = size_bytes / size
+            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:.0f} {unit}"
+    return ngettext("%(count)s byte", "%(count)s bytes", size_bytes) % {"count": size_bytes}
+
+
+def key_facts(variant: Variant) -> list[Fact]:
+    """The few that a reader compares models by."""
+    facts = variant.facts
+    rows = [
+        (_("Parameters"), _number(facts, "parameters")),
+        (_("Context length"), _tokens(facts, "context_length")),
+        (_("Vocabulary"), _tokens(facts, "vocabulary_size")),
+        (_("Architecture"), str(facts.get("architecture") or "")),
+        (_("Layers"), _number(facts, "layers")),
+        (_("Attention"), _attention(facts)),
+        (_("Stored as"), ", ".join(_shares(facts.get("dtypes")))),
+        (_("Size of the weights"), size_text(size) if (size := _integer(facts, "weight_bytes")) else ""),
+    ]
+    return [Fact(label, value) for label, value in rows if value]
+
+
+def all_facts(variant: Variant) -> list[Fact]:
+    """Everything, for the variant's own section."""
+    facts = variant.facts
+    origin = facts.get("origin") if isinstance(facts.get("origin"), dict) else {}
+    tokenizer = [str(part) for part in (facts.get("tokenizer_class"), facts.get("tokenizer_model")) if part]
+    rows = [
+        (_("Hidden size"), _number(facts, "hidden_size")),
+        (_("Inner size"), _number(facts, "intermediate_size")),
+        (_("Embeddings"), _("input and output share one matrix") if facts.get("tied_embeddings") else ""),
+        (_("Tensors"), _number(facts, "tensors")),
+        (_("Tokenizer"), ", ".join(tokenizer)),
+        (_("Quantisation"), str(facts.get("quantisation") or "")),
+        (_("Converted from"), str(origin.get("source", "")) if isinstance(origin, dict) else ""),
+        (_("Stored there as"), ", ".join(_shares(facts.get("origin_types")))),
+    ]
+    return key_facts(variant) + [Fact(label, value) for label, value in rows if value]
+
+
+def _integer(facts: Mapping[str, Any], key: str) -> int:
+    value = facts.get(key)
+    return value if isinstance(value, int) else 0
+
+
+def _number(facts: Mapping[str, Any], key: str) -> str:
+    value = _integer(facts, key)
+    return f"{value:,}" if value else ""
+
+
+def _tokens(facts: Mapping[str, Any], key: str) -> str:
+    value = _number(facts, key)
+    return _("%(count)s tokens") % {"count": value} if value else ""
+
+
+def _attention(facts: Mapping[str, Any]) -> str:
+    kind = ATTENTION_KINDS.get(str(facts.get("attention")))
+    if kind is None:
+        return ""
+    return _("%(kind)s, %(heads)s query and %(pairs)s key/value heads of %(size)s") % {
+        "kind": kind,
+        "heads": facts.get("attention_heads"),
+        "pairs": facts.get("key_value_heads"),
+        "size": facts.get("head_size") or "?",
+    }
+
+
+def _shares(counts: Any) -> Iterator[str]:
+    """Values per type as shares, so that a mixture shows: Q4_1 78.9 %, Q8_0 21.0 %."""
+    if not isinstance(counts, dict):
+        return
+    total = sum(counts.values())
+    for name, count in counts.items():
+        yield (
+            name
+            if count == total
+            else f"{name} {100 * count / total:.1f} %"
+            if count * 1000 > total
+            else f"{name} < 0.1 %"
+        )
