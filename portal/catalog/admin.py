@@ -18,7 +18,7 @@ from portal.catalog.services import publish_revision
 
 
 @admin.register(ModelCard)
-class ModelCardAdmin(admin.ModelAdmin[ModelCard]):
+class ModelCardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Saving a changed text publishes a revision; the earlier ones stay."""
 
     form = CardForm
@@ -46,15 +46,15 @@ class ModelCardAdmin(admin.ModelAdmin[ModelCard]):
 
 
 @admin.register(CardRevision)
-class CardRevisionAdmin(admin.ModelAdmin[CardRevision]):
+class CardRevisionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """History is read here, never written."""
 
     list_display = ["card", "number", "author", "note", "created_at"]
     list_filter = ["created_at"]
     search_fields = ["card__owner_name", "card__slug", "note"]
     list_select_related = ["card", "author"]
-    fields = ["card", "number", "author", "note", "created_at", "sha256", "metadata", "written_text"]
-    readonly_fields = fields
+    fields = ("card", "number", "author", "note", "created_at", "sha256", "metadata", "written_text")
+    readonly_fields = ("card", "number", "author", "note", "created_at", "sha256", "metadata", "written_text")
 
     @admin.display(description=_("text"))
     def written_text(self, revision: CardRevision) -> SafeString:
@@ -78,7 +78,7 @@ class CardRevisionAdmin(admin.ModelAdmin[CardRevision]):
 
 
 @admin.register(Variant)
-class VariantAdmin(admin.ModelAdmin[Variant]):
+class VariantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What was read from the weights cannot be typed over."""
 
     list_display = ["card", "slug", "backend", "dtype", "quantisation", "is_runnable", "queue"]

@@ -12,7 +12,7 @@ from portal.catalog.card_text import parse_card
 from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard
 
 
-class CardForm(forms.ModelForm[ModelCard]):
+class CardForm(forms.ModelForm):  # type: ignore[type-arg]
     """A card with its text. `changed_text` says whether saving makes a new revision."""
 
     text = forms.CharField(
@@ -45,7 +45,8 @@ class CardForm(forms.ModelForm[ModelCard]):
 
     @property
     def current_revision(self) -> CardRevision | None:
-        return self.instance.current_revision
+        card: ModelCard = self.instance
+        return card.current_revision
 
     @property
     def changed_text(self) -> bool:
@@ -74,8 +75,8 @@ class CardForm(forms.ModelForm[ModelCard]):
             self.add_error(
                 "text",
                 _(
-                    "Somebody else changed this card while you wrote: it is at revision %(number)s now. Copy your text, "
-                    "open the card again, and bring your changes into the new text."
+                    "Somebody else changed this card while you wrote: it is now at revision %(number)s. Copy your "
+                    "text, open the card again, and bring your changes into the new text."
                 )
                 % {"number": number},
             )

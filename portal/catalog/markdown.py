@@ -64,9 +64,9 @@ def render_markdown(text: str, *, allow_remote_images: bool = False, heading_anc
     """Render CommonMark with tables, strikethrough and bare web addresses. Never raises; the output is safe HTML.
 
     Raw HTML is shown as text. Links are kept for http, https and mailto alone and marked `nofollow noopener ugc`.
-    An image becomes a link named by its alternative text, unless `allow_remote_images`. Where a text has headings of the
-    first level, all move down by one, since the page has its own; with `heading_anchors` they get ids that begin so,
-    and links to `#section` work.
+    An image becomes a link named by its alternative text, unless `allow_remote_images`. Where a text has headings of
+    the first level, all move down by one, since the page has its own. With `heading_anchors` they get ids that begin
+    with it, and links to `#section` work.
     Text beyond MAX_CHARACTERS is not rendered, and the output says so.
     """
     shown, cut = _bounded(text)
