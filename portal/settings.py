@@ -242,6 +242,8 @@ MAX_OUTPUT_TOKENS: int = env.int("MAX_OUTPUT_TOKENS", default=2_048)
 MAX_CONCURRENT_GENERATIONS: int = env.int("MAX_CONCURRENT_GENERATIONS", default=4)
 GENERATION_RATE: str = env.str("GENERATION_RATE", default="30/minute")
 FEEDBACK_RATE: str = env.str("FEEDBACK_RATE", default="60/minute")
+# Makes the contributors' pseudonyms in exports; keep it when SECRET_KEY is replaced, or every pseudonym changes.
+EXPORT_SALT: str = env.str("EXPORT_SALT", default="") or SECRET_KEY
 API_RATE: str = env.str("API_RATE", default="600/minute")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 
