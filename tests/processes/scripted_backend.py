@@ -1,0 +1,29 @@
+"""The engine of the process tests: counts, so that a missing, doubled or mixed-up token shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from inference.engine import Engine, GenerationRequest, Listener
+from inference.events import Delta, Failed, FailureCode, Token
+from inference.scripted import ScriptedEngine
+from portal.catalog.models import Variant
+
+
+def counted(number: int) -> str:
+    """The whole answer to "count to <number>"."""
+    return "".join(f"{each} " for each in range(1, number + 1))
+
+
+def scripted_engine(variant: Variant, listener: Listener) -> Engine:
+    return ScriptedEngine(listener, respond=_count, step_s=variant.facts["step_s"])
+
+
+def _count(request: GenerationRequest) -> Iterator[Delta | Failed]:
+    wanted = re.fullmatch(r"count to (\d+)", request.messages[-1].content)
+    if wanted is None:
+        yield Failed(FailureCode.UNSUPPORTED, "This engine can only count.")
+        return
+    for each in range(1, int(wanted[1]) + 1):
+        yield Delta(f"{each} ", tokens=(Token(id=each, text=f"{each} ", logprob=-0.5),))
