@@ -152,7 +152,8 @@ def _draw_filtered(
     before = probabilities.cumsum(dim=-1) - probabilities
     kept &= (before < top_p) & (probabilities >= min_p * probabilities[:, :1])
     kept[:, 0] = True
-    is_certain = ~kept[:, -1:] | cuts_by_rank if width < scaled.shape[-1] else torch.ones_like(cuts_by_rank)
+    is_whole = torch.tensor(width == scaled.shape[-1])
+    is_certain = is_whole | cuts_by_rank | (~kept[:, -1:] & (top_k >= scaled.shape[-1]))
     picked = _invert(probabilities * kept, points)
     return ids.gather(1, picked[:, None])[:, 0], is_certain[:, 0].tolist()
 

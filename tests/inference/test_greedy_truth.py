@@ -37,7 +37,7 @@ def _request(name: str, text: str, **params: Any) -> GenerationRequest:
 
 
 def _generated(folder: Path, prompts: Sequence[str]) -> list[list[int]]:
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     results = []
     for prompt in prompts:
@@ -93,7 +93,7 @@ def test_logprobs_equal_a_plain_forward_pass(architecture: str, tiny_folder: Fol
     recorder.wait_for_end("a")
     engine.close(0)
     tokens = recorder.tokens("a")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     prompt_ids = AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
     ids = torch.tensor([prompt_ids + [token.id for token in tokens]])
     with torch.inference_mode():

@@ -39,7 +39,7 @@ CORPUS = [
 CONTEXT = 8_192
 WINDOW = 16
 
-_SMALL = {
+_SMALL: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 96,
     "num_hidden_layers": 2,
@@ -52,7 +52,7 @@ _SMALL = {
 }
 
 
-def tiny_tokenizer(*, chat: bool = True, extra_special: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
+def tiny_tokenizer(*, chat: bool = True, extra_special: tuple[str, ...] = ()) -> Any:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -63,7 +63,8 @@ def tiny_tokenizer(*, chat: bool = True, extra_special: tuple[str, ...] = ()) ->
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
-    wrapped = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast
+    wrapped = make(
         tokenizer_object=tokenizer, eos_token="<|im_end|>", bos_token="<|endoftext|>", pad_token="<|endoftext|>"
     )
     if chat:
@@ -127,7 +128,7 @@ def _gpt_oss(vocabulary: int) -> Any:
         layer_types=["sliding_attention", "full_attention"],
         **_SMALL,
     )
-    model = GptOssForCausalLM(config)
+    model: Any = GptOssForCausalLM(config)
     for layer in model.model.layers:
         torch.nn.init.normal_(layer.self_attn.sinks)
     return model
