@@ -31,21 +31,21 @@ def start_generation(
     variant: Variant,
     prompt: str,
     params: SamplingParams,
-    system_prompt: str = "",
+    system_prompt: str | None = None,
     conversation: Conversation | None = None,
     parent: Generation | None = None,
     request_key: uuid.UUID | None = None,
 ) -> Generation:
     """Queue a prompt; the same `request_key` again returns the run that it started.
 
-    Without `conversation` a new one begins, with `system_prompt`; in an existing one the system prompt is replaced
-    when given. `parent` is the turn that this one follows.
+    Without `conversation` a new one begins, with `system_prompt`; an existing one keeps its own for None, and "" takes
+    it away. `parent` is the turn that this one follows.
 
     Raises ValidationError naming the field and the limit, LimitExceeded when the actor has too much under way.
     """
     if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
         return earlier
-    _require_valid(variant, prompt, params, system_prompt, conversation, parent)
+    _require_valid(variant, prompt, params, system_prompt or "", conversation, parent)
     check_rate(actor, "generations", settings.GENERATION_RATE)
     if params.seed is None:
         # Stored, so that every run can be repeated.
@@ -56,8 +56,8 @@ def start_generation(
             return earlier
         _require_room(actor)
         if conversation is None:
-            conversation = Conversation(title=_title(prompt), system_prompt=system_prompt, **actor.ownership())
-        elif system_prompt:
+            conversation = Conversation(title=_title(prompt), system_prompt=system_prompt or "", **actor.ownership())
+        elif system_prompt is not None:
             conversation.system_prompt = system_prompt
         conversation.save()
         generation = Generation.objects.create(
