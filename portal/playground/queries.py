@@ -74,17 +74,16 @@ class RunFigures:
 
 def run_figures(generation: Generation) -> RunFigures:
     """Read a run's figures off its row."""
-    prompt_tokens = _count(generation.usage, "prompt_tokens")
     completion_tokens = _count(generation.usage, "completion_tokens")
     decode_s = _seconds(generation.timings, "decode_s")
-    engine_wait_s = _seconds(generation.timings, "queued_s")
-    prefill_s = _seconds(generation.timings, "prefill_s")
-    first_token_s = None
-    if completion_tokens and generation.started_at and engine_wait_s is not None and prefill_s is not None:
-        dispatch_s = (generation.started_at - generation.queued_at).total_seconds()
-        first_token_s = dispatch_s + engine_wait_s + prefill_s
-    tokens_per_s = completion_tokens / decode_s if completion_tokens and decode_s else None
-    return RunFigures(first_token_s, tokens_per_s, prompt_tokens, completion_tokens)
+    # Decoding begins with the first token, so it made all the others.
+    decoded = (completion_tokens or 0) - 1
+    return RunFigures(
+        first_token_s=_seconds(generation.timings, "first_token_s"),
+        tokens_per_s=decoded / decode_s if decode_s and decoded > 0 else None,
+        prompt_tokens=_count(generation.usage, "prompt_tokens"),
+        completion_tokens=completion_tokens,
+    )
 
 
 def _count(values: dict[str, Any], name: str) -> int | None:

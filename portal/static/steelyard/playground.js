@@ -1,0 +1,176 @@
+// The composer: drafts that survive a reload, examples, settings of another variant, focus where one types on.
+
+const DRAFT = "prompt-draft:";
+
+const composer = () => document.getElementById("composer");
+const prompt = () => composer()?.querySelector("textarea[name=prompt]");
+
+// --- Drafts: kept for each conversation until the server has taken the prompt
+
+function draftKey(form) {
+  // A page that came with a prompt in its address keeps its own draft, and leaves the other alone.
+  return DRAFT + form.dataset.draft + (form.elements.prompt.defaultValue ? "-offered" : "");
+}
+
+function storeDraft(key, text) {
+  try {
+    if (text) localStorage.setItem(key, text);
+    else localStorage.removeItem(key);
+  } catch {
+    // Storage is full or forbidden: the page works without drafts.
+  }
+}
+
+function storedDraft(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function restoreDraft(form) {
+  const field = form.elements.prompt;
+  const draft = storedDraft(draftKey(form));
+  if (draft && field.value === field.defaultValue) field.value = draft;
+  grow(field);
+}
+
+document.addEventListener("input", ({ target }) => {
+  if (target.form?.id !== "composer" || target.name !== "prompt") return;
+  storeDraft(draftKey(target.form), target.value);
+  grow(target);
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const { elt, parameters } = detail.requestConfig;
+  if (elt.id !== "composer" || !detail.successful) return;
+  // What was typed while the prompt was on its way is still a draft.
+  const key = draftKey(elt);
+  if (storedDraft(key) === parameters.prompt) storeDraft(key, "");
+});
+
+// --- The text area grows with its text; browsers with field-sizing do that themselves
+
+function grow(field) {
+  if (CSS.supports("field-sizing", "content")) return;
+  field.style.blockSize = "auto";
+  field.style.blockSize = `${field.scrollHeight + 2}px`;
+}
+
+// --- Examples fill the prompt, and undo (Ctrl+Z) gives back what stood there
+
+document.addEventListener("click", (event) => {
+  const example = event.target.closest("[data-fill]");
+  const field = prompt();
+  if (!example || !field || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+  // The only way to write into a field that its undo knows of.
+  if (!document.execCommand("insertText", false, example.dataset.fill)) {
+    field.value = example.dataset.fill;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});
+
+// --- Another variant: parameters that stood at the old one's defaults move to the new one's
+
+let chosen;
+
+function defaultsOf(select) {
+  return JSON.parse(select.selectedOptions[0]?.dataset.defaults ?? "{}");
+}
+
+document.addEventListener("change", ({ target }) => {
+  if (target.form?.id !== "composer" || target.name !== "variant") return;
+  const before = chosen ?? {};
+  chosen = defaultsOf(target);
+  for (const [name, value] of Object.entries(chosen)) {
+    const field = target.form.elements[name];
+    if (!field || field.value !== String(before[name] ?? "")) continue;
+    field.value = value ?? "";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});
+
+// --- Settings: a sheet on narrow pages
+
+function isSheet(settings) {
+  return !settings.checkVisibility();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-shows-setting]");
+  if (!link) return;
+  const field = document.querySelector(link.getAttribute("href"));
+  const settings = document.getElementById("settings");
+  if (isSheet(settings)) settings.showPopover();
+  field.closest("details")?.setAttribute("open", "");
+  event.preventDefault();
+  field.focus();
+});
+
+// Esc closes what lies on top before it stops a run.
+window.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && document.querySelector(":popover-open, dialog[open]")) event.stopPropagation();
+}, { capture: true });
+
+// --- Sending
+
+// 429 comes as the composer with its sentence.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.xhr.status !== 429 || detail.requestConfig.elt.id !== "composer") return;
+  detail.shouldSwap = true;
+  detail.isError = false;
+});
+
+let sentFrom = null;
+let openFolds = [];
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.requestConfig.elt.id !== "composer") return;
+  sentFrom = document.activeElement;
+  openFolds = [...document.querySelectorAll("details[id][open]")].map((each) => each.id);
+});
+
+function showWhetherRunning() {
+  const form = composer();
+  if (!form) return;
+  const running = document.querySelector("[data-stream]") !== null;
+  form.toggleAttribute("data-waits", running);
+  document.getElementById("send").disabled = running;
+}
+
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  showWhetherRunning();
+  if (detail.requestConfig?.elt.id !== "composer") return;
+  for (const id of openFolds) document.getElementById(id)?.setAttribute("open", "");
+  const form = composer();
+  const field = prompt();
+  if (!form || !field) return;
+  grow(field);
+  const refused = detail.xhr.status >= 400;
+  const lostFocus = sentFrom && !sentFrom.isConnected && (document.activeElement === document.body || document.activeElement?.disabled);
+  if (lostFocus || (refused && field.getAttribute("aria-invalid") === "true")) field.focus({ preventScroll: !refused });
+  if (!refused) form.scrollIntoView({ block: "nearest" });
+  sentFrom = null;
+});
+
+document.addEventListener("htmx:load", () => {
+  const form = composer();
+  if (!form) return;
+  chosen ??= defaultsOf(form.elements.variant);
+});
+
+// --- A conversation that is opened shows its newest turn
+
+const last = [...document.querySelectorAll("[data-exchange]")].at(-1);
+const arrived = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+if (last?.previousElementSibling && arrived && !location.hash) last.scrollIntoView({ block: "start" });
+
+if (composer()) {
+  restoreDraft(composer());
+  chosen = defaultsOf(composer().elements.variant);
+}
+showWhetherRunning();

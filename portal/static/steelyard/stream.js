@@ -1,0 +1,275 @@
+// An answer while it is written. Events come from `playground:events` (server-sent events that resume by themselves
+// behind Last-Event-ID); text goes into text nodes alone, so nothing a model writes can become markup. When the run has
+// ended, the server's own rendering of it takes the place of what was streamed.
+
+const announcer = document.getElementById("announcer");
+const words = announcer?.dataset ?? {};
+
+const AT_END_PX = 64;
+const SPEED_WINDOW_MS = 5000;
+const LOST_AFTER_MS = 1500;
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 15000;
+const SPOKEN_PARAGRAPHS = 12;
+const SENTENCE_END = /[.!?…。！？:](?=\s)|\n/g;
+
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+// The end of the conversation is the composer: who sees it is following, and goes on seeing it while text grows above.
+function isFollowing() {
+  const end = document.getElementById("composer") ?? document.getElementById("turns");
+  return end.getBoundingClientRect().bottom < window.innerHeight + AT_END_PX;
+}
+
+function showEnd() {
+  (document.getElementById("composer") ?? document.getElementById("turns")).scrollIntoView({ block: "nearest" });
+}
+
+// --- Screen readers hear sentences
+
+function say(text) {
+  const sentence = text.trim();
+  if (!sentence) return;
+  const paragraph = document.createElement("p");
+  paragraph.textContent = sentence;
+  announcer.append(paragraph);
+  while (announcer.children.length > SPOKEN_PARAGRAPHS) announcer.firstElementChild.remove();
+}
+
+class Speaker {
+  #pending = "";
+
+  hear(text) {
+    this.#pending += text;
+    let end = 0;
+    for (const match of this.#pending.matchAll(SENTENCE_END)) end = match.index + match[0].length;
+    if (end === 0) return;
+    say(this.#pending.slice(0, end));
+    this.#pending = this.#pending.slice(end);
+  }
+
+  finish() {
+    say(this.#pending);
+    this.#pending = "";
+  }
+
+  forget() {
+    this.#pending = "";
+  }
+}
+
+// --- Tokens so far, and how many a second over the last few seconds
+
+class Tally {
+  count = 0;
+  #seen = [];
+
+  clear() {
+    this.count = 0;
+    this.#seen = [];
+  }
+
+  add(tokens, now) {
+    this.count += tokens;
+    this.#seen.push([now, this.count]);
+    while (this.#seen.length > 2 && now - this.#seen[0][0] > SPEED_WINDOW_MS) this.#seen.shift();
+  }
+
+  perSecond() {
+    if (this.#seen.length < 2) return null;
+    const [firstAt, firstCount] = this.#seen[0];
+    const [lastAt, lastCount] = this.#seen.at(-1);
+    return lastAt - firstAt < 500 ? null : (1000 * (lastCount - firstCount)) / (lastAt - firstAt);
+  }
+}
+
+// --- One answer
+
+class Answer {
+  #element;
+  #source = null;
+  #arrived = { answer: "", thinking: "" };
+  #newTokens = 0;
+  #frame = 0;
+  #tally = new Tally();
+  #speaker = new Speaker();
+  #lostTimer = 0;
+  #retryMs = FIRST_RETRY_MS;
+  #status;
+  #texts;
+  #stopping = false;
+
+  constructor(element) {
+    this.#element = element;
+    this.#status = element.querySelector("[data-status]");
+    const thinking = element.querySelector("[data-thinking]");
+    this.#texts = {
+      answer: element.querySelector("[data-text]").appendChild(new Text()),
+      thinking: thinking.querySelector("div").appendChild(new Text()),
+    };
+    element.querySelector("[data-stop]").addEventListener("htmx:beforeRequest", () => this.#stop());
+    element.querySelector("[data-stop]").addEventListener("htmx:afterRequest", ({ detail }) => {
+      if (!detail.successful) this.#stopping = false;
+    });
+    this.#open();
+  }
+
+  #open() {
+    // A new EventSource hears everything from the beginning.
+    this.#clear();
+    const source = new EventSource(this.#element.dataset.stream);
+    this.#source = source;
+    const on = (type, react) => source.addEventListener(type, (event) => {
+      if (!this.#element.isConnected) return this.close();
+      react(JSON.parse(event.data));
+    });
+    source.addEventListener("open", () => this.#found());
+    source.addEventListener("error", () => this.#lost());
+    on("queued", ({ position, eta_s: seconds }) => {
+      const parts = [fill(words.queued, { position })];
+      if (seconds !== null) parts.push(fill(words.estimate, { seconds: Math.max(1, Math.round(seconds)) }));
+      this.#show(parts.join(", "));
+    });
+    on("started", () => this.#show(words.reading));
+    on("delta", ({ text, channel, tokens }) => {
+      this.#arrived[channel] += text;
+      this.#newTokens += tokens.length;
+      this.#draw();
+    });
+    on("reset", () => {
+      this.#clear();
+      this.#show(words.again);
+    });
+    on("finished", () => this.#end(words.complete));
+    on("failed", () => this.#end(words.failed));
+  }
+
+  close() {
+    this.#source.close();
+    clearTimeout(this.#lostTimer);
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+  }
+
+  #clear() {
+    this.#arrived = { answer: "", thinking: "" };
+    this.#newTokens = 0;
+    this.#tally.clear();
+    this.#speaker.forget();
+    for (const text of Object.values(this.#texts)) text.data = "";
+  }
+
+  #show(status) {
+    if (!this.#stopping) this.#status.textContent = status;
+  }
+
+  #draw() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#write();
+    });
+  }
+
+  #write() {
+    const { answer, thinking } = this.#arrived;
+    if (!answer && !thinking && !this.#newTokens) return;
+    const follow = isFollowing();
+    this.#arrived = { answer: "", thinking: "" };
+    if (thinking) {
+      this.#element.querySelector("[data-thinking]").hidden = false;
+      this.#texts.thinking.appendData(thinking);
+    }
+    this.#texts.answer.appendData(answer);
+    this.#speaker.hear(answer);
+    this.#tally.add(this.#newTokens, performance.now());
+    this.#newTokens = 0;
+    this.#show(words.writing);
+    this.#number("[data-run-tokens]", words.tokens, { count: this.#tally.count.toLocaleString() }, this.#tally.count > 0);
+    const speed = this.#tally.perSecond();
+    this.#number("[data-run-speed]", words.speed, { speed: speed?.toFixed(1) }, speed !== null);
+    if (follow) showEnd();
+  }
+
+  #number(selector, text, values, isKnown) {
+    const place = this.#element.querySelector(selector);
+    place.hidden = !isKnown;
+    if (isKnown) place.textContent = fill(text, values);
+  }
+
+  #stop() {
+    this.#status.textContent = words.stopping;
+    this.#stopping = true;
+  }
+
+  #found() {
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = 0;
+    this.#retryMs = FIRST_RETRY_MS;
+    if (this.#status.hasAttribute("data-lost")) {
+      this.#status.removeAttribute("data-lost");
+      this.#show(words.writing);
+    }
+  }
+
+  #lost() {
+    if (!this.#element.isConnected) return this.close();
+    // A short gap heals before anybody has to hear of it.
+    this.#lostTimer ||= setTimeout(() => {
+      this.#status.textContent = words.lost;
+      this.#status.setAttribute("data-lost", "");
+    }, LOST_AFTER_MS);
+    if (this.#source.readyState !== EventSource.CLOSED) return;
+    // The server refused, and the browser has given up.
+    setTimeout(() => this.#element.isConnected && this.#open(), this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+  }
+
+  #end(sentence) {
+    this.#write();
+    this.close();
+    this.#speaker.finish();
+    say(sentence);
+    this.#status.textContent = words.ending;
+    this.#element.querySelector("[data-text]").removeAttribute("aria-busy");
+    this.#replace(FIRST_RETRY_MS);
+  }
+
+  async #replace(retryMs) {
+    const element = this.#element;
+    await htmx.ajax("GET", element.dataset.answer, { source: element, target: element, swap: "outerHTML" }).catch(() => {});
+    if (element.isConnected) setTimeout(() => this.#replace(Math.min(2 * retryMs, LAST_RETRY_MS)), retryMs);
+  }
+}
+
+// --- Answers come with the page, with a prompt that was sent, or with a retry
+
+const followed = new WeakMap();
+
+function followAnswers() {
+  for (const element of document.querySelectorAll("[data-stream]")) {
+    if (!followed.has(element)) followed.set(element, new Answer(element));
+  }
+}
+
+// Who reads the end of the page goes on reading it when an answer is replaced; who was in the answer stays in it.
+let follow = false;
+let heldFocus = null;
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const answer = detail.target.closest?.(".answer");
+  if (!answer) return;
+  follow = isFollowing();
+  heldFocus = answer.contains(document.activeElement) ? answer.id : null;
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  followAnswers();
+  if (follow) showEnd();
+  if (heldFocus && document.activeElement === document.body) document.getElementById(heldFocus)?.focus({ preventScroll: true });
+  follow = false;
+  heldFocus = null;
+});
+
+followAnswers();
