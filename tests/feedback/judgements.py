@@ -55,7 +55,7 @@ def make_generation(
         state=state,
         finish_reason="" if is_active else "stop",
         finished_at=None if is_active else timezone.now(),
-        provenance={"weights": DIGESTS, "dtype": "bfloat16"},
+        provenance={"weights_sha256": DIGESTS, "dtype": "bfloat16"},
         **columns,
     )
 

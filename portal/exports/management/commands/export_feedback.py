@@ -1,0 +1,66 @@
+"""`manage.py export_feedback`: the judgements as a file, with the API's filters and the API's rows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
+from portal.exports.formats import FORMATS
+from portal.exports.writing import ExportReport, atomic_file, write_export
+
+HELP = {
+    "card": "only this card, owner/name",
+    "variant": "only this variant, owner/name:variant",
+    "rating": "only this helpfulness, 1 to 5",
+    "rating_min": "at least this helpfulness",
+    "rating_max": "at most this helpfulness",
+    "thumb": "only up or down",
+    "since": "created at or after this ISO 8601 date, or time with offset",
+    "until": "created before it",
+}
+
+
+class Command(BaseCommand):
+    help = "Write all judgements that were not withdrawn, oldest first."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
+        parser.add_argument("--output", default="-", metavar="FILE", help="file to write, - for standard output")
+        parser.add_argument("--json", action="store_true", help="report rows, bytes and SHA-256 as one JSON object")
+        for parameter in PARAMETERS:
+            parser.add_argument(f"--{parameter.replace('_', '-')}", metavar="X", help=HELP[parameter])
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        texts = {parameter: options[parameter] for parameter in PARAMETERS if options[parameter] is not None}
+        try:
+            criteria = Criteria.from_texts(texts)
+            report = self._write(criteria, options)
+        except InvalidCriterion as error:
+            raise CommandError(f"--{error.parameter.replace('_', '-')}: {error.limit}") from error
+        except OSError as error:
+            raise CommandError(f"{options['output']} cannot be written: {error.strerror}.") from error
+        self._report(report, options)
+
+    def _write(self, criteria: Criteria, options: dict[str, Any]) -> ExportReport:
+        form = FORMATS[options["format"]]
+        if options["output"] == "-":
+            return write_export(criteria, form, sys.stdout.buffer)
+        with atomic_file(Path(options["output"])) as file:
+            return write_export(criteria, form, file)
+
+    def _report(self, report: ExportReport, options: dict[str, Any]) -> None:
+        # Standard output belongs to the data when they go there.
+        stream = self.stderr if options["output"] == "-" else self.stdout
+        if options["json"]:
+            stream.write(json.dumps({"format": options["format"], "output": options["output"], **asdict(report)}))
+        elif options["output"] != "-":
+            stream.write(
+                f"{options['output']}: {report.rows} judgements, {report.bytes} bytes, SHA-256 {report.sha256}"
+            )

@@ -1,0 +1,117 @@
+"""One judgement as one row of data: pure, from what was read to what is given out.
+
+A row names nobody: its contributor is a pseudonym, the same for all of one person's rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypedDict
+
+DIGESTS_KEY: Final = "weights_sha256"
+PSEUDONYM_HEX_DIGITS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """What the database says about one judgement, in the order that the query asks for it."""
+
+    id: uuid.UUID
+    created_at: datetime
+    changed_at: datetime
+    version: int
+    owner_id: int | None
+    visitor: uuid.UUID | None
+    questionnaire: str
+    questionnaire_version: int
+    generation: uuid.UUID
+    card_owner: str
+    card_slug: str
+    variant: str
+    messages: list[dict[str, Any]]
+    prompt: str
+    output: str
+    finish_reason: str
+    params: dict[str, Any]
+    provenance: dict[str, Any]
+    answers: dict[str, Any] = field(default_factory=dict)
+
+
+class FeedbackRow(TypedDict):
+    """The public form of a judgement. Times are ISO 8601 in UTC."""
+
+    id: str
+    created_at: str
+    changed_at: str
+    # Rises with every change.
+    version: int
+    # The same for all judgements of one person or anonymous visitor; null when the account is gone.
+    contributor: str | None
+    questionnaire: str
+    questionnaire_version: int
+    # Question key → value, in the questionnaire's order; only what was answered.
+    answers: dict[str, Any]
+    generation: str
+    # owner/name, variant, and owner/name:variant as clients call it.
+    card: str
+    variant: str
+    model: str
+    # 1 for the first prompt of a conversation; earlier turns are not shared.
+    turn: int
+    prompt: str
+    answer: str
+    finish_reason: str
+    params: dict[str, Any]
+    seed: int | None
+    # File name → SHA-256 of the weights that ran.
+    weights_sha256: dict[str, str]
+    # What else is needed to repeat the run: chat template, data type, library versions.
+    provenance: dict[str, Any]
+
+
+def build_row(record: FeedbackRecord, salt: bytes) -> FeedbackRow:
+    """The row of a record; `salt` makes the pseudonyms, and never leaves the installation."""
+    card = f"{record.card_owner}/{record.card_slug}"
+    provenance = dict(record.provenance)
+    return FeedbackRow(
+        id=str(record.id),
+        created_at=iso_utc(record.created_at),
+        changed_at=iso_utc(record.changed_at),
+        version=record.version,
+        contributor=pseudonym(salt, record.owner_id, record.visitor),
+        questionnaire=record.questionnaire,
+        questionnaire_version=record.questionnaire_version,
+        answers=record.answers,
+        generation=str(record.generation),
+        card=card,
+        variant=record.variant,
+        model=f"{card}:{record.variant}",
+        turn=sum(message.get("role") == "user" for message in record.messages),
+        prompt=record.prompt,
+        answer=record.output,
+        finish_reason=record.finish_reason,
+        params=record.params,
+        seed=record.params.get("seed"),
+        weights_sha256=provenance.pop(DIGESTS_KEY, {}),
+        provenance=provenance,
+    )
+
+
+def pseudonym(salt: bytes, owner_id: int | None, visitor: uuid.UUID | None) -> str | None:
+    """A name that says only that two judgements come from the same contributor."""
+    if owner_id is not None:
+        person = f"user:{owner_id}"
+    elif visitor is not None:
+        person = f"visitor:{visitor}"
+    else:
+        return None
+    return "c" + hmac.new(salt, person.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_HEX_DIGITS]
+
+
+def iso_utc(moment: datetime) -> str:
+    """Always with microseconds, so that the texts sort as the times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
