@@ -16,6 +16,7 @@ from typing import Any, Final, TypeGuard
 
 from inference.gguf_header import InvalidGGUF, read_gguf_header
 from inference.safetensors_header import InvalidHeader, Tensor, read_safetensors_header
+from inference.weight_folder import DIGEST_CACHE_NAME
 
 CONFIG: Final = "config.json"
 INDEX: Final = "model.safetensors.index.json"
@@ -137,8 +138,9 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that belong to the weights, sorted by name: everything directly in the folder but hidden files."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    """The files that belong to the weights, by name: all directly in the folder but hidden ones and the digest cache."""
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in files if path.name != DIGEST_CACHE_NAME)
 
 
 def file_stamps(folder: Path) -> dict[str, str]:

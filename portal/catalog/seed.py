@@ -47,8 +47,8 @@ SEED_CARDS: Final = (
         slug="SmolLM2-135M-Instruct",
         title="SmolLM2 135M Instruct",
         summary=(
-            "A small English chat model that answers on a laptop's processor: it writes, rewrites and summarises short "
-            "texts, knows little and calculates badly."
+            "A small English chat model for a plain processor: drafts, rewriting, summaries. It knows little and "
+            "calculates badly."
         ),
         text_file="smollm2-135m-instruct.md",
         variants=(

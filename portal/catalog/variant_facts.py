@@ -98,7 +98,7 @@ def _attention(facts: Mapping[str, Any]) -> str:
     kind = ATTENTION_KINDS.get(str(facts.get("attention")))
     if kind is None:
         return ""
-    return _("%(kind)s, %(heads)s query and %(pairs)s key/value heads of %(size)s") % {
+    return _("%(kind)s, %(heads)s query and %(pairs)s key/value heads, each %(size)s wide") % {
         "kind": kind,
         "heads": facts.get("attention_heads"),
         "pairs": facts.get("key_value_heads"),
