@@ -269,12 +269,13 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 # Changing the address that resets the password takes the password.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# Per network (ip) and per account name (key); every other limit is allauth's default.
+# Per network (ip) and per account name (key); every other limit is allauth's default. All but login_failed, which is
+# told beside the form, count per minute: `too_many_attempts` tells people to wait for one.
 ACCOUNT_RATE_LIMITS = {
-    "signup": "10/m/ip,100/d/ip",
+    "signup": "10/m/ip",
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/5m/key",
-    "reset_password": "10/m/ip,5/h/key",
+    "reset_password": "10/m/ip,3/m/key",
 }
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"

@@ -17,4 +17,6 @@ urlpatterns = [
 handler400 = "portal.operations.error_pages.bad_request"
 handler403 = "portal.operations.error_pages.forbidden"
 handler404 = "portal.operations.error_pages.not_found"
+# Not Django's: allauth calls it when somebody signs in, signs up or resets a password too often.
+handler429 = "portal.accounts.views.too_many_attempts"
 handler500 = "portal.operations.error_pages.server_error"

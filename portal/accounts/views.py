@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from allauth.account.decorators import reauthentication_required
 from allauth.account.models import EmailAddress
@@ -23,9 +23,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.accounts.access import get_token
 from portal.accounts.forms import SignUpForm, TokenForm
+from portal.accounts.limits import LimitExceeded
 from portal.accounts.models import User
 from portal.accounts.queries import deletion_summary, roles_of, tokens_of
 from portal.accounts.services import LastSuperuserError, TokenExistsError, create_token, delete_account, revoke_token
+
+# The window of every limit in ACCOUNT_RATE_LIMITS that ends here; allauth does not say how much of it is left.
+ATTEMPTS_RETRY_S: Final = 60
 
 
 class SignUpView(SignupView):  # type: ignore[misc]  # allauth is untyped
@@ -110,6 +114,11 @@ def account_delete(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Your account is deleted."))
         return redirect("catalog:list")
     return render(request, "accounts/delete.html", {"summary": deletion_summary(user)})
+
+
+def too_many_attempts(request: HttpRequest) -> HttpResponse:
+    """`handler429`, which allauth calls: the portal's own answer to a limit, Retry-After and all."""
+    raise LimitExceeded("sign-in", ATTEMPTS_RETRY_S, _("That was too many attempts from your network in one minute."))
 
 
 def _signed_in(request: HttpRequest) -> User:

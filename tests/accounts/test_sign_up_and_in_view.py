@@ -170,8 +170,18 @@ def test_five_wrong_passwords_lock_a_name_for_a_while_and_no_other(client: Clien
 
 
 def test_sign_ups_from_one_network_are_limited(client: Client) -> None:
-    statuses = [sign_up(client, username="").status_code for _ in range(11)]
-    assert statuses == [200] * 10 + [429]
+    assert [sign_up(client, username="").status_code for _ in range(10)] == [200] * 10
+    refused = sign_up(client)
+    assert (refused.status_code, refused["Retry-After"]) == (429, "60")
+    assert "too many attempts from your network" in refused.content.decode()
+    assert not User.objects.exists()
+
+
+def test_mails_to_one_address_are_limited(client: Client, alice: User) -> None:
+    for _ in range(3):
+        assert client.post("/accounts/password/reset/", {"email": "alice@example.org"}).status_code == 302
+    assert client.post("/accounts/password/reset/", {"email": "ALICE@example.org"}).status_code == 429
+    assert len(mail.outbox) == 3
 
 
 def test_password_reset_sends_a_link_that_sets_a_password_once(client: Client, alice: User) -> None:
