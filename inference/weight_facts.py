@@ -138,7 +138,7 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that belong to the weights, by name: all directly in the folder but hidden ones and the digest cache."""
+    """The files that belong to the weights, by name: all in the folder itself but hidden ones and the digest cache."""
     files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return sorted(path for path in files if path.name != DIGEST_CACHE_NAME)
 
