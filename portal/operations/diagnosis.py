@@ -202,10 +202,8 @@ def free_port(host: str, port: int) -> str:
 
 
 def migrations() -> str:
-    try:
-        missing = readiness.unapplied_migrations()
-    except (DatabaseError, OSError) as error:
-        raise Wrong("Unknown while the database does not answer.") from error
+    _require_database()
+    missing = readiness.unapplied_migrations()
     if not missing:
         return "Every migration is applied."
     if home.holder_of_home() is None and settings.EMBEDDED_VALKEY:
@@ -216,10 +214,15 @@ def migrations() -> str:
 def worker() -> str:
     if home.holder_of_home() is None:
         return "Nothing was started here with `manage.py up`."
-    try:
-        part = readiness.worker()
-    except (DatabaseError, OSError) as error:
-        raise Wrong("Unknown while the database does not answer.") from error
+    _require_database()
+    part = readiness.worker()
     if not part.ok:
         raise Wrong(f"{part.detail} See the log of `manage.py up`.")
     return part.detail
+
+
+def _require_database() -> None:
+    try:
+        database()
+    except Wrong as wrong:
+        raise Wrong("Unknown while the database does not answer.") from wrong

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Final, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
@@ -59,7 +58,6 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when prompts would be answered now, else 503; the JSON says for each part whether it works."""
-    close_old_connections()
     parts = readiness()
     ready = all(part.ok for part in parts)
     document = {

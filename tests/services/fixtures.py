@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,13 +25,20 @@ def prepared_weights() -> Path:
     pytest.fail("The weights are not prepared: run `make weights`.")
 
 
+@contextlib.contextmanager
+def home_with(weights: Path) -> Iterator[Path]:
+    """A new STEELYARD_HOME that has the prepared weights already, with a path short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="steelyard-test-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder).resolve() / "home"
+        home.mkdir()
+        (home / "weights").symlink_to(weights.parent)
+        yield home
+
+
 @pytest.fixture
 def new_home(prepared_weights: Path) -> Iterator[Path]:
-    """A STEELYARD_HOME of this test's own that has the prepared weights already, with a path short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="steelyard-test-") as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        (home / "weights").symlink_to(prepared_weights.parent)
+    """A STEELYARD_HOME of this test's own."""
+    with home_with(prepared_weights) as home:
         yield home
 
 

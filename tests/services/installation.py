@@ -40,7 +40,15 @@ def eventually(condition: Callable[[], Any], within_s: float, what: str) -> Any:
 
 def environment_of(home: Path, **extra: str) -> dict[str, str]:
     """This process's environment without what would choose other services, for an installation in `home`."""
-    chosen = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "HOST", "PORT", "STEELYARD_ENV", "DJANGO_SETTINGS_MODULE"}
+    chosen = {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "CELERY_BROKER_URL",
+        "HOST",
+        "PORT",
+        "STEELYARD_ENV",
+        "DJANGO_SETTINGS_MODULE",
+    }
     inherited = {name: value for name, value in os.environ.items() if name not in chosen}
     return {**inherited, "STEELYARD_HOME": str(home), "PYTHONUNBUFFERED": "1", **extra}
 
@@ -99,14 +107,16 @@ class Installation:
 
     def processes(self) -> list[psutil.Process]:
         """Every living process that was started with this home, in whatever session."""
-        mine = []
-        for process in psutil.process_iter():
-            try:
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("STEELYARD_HOME") == str(self.home):
-                    mine.append(process)
-            except psutil.Error:
-                continue
-        return mine
+        return [process for process in psutil.process_iter() if self._is_mine(process)]
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            # Valkey writes its title over its environment.
+            return process.environ().get("STEELYARD_HOME") == str(self.home) or str(self.home) in str(process.cmdline())
+        except psutil.Error:
+            return False
 
     def named(self, part: str) -> psutil.Process:
         """The one process whose command line has `part` in it."""
@@ -130,9 +140,9 @@ class Installation:
         document: dict[str, Any] = json.loads(self.get("/readyz")[1] or '{"ready": false}')
         return document
 
-    def interrupt(self) -> int:
-        """Ctrl-C; the exit status."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ctrl-C, or another signal that asks for a stop; the exit status."""
+        self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
     def kill_everything(self) -> None:

@@ -1,4 +1,4 @@
-"""A real Valkey on a TCP port of loopback, as an installation with REDIS_URL has it, for tests that stop or freeze it."""
+"""A real Valkey on a TCP port of loopback, as behind REDIS_URL, for tests that stop or freeze it."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import signal
 import subprocess
 import tempfile
 import time
+from pathlib import Path
+
+import redis
 
 from portal.operations.embedded_valkey import ping, valkey_binary
 from tests.services.installation import eventually, free_port
 
 
 class Valkey:
-    """Runs from its construction until `close`. Its data stay over `stop` and `start`."""
+    """Runs from its construction until `close`. As in the product, its data stay over `stop` and `start`, and a kill
+    may cost what was written in the last second."""
 
-    def __init__(self) -> None:
+    def __init__(self, socket: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="steelyard-valkey-")
-        self._port = free_port()
+        if socket is None:
+            port = free_port()
+            self.url = f"redis://127.0.0.1:{port}/0"
+            self._address = ("--port", str(port), "--bind", "127.0.0.1")
+        else:
+            self.url = f"unix://{socket}?db=0"
+            self._address = ("--port", "0", "--unixsocket", str(socket))
         self.start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [str(valkey_binary()), "--port", str(self._port), "--bind", "127.0.0.1", "--dir", self._folder.name,
-             "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--logfile", "log"],
+            [str(valkey_binary()), *self._address, "--dir", self._folder.name, "--appendonly", "yes",
+             "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--logfile", "log"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         eventually(lambda: ping(self.url), 20, "Valkey answers")
@@ -40,6 +46,17 @@ class Valkey:
         self._process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         self._process.send_signal(signal.SIGCONT)
+
+    def restart_empty(self) -> None:
+        """End, lose everything on disk, and start."""
+        self.close()
+        self._folder = tempfile.TemporaryDirectory(prefix="steelyard-valkey-")
+        self.start()
+
+    def flush(self) -> None:
+        """Lose every key while running."""
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
 
     def close(self) -> None:
         if self._process.poll() is None:

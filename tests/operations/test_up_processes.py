@@ -1,0 +1,170 @@
+"""`manage.py up` from outside: real processes in a home of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from portal.operations.embedded_valkey import ping
+from tests.services.fixtures import home_with
+from tests.services.installation import Installation, eventually, manage
+
+pytestmark = [pytest.mark.processes, pytest.mark.weights]
+
+
+def socket_url(installation: Installation) -> str:
+    return f"unix://{installation.home / 'valkey' / 'valkey.sock'}"
+
+
+def gone(installation: Installation) -> bool:
+    return not installation.processes()
+
+
+@pytest.fixture(scope="module")
+def running(prepared_weights: Path) -> Iterator[Installation]:
+    """One installation for the tests that only look at it."""
+    with home_with(prepared_weights) as home:
+        installation = Installation(home)
+        try:
+            yield installation.start().wait_until_ready()
+        finally:
+            installation.kill_everything()
+
+
+def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_none(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    password = installation.wait_for_log(r"sign in as admin with the password (\S+)").group(1)
+    assert installation.log.count(password) == 1
+    assert installation.get("/healthz") == (200, "ok\n")
+    assert installation.readiness()["ready"] is True
+    assert installation.get("/")[0] == 200
+    with redis.Redis.from_url(socket_url(installation)) as client:
+        client.set("kept", "1")
+    assert installation.interrupt() == 0
+    assert gone(installation)
+
+    started = time.monotonic()
+    installation.start().wait_until_ready()
+    assert time.monotonic() - started < 45  # 7 s on an otherwise idle machine with 2 cores
+    assert "password" not in installation.log
+    with redis.Redis.from_url(socket_url(installation)) as client:
+        assert client.get("kept") == b"1"
+    assert installation.interrupt(signal.SIGTERM) == 0
+    assert gone(installation)
+    order = [installation.log.index(f"stopping {name}") for name in ("web", "worker", "valkey")]
+    assert order == sorted(order)
+    assert installation.log.rstrip().endswith("stopped")
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_frozen_worker(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    installation.named("celery").suspend()
+    installation.process.send_signal(signal.SIGINT)
+    installation.wait_for_log("stopping worker")
+    started = time.monotonic()
+    assert installation.interrupt() == 0
+    assert time.monotonic() - started < 4
+    assert gone(installation)
+
+
+def test_kill_9_of_up_leaves_nothing_behind(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    installation.process.kill()
+    installation.process.wait()
+    eventually(lambda: gone(installation), 15, "every child has ended")
+
+
+def test_kill_9_of_up_leaves_nothing_behind_when_its_guardian_was_killed_before(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    first = installation.named("guardian.py")
+    first.kill()
+    # The next child that starts finds a new guardian, which knows the older ones as well.
+    installation.named("uvicorn").kill()
+    eventually(lambda: installation.get("/healthz")[0] == 200, 30, "web is back")
+    assert installation.named("guardian.py").pid != first.pid
+    installation.process.kill()
+    installation.process.wait()
+    eventually(lambda: gone(installation), 15, "every child has ended")
+
+
+def test_a_killed_child_comes_back(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    for part in ("valkey-server", "celery", "uvicorn"):
+        killed = installation.named(part)
+        killed.kill()
+        eventually(
+            lambda part=part, killed=killed: any(
+                part in " ".join(process.cmdline()) and process.pid != killed.pid
+                for process in installation.processes()
+            ),
+            10,
+            f"{part} is back",
+        )
+        eventually(lambda: installation.readiness()["ready"], 60, f"ready again after {part} was killed")
+    for name in ("valkey", "worker", "web"):
+        assert f"{name} was ended by SIGKILL; starting it again in 0.5 s" in installation.log
+    assert installation.interrupt() == 0
+    assert gone(installation)
+
+
+def test_neither_up_nor_web_loads_torch(running: Installation) -> None:
+    for process in (psutil.Process(running.process.pid), running.named("uvicorn")):
+        assert not [mapped.path for mapped in process.memory_maps() if "libtorch" in mapped.path]
+    assert [mapped for mapped in running.named("celery").memory_maps() if "libtorch" in mapped.path]
+
+
+def test_a_second_up_in_the_same_home_is_refused_in_one_sentence(running: Installation) -> None:
+    refused = manage(running.home, "up", "--port", str(running.port))
+    assert refused.returncode == 1
+    assert refused.stderr.strip().count("\n") == 0
+    assert f"(process {running.process.pid})" in refused.stderr
+    assert running.readiness()["ready"] is True
+
+
+def test_the_embedded_valkey_is_open_to_this_user_alone_and_keeps_every_write(running: Installation) -> None:
+    assert (running.home / "valkey").stat().st_mode & 0o777 == 0o700
+    with redis.Redis.from_url(socket_url(running)) as client:
+        assert client.config_get("port") == {"port": "0"}
+        assert client.config_get("appendonly") == {"appendonly": "yes"}
+        assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+
+def test_doctor_finds_everything_in_order_while_it_runs(running: Installation) -> None:
+    report = manage(running.home, "doctor", "--json", "--port", str(running.port))
+    assert report.returncode == 0, report.stdout
+    document = json.loads(report.stdout)
+    assert document["ok"] is True
+    seen = {check["name"]: check["detail"] for check in document["checks"]}
+    assert seen["worker"] == "Workers alive: 1."
+    assert seen["port"] == f"Steelyard runs already (process {running.process.pid})."
+
+
+def test_a_valkey_that_an_earlier_run_left_is_ended_and_its_data_kept(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    exe = installation.named("valkey-server").exe()
+    data = installation.home / "valkey"
+    assert installation.interrupt(signal.SIGHUP) == 0
+
+    socket = data / "valkey.sock"
+    orphan = subprocess.Popen(
+        [exe, "--port", "0", "--unixsocket", str(socket), "--dir", str(data), "--pidfile", str(data / "valkey.pid"),
+         "--appendonly", "yes"],
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        eventually(lambda: ping(f"unix://{socket}"), 20, "the leftover answers")
+        installation.start().wait_until_ready()
+        assert orphan.poll() is not None
+        assert installation.named("valkey-server").pid != orphan.pid
+    finally:
+        orphan.kill()
+        orphan.wait()
