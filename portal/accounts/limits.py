@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
 from django.utils.translation import ngettext
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, WindowStats, parse
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
@@ -54,6 +55,15 @@ class _Limiters:
                 logger.warning("Rate limits are counted in this process alone for %.0f s: %s", STORE_AWAY_S, error)
         return _hit(self._local, item, key)
 
+    def window(self, item: RateLimitItem, *key: str) -> WindowStats:
+        """What is left, from where uses are counted now; counts nothing."""
+        if time.monotonic() >= self._away_until:
+            try:
+                return self._shared.get_window_stats(item, *key)
+            except StorageError:
+                self._away_until = time.monotonic() + STORE_AWAY_S
+        return self._local.get_window_stats(item, *key)
+
 
 def _hit(limiter: RateLimiter, item: RateLimitItem, key: tuple[str, ...]) -> int:
     if limiter.hit(item, *key):
@@ -69,7 +79,7 @@ def _limiters() -> _Limiters:
 def check_rate(actor: Actor, name: str, rate: str) -> None:
     """Count one use of `name` by `actor`, at most `rate` ("30/minute"). Raises LimitExceeded beyond it."""
     item = parse(rate)
-    keys = [(item, f"user:{actor.user.pk}" if actor.user else f"visitor:{actor.visitor}")]
+    keys = [(item, _actor_key(actor))]
     if actor.user is None:
         per_network = type(item)(item.amount * NETWORK_ALLOWANCE, item.multiples)
         keys.append((per_network, f"network:{actor.network}"))
@@ -86,3 +96,25 @@ def check_rate(actor: Actor, name: str, rate: str) -> None:
                 )
                 % {"rate": str(each), "seconds": wait_s},
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """How many uses are left of `limit` per `window_s`, and when the oldest of those counted is forgotten."""
+
+    limit: int
+    window_s: int
+    remaining: int
+    reset_s: int
+
+
+def read_headroom(actor: Actor, name: str, rate: str) -> Headroom:
+    """What `check_rate` with the same arguments leaves the actor; counts nothing."""
+    item = parse(rate)
+    stats = _limiters().window(item, name, _actor_key(actor))
+    reset_s = max(0, round(stats.reset_time - time.time()))
+    return Headroom(item.amount, item.get_expiry(), max(0, stats.remaining), reset_s)
+
+
+def _actor_key(actor: Actor) -> str:
+    return f"user:{actor.user.pk}" if actor.user else f"visitor:{actor.visitor}"
