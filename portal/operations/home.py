@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,11 @@ def weights_source() -> Path | None:
         for file in sorted(Path(folder).glob("*.gguf")):
             return file
     return None
+
+
+def preparation_command() -> list[str]:
+    """What prepares the weights. A process of its own, so that the caller's never loads torch."""
+    return [sys.executable, "-m", "inference.gguf_conversion", str(weights_source()), str(weights_folder())]
 
 
 def _lock(file: IO[str]) -> bool:

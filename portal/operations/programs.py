@@ -63,6 +63,15 @@ def beat_command() -> tuple[str, ...]:
     )
 
 
+def commands() -> dict[str, tuple[str, ...]]:
+    """Each process's command by its name, as configured now."""
+    return {
+        "web": web_command(settings.HOST, settings.PORT),
+        "worker": worker_command(),
+        "beat": beat_command(),
+    }
+
+
 def web_program(host: str, port: int, is_ready: Callable[[], bool]) -> Program:
     return Program(
         name="web",
@@ -78,12 +87,17 @@ def worker_program(is_ready: Callable[[], bool]) -> Program:
         name="worker",
         command=worker_command(),
         grace_s=settings.GENERATION_SHUTDOWN_GRACE_S + _SLACK_S,
-        # Celery's warning to root is about pickled messages; ours are JSON, and as root there is nobody else to be.
-        environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"},
         is_ready=is_ready,
     )
 
 
 def child_environment(extra: dict[str, str]) -> dict[str, str]:
     """This process's environment, with output that is not held back in a buffer."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "portal.settings", **extra}
+    return {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        # Celery's warning to root is about pickled messages; ours are JSON.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        **extra,
+    }

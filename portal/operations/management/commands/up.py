@@ -104,15 +104,7 @@ class Installation:
 
     def _prepare_weights(self, supervisor: Supervisor) -> None:
         self._say(f"preparing the weights of {home.WEIGHTS_NAME}, once")
-        command = [
-            sys.executable,
-            "-m",
-            "inference.gguf_conversion",
-            str(home.weights_source()),
-            str(home.weights_folder()),
-        ]
-        # A process of its own, so that this one never loads torch.
-        if supervisor.run_once(command) != 0:
+        if supervisor.run_once(home.preparation_command()) != 0:
             raise diagnosis.Wrong(
                 "The weights could not be prepared, for the reason above; `manage.py doctor` looks closer."
             )

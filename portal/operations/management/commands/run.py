@@ -1,0 +1,22 @@
+"""`manage.py run web|worker|beat`: becomes one process of an installation that something else supervises."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from portal.operations.programs import child_environment, commands
+
+
+class Command(BaseCommand):
+    help = "Become the web server, a Celery worker or Celery beat. `up` runs the first two and what they need."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("process", choices=sorted(commands()))
+
+    def handle(self, *args: Any, process: str, **options: Any) -> None:
+        command = commands()[process]
+        # The process id and its signals become the program's own.
+        os.execve(command[0], command, child_environment({}))  # noqa: S606
