@@ -1,4 +1,4 @@
-"""Where Steelyard differs from allauth: reserved usernames, and a mail server that is away."""
+"""Where Steelyard differs from allauth: what a sign-in does, reserved usernames, a mail server that is away."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         # First, since Django's login deletes the visitor's session, and a failure after that would lose the key.
         hand_over_visitor(request, user)
         super().login(request, user)
+
+    def get_login_stages(self) -> list[str]:
+        replaced = {"allauth.account.stages.EmailVerificationStage": "portal.accounts.stages.EmailVerificationStage"}
+        return [replaced.get(stage, stage) for stage in super().get_login_stages()]
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         if usernames.is_reserved(username):

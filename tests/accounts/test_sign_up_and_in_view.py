@@ -224,6 +224,44 @@ def test_where_confirmation_is_mandatory_nobody_is_signed_in_without_it(client: 
     assert signed_in_as(client) == "dora"
 
 
+@pytest.mark.parametrize("email", ["", "root@example.org"])
+def test_where_confirmation_is_mandatory_the_first_superuser_signs_in_all_the_same(
+    client: Client, settings, email: str
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    User.objects.create_superuser("root", email, PASSWORD)
+    response = client.post("/accounts/login/", {"login": "root", "password": PASSWORD, "next": "/admin/"})
+    assert response["Location"] == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_where_confirmation_is_mandatory_an_account_with_an_address_that_an_operator_made_is_asked_too(
+    client: Client, settings, alice: User
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    sign_in(client, "alice")
+    assert signed_in_as(client) is None
+    assert [message.to for message in mail.outbox] == [["alice@example.org"]]
+
+
+def test_changing_the_password_ends_the_sessions_at_other_browsers_and_says_so_by_mail(
+    alice_client: Client, client: Client, alice: User
+) -> None:
+    client.force_login(alice)
+    new = {"oldpassword": PASSWORD, "password1": "entirely new words", "password2": "entirely new words"}
+    alice_client.post("/accounts/password/change/", new)
+    assert signed_in_as(alice_client) == "alice"
+    assert alice_client.get("/accounts/profile/").status_code == 200
+    assert client.get("/accounts/profile/").status_code == 302
+    assert mail.outbox[-1].to == ["alice@example.org"]
+
+
+def test_changing_the_address_asks_for_the_password_first(alice_client: Client, alice: User) -> None:
+    response = alice_client.post("/accounts/email/", {"action_add": "", "email": "mallory@example.org"})
+    assert response["Location"].startswith("/accounts/reauthenticate/")
+    assert not EmailAddress.objects.filter(email="mallory@example.org").exists()
+
+
 def test_when_the_mail_server_is_away_the_account_is_made_and_the_page_says_so(client: Client) -> None:
     for number, error in enumerate([ConnectionRefusedError("no"), TimeoutError(), SMTPServerDisconnected("gone")]):
         browser = Client()
