@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from typing import IO, Final
@@ -15,9 +14,9 @@ _NAME_WIDTH: Final = max(map(len, _COLOURS))
 class Console:
     """Writes whole lines from several threads. A terminal that went away must not stop the processes."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], *, coloured: bool) -> None:
         self._out = out
-        self._coloured = out.isatty() and "NO_COLOR" not in os.environ
+        self._coloured = coloured
         self._lock = threading.Lock()
 
     def line(self, name: str, text: str) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.color import supports_color
 from django.db import connection
 from django.utils import timezone
 
@@ -40,7 +41,8 @@ class Command(BaseCommand):
             # The lock lies in the home, so whether that can be written to comes first.
             diagnosis.writable_home()
             with home.locked_home():
-                Installation(Console(sys.stdout), host, port).run()
+                coloured = options["force_color"] or (supports_color() and not options["no_color"])
+                Installation(Console(sys.stdout, coloured=coloured), host, port).run()
         except (diagnosis.Wrong, home.HomeInUse, ValkeyUnavailable) as error:
             raise CommandError(str(error)) from error
 
