@@ -22,7 +22,7 @@ from portal.playground.stream import FIELD, StreamEvent, StreamId, stream_key
 
 logger = logging.getLogger(__name__)
 
-BLOCK_MS: Final = 5000
+BLOCK_MS: Final = 1000
 RETRY_S: Final = 0.5
 WAKE_RETENTION_S: Final = 3600
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
@@ -15,23 +16,21 @@ from portal.playground.models import Generation
 from portal.playground.services import start_generation
 from tests.processes.viewer import Viewer
 from tests.processes.worker_process import WorkerProcess
-from tests.services.valkey import Valkey, settings_socket
+from tests.services.valkey import Valkey
 
 
 @pytest.fixture(scope="session")
 def _valkey_process() -> Iterator[Valkey]:
-    server = Valkey(settings_socket())
+    server = Valkey(Path(settings.REDIS_URL.removeprefix("unix://").partition("?")[0]))
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
-def valkey(_valkey_process: Valkey) -> Iterator[Valkey]:
+def valkey(_valkey_process: Valkey) -> Valkey:
     """A running, empty Valkey, however the last test left it."""
-    _valkey_process.forget()
-    _valkey_process.start()
-    yield _valkey_process
-    _valkey_process.thaw() if _valkey_process._process else None
+    _valkey_process.restart_empty()
+    return _valkey_process
 
 
 @pytest.fixture

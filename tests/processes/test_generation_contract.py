@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pytest
 
 from portal.playground.dispatch import publish
-from portal.playground.events_view import follow  # noqa: F401
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.services import cancel_generation
 from portal.playground.stream import StreamId
@@ -100,8 +99,7 @@ def test_a_valkey_that_lost_its_memory_costs_no_token(
     generation = send(150)
     viewer = watch(generation)
     viewer.wait_for(half_way)
-    valkey.forget()
-    valkey.start()
+    valkey.restart_empty()
     assert_one_whole_answer(viewer.wait_for_end(), generation, 150)
     later = send(20)
     assert_one_whole_answer(watch(later).wait_for_end(), later, 20)
@@ -124,9 +122,7 @@ def test_a_frozen_valkey_costs_no_token(start_worker: Start, send: Send, watch: 
     generation = send(150)
     viewer = watch(generation)
     viewer.wait_for(half_way)
-    valkey.freeze()
-    time.sleep(5)
-    valkey.thaw()
+    valkey.freeze(5)
     assert_one_whole_answer(viewer.wait_for_end(), generation, 150)
 
 
@@ -188,7 +184,7 @@ def test_a_worker_told_to_end_under_load_gives_its_runs_back(start_worker: Start
 
 def test_a_viewer_may_reconnect_behind_any_event(start_worker: Start, send: Send, watch: Watch) -> None:
     start_worker()
-    generation = send(40)
+    generation = send(20)
     whole = watch(generation)
     whole.wait_for_end()
     ids = [event_id for event_id, _ in whole.events if event_id is not None]
@@ -199,7 +195,7 @@ def test_a_viewer_may_reconnect_behind_any_event(start_worker: Start, send: Send
             screen.apply(event)
         resumed = Viewer(generation, after=event_id, screen=screen)
         resumed.start()
-        assert_one_whole_answer(resumed.wait_for_end(), generation, 40)
+        assert_one_whole_answer(resumed.wait_for_end(), generation, 20)
         assert [each for each, _ in resumed.events] == ids[place + 1 :]
 
 
@@ -240,13 +236,15 @@ def test_a_run_that_takes_too_long_ends_at_its_deadline(start_worker: Start, sen
     assert counted(1000).startswith(screen.text)
 
 
-def test_an_engine_failure_fails_that_run_alone(start_worker: Start, send: Send, watch: Watch, variant: object) -> None:
-    start_worker()
-    poisoned = send(60)
+def test_a_run_that_the_engine_refuses_fails_alone_and_in_words(start_worker: Start, send: Send, watch: Watch) -> None:
+    poisoned, sound = send(60), send(60)
     Generation.objects.filter(pk=poisoned.pk).update(messages=[{"role": "user", "content": "sing"}])
-    sound = send(60)
-    screens = watch(poisoned).wait_for_end(), watch(sound).wait_for_end()
-    assert_one_whole_answer(screens[1], sound, 60)
-    # The row may have been claimed before it was poisoned: then it counted.
+    viewers = watch(poisoned), watch(sound)
+    start_worker()
+    assert_one_whole_answer(viewers[1].wait_for_end(), sound, 60)
+    screen = viewers[0].wait_for_end()
+    assert [event.data for event in screen.terminals] == [
+        {"code": "unsupported", "message": "This engine can only count."}
+    ]
     poisoned.refresh_from_db()
-    assert poisoned.state in {State.FAILED, State.SUCCEEDED}
+    assert (poisoned.state, poisoned.error_code) == (State.FAILED, "unsupported")
