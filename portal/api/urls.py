@@ -1,6 +1,16 @@
-"""Addresses of the api app."""
+"""Addresses of the API and of its documentation."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list
+from portal.api.feedback_views import FeedbackDetail, FeedbackList
 
 app_name = "api"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("api/v1/feedback/", FeedbackList.as_view(), name="feedback-list"),
+    path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
+    path("api/docs/", SwaggerView.as_view(), name="docs"),
+    path("api/redoc/", RedocView.as_view(), name="redoc"),
+    path("api/problems/", problem_list, name="problems"),
+]

@@ -26,7 +26,7 @@ class _Refused(Exception):
 
 
 def is_answered(value: Any) -> bool:
-    """None, an empty text and an empty list say nothing, and so are no answer."""
+    """Nothing, an empty text and an empty list say nothing, and so are no answer."""
     return value is not None and value not in ("", [])
 
 
@@ -66,12 +66,12 @@ def _unknown_keys(known: set[str], answers: Mapping[str, Any]) -> dict[str, str]
 
 def _checked(question: Question, answers: Mapping[str, Any]) -> Any:
     value = answers.get(question.key)
-    if is_answered(value):
-        if not is_shown(question, answers):
-            condition = question.show_if
-            raise _Refused(_("This is asked only when %(key)s is “%(equals)s”.") % condition)
+    if value is not None:
         value = _CHECKS[QuestionKind(question.kind)](question.options, value)
-    if not is_answered(value) and question.is_required and is_shown(question, answers):
+    is_asked = is_shown(question, answers)
+    if is_answered(value) and not is_asked:
+        raise _Refused(_("This is asked only when %(key)s is “%(equals)s”.") % question.show_if)
+    if not is_answered(value) and is_asked and question.is_required:
         raise _Refused(_("This question needs an answer."))
     return value
 

@@ -83,6 +83,8 @@ def _value_from_form(question: Question, data: QueryDict) -> Any:
     if question.kind == QuestionKind.CHOICES:
         return data.getlist(question.key)
     text = data.get(question.key, "")
+    if not text:
+        return None
     if question.kind == QuestionKind.RATING and text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS:
         return int(text)
     return text

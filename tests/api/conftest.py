@@ -1,12 +1,15 @@
-"""Limits start afresh in every test: people's keys come again with each test's rolled-back database."""
+"""Clients with tokens, and limits that start afresh in every test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.test import Client
 
 from portal.accounts import limits
+from portal.accounts.models import Scope, User
+from portal.accounts.services import create_token
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +17,14 @@ def _fresh_limits() -> Iterator[None]:
     limits._limiters.cache_clear()
     yield
     limits._limiters.cache_clear()
+
+
+@pytest.fixture
+def token_client() -> Callable[..., Client]:
+    """Makes a client that sends a new token of this person with these scopes."""
+
+    def make(user: User, *scopes: Scope) -> Client:
+        _token, secret = create_token(user, name="test", scopes=scopes, lifetime=None)
+        return Client(headers={"Authorization": f"Bearer {secret}"})
+
+    return make

@@ -1,0 +1,258 @@
+"""`/api/v1/feedback/`: judgements read by anybody with a token, given and changed by the person whose run it was."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from http import HTTPMethod
+from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from portal.accounts.actors import Actor, request_network
+from portal.accounts.limits import check_rate, read_headroom
+from portal.accounts.models import Scope, User
+from portal.api import schema
+from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer
+from portal.api.parsers import BoundedJSONParser
+from portal.api.permissions import HasScope
+from portal.api.problems import Problem
+from portal.api.serializers import (
+    FeedbackPageSerializer,
+    FeedbackRowSerializer,
+    RevisionSerializer,
+    SubmissionSerializer,
+)
+from portal.api.streaming import stream_text
+from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
+from portal.exports.cursors import InvalidCursor, Position
+from portal.exports.formats import FORMATS, ExportFormat
+from portal.exports.queries import read_all, read_page, row_of, selected
+from portal.exports.rows import FeedbackRow
+from portal.feedback.models import Submission
+from portal.feedback.services import revise_feedback, submit_feedback, withdraw_feedback
+from portal.playground.access import get_generation
+
+API_RATE_NAME: Final = "api"
+PAGE_PARAMETERS: Final = ("limit", "cursor")
+
+
+class ApiView(APIView):
+    """What every endpoint shares: scopes, bounded JSON, negotiation, the API's rate and its headers."""
+
+    # Method → scopes, any of which is enough.
+    scopes: ClassVar[Mapping[str, tuple[Scope, ...]]] = {}
+    permission_classes = [HasScope]
+    renderer_classes = [JSONRenderer]
+    parser_classes = [BoundedJSONParser]
+    content_negotiation_class = FormatNegotiation
+    metadata_class = None
+    parameters: tuple[str, ...] = ("format",)
+
+    def check_throttles(self, request: Request) -> None:
+        check_rate(self.actor, API_RATE_NAME, settings.API_RATE)
+        self._require_known_parameters(request)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if getattr(getattr(request, "_user", None), "is_authenticated", False):
+            room = read_headroom(self.actor, API_RATE_NAME, settings.API_RATE)
+            # draft-ietf-httpapi-ratelimit-headers-10
+            final["RateLimit-Policy"] = f'"{API_RATE_NAME}";q={room.limit};w={room.window_s}'
+            final["RateLimit"] = f'"{API_RATE_NAME}";r={room.remaining};t={room.reset_s}'
+        return final
+
+    @property
+    def actor(self) -> Actor:
+        assert isinstance(self.request.user, User)
+        return Actor(user=self.request.user, network=request_network(self.request))
+
+    def _require_known_parameters(self, request: Request) -> None:
+        known = self.parameters if request.method in {HTTPMethod.GET, HTTPMethod.HEAD} else ("format",)
+        for name, values in request.query_params.lists():
+            if name not in known:
+                raise InvalidCriterion(name[:80], _("There is no such parameter. There are: %s.") % ", ".join(known))
+            if len(values) > 1:
+                raise InvalidCriterion(name, _("Must be given once."))
+
+
+class FeedbackList(ApiView):
+    renderer_classes = [JSONRenderer, JsonLinesRenderer, CsvRenderer]
+    scopes = {
+        HTTPMethod.GET: (Scope.READ, Scope.EXPORT),
+        HTTPMethod.HEAD: (Scope.READ, Scope.EXPORT),
+        HTTPMethod.POST: (Scope.SUBMIT,),
+    }
+    parameters = (*PARAMETERS, *PAGE_PARAMETERS, "format")
+
+    def get_renderers(self) -> list[Any]:
+        renderers: list[Any] = super().get_renderers()
+        return renderers[:1] if self.request.method == HTTPMethod.POST else renderers
+
+    @extend_schema(
+        operation_id="feedback_list",
+        summary="Read judgements",
+        description=(
+            "All judgements that were not withdrawn, oldest first. JSON comes in pages; following `next` to its end "
+            "reads every row once, also while others arrive. JSON Lines and CSV stream everything that matches."
+        ),
+        parameters=schema.LIST_PARAMETERS,
+        responses={
+            (200, "application/json"): FeedbackPageSerializer,
+            **schema.text_response("jsonl", "One judgement per line, as in `results`."),
+            **schema.text_response("csv", "RFC 4180 with a header; see the documentation of the columns."),
+            **schema.problems(400),
+        },
+        examples=[schema.PAGE_EXAMPLE],
+        tags=["feedback"],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        texts = {name: request.query_params[name] for name in request.query_params}
+        criteria = Criteria.from_texts({name: text for name, text in texts.items() if name in PARAMETERS})
+        form = FORMATS.get(str(request.accepted_renderer.format))
+        if form is None:
+            return self._page(request, criteria, texts)
+        for name in PAGE_PARAMETERS:
+            if name in texts:
+                raise InvalidCriterion(name, _("Is for JSON pages; %s streams everything.") % form.name)
+        filename = f"feedback-{timezone.now():%Y%m%dT%H%M%SZ}.{form.name}"
+        content_type = f"{form.media_type}; charset=utf-8"
+        return stream_text(request._request, _pieces(criteria, form), content_type=content_type, filename=filename)  # noqa: SLF001
+
+    @extend_schema(
+        operation_id="feedback_submit",
+        summary="Give or change a judgement",
+        description="One per person and run: a second one replaces the first. Withdrawn ones become live again.",
+        request=SubmissionSerializer,
+        responses={
+            201: FeedbackRowSerializer,
+            200: FeedbackRowSerializer,
+            **schema.problems(404, 409, 413, 415),
+        },
+        examples=[schema.SUBMIT_EXAMPLE, schema.ROW_EXAMPLE],
+        tags=["feedback"],
+    )
+    def post(self, request: Request) -> HttpResponseBase:
+        body = SubmissionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        generation = get_generation(self.actor, given["generation"])
+        submission = submit_feedback(self.actor, generation, given["answers"], given.get("version"))
+        status = 201 if submission.newly_created else 200
+        location = reverse("api:feedback-detail", args=[submission.pk])
+        return Response(_row(submission), status=status, headers={"Location": location})
+
+    def _page(self, request: Request, criteria: Criteria, texts: dict[str, str]) -> Response:
+        limit = _limit(texts.get("limit", str(schema.DEFAULT_PAGE_ROWS)))
+        after = _position(texts["cursor"]) if "cursor" in texts else None
+        page = read_page(selected(criteria), after, limit)
+        following = None
+        if page.next is not None:
+            query = urlencode({**texts, "cursor": page.next.encoded()})
+            following = request.build_absolute_uri(f"{request.path}?{query}")
+        return Response({"results": page.rows, "next": following})
+
+
+class FeedbackDetail(ApiView):
+    scopes = {
+        HTTPMethod.GET: (Scope.READ, Scope.EXPORT, Scope.SUBMIT),
+        HTTPMethod.HEAD: (Scope.READ, Scope.EXPORT, Scope.SUBMIT),
+        HTTPMethod.PATCH: (Scope.SUBMIT,),
+        HTTPMethod.DELETE: (Scope.SUBMIT,),
+    }
+
+    @extend_schema(
+        operation_id="feedback_retrieve",
+        summary="Read one judgement of your own",
+        responses={200: FeedbackRowSerializer, **schema.problems(404, 410)},
+        examples=[schema.ROW_EXAMPLE],
+        tags=["feedback"],
+    )
+    def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        return Response(_row(self._own(submission_id)))
+
+    @extend_schema(
+        operation_id="feedback_revise",
+        summary="Change one judgement of your own",
+        request=RevisionSerializer,
+        responses={200: FeedbackRowSerializer, **schema.problems(404, 409, 410, 413, 415)},
+        examples=[schema.REVISE_EXAMPLE, schema.ROW_EXAMPLE],
+        tags=["feedback"],
+    )
+    def patch(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        submission = self._own(submission_id)
+        body = RevisionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        return Response(
+            _row(revise_feedback(self.actor, submission.generation, given["answers"], given.get("version")))
+        )
+
+    @extend_schema(
+        operation_id="feedback_withdraw",
+        summary="Withdraw one judgement of your own",
+        description="Its answers are deleted; a tombstone without them remains.",
+        responses={204: None, **schema.problems(404, 410)},
+        tags=["feedback"],
+    )
+    def delete(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        withdraw_feedback(self.actor, self._own(submission_id).generation)
+        return HttpResponse(status=204)
+
+    def _own(self, submission_id: uuid.UUID) -> Submission:
+        """The actor's own live submission. Raises Http404 for other people's, Problem for a withdrawn one."""
+        own = Submission.objects.filter(self.actor.owns(), pk=submission_id)
+        submission = own.select_related("generation__conversation").first()
+        if submission is None:
+            raise Http404
+        if submission.is_withdrawn:
+            raise _withdrawn()
+        return submission
+
+
+def _row(submission: Submission) -> FeedbackRow:
+    row = row_of(submission)
+    if row is None:
+        # Withdrawn by another request since this one stored it.
+        raise _withdrawn()
+    return row
+
+
+def _withdrawn() -> Problem:
+    return Problem("withdrawn", _("This judgement was withdrawn. Judging the run again makes it live again."))
+
+
+def _pieces(criteria: Criteria, form: ExportFormat) -> Iterator[str]:
+    """The text of an export; a bad filter is refused here, before the answer's status is sent."""
+    chunks = read_all(criteria)
+
+    def pieces() -> Iterator[str]:
+        yield form.encoder.header()
+        for chunk in chunks:
+            yield form.encoder.encode(chunk)
+
+    return pieces()
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= schema.MAX_PAGE_ROWS):
+        raise InvalidCriterion("limit", _("Must be a whole number from 1 to %d.") % schema.MAX_PAGE_ROWS)
+    return int(text)
+
+
+def _position(text: str) -> Position:
+    try:
+        return Position.decoded(text)
+    except InvalidCursor as error:
+        raise InvalidCriterion("cursor", _("Is not a cursor that this API gave out.")) from error

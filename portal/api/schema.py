@@ -1,0 +1,145 @@
+"""What the OpenAPI document says beyond the code: authentication, parameters, problems, examples."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from portal.api.problems import MEDIA_TYPE, PROBLEMS
+from portal.api.serializers import ProblemSerializer
+from portal.exports.formats import FORMATS
+from portal.feedback.answer_quality import DOWN, HIGHEST_RATING, LOWEST_RATING, UP
+
+DEFAULT_PAGE_ROWS: Final = 100
+MAX_PAGE_ROWS: Final = 1_000
+
+
+class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "portal.api.authentication.BearerTokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "description": "A token made on the page “API tokens”."}
+
+
+def _query(name: str, schema: Any, description: Any, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=description, **more)
+
+
+_RATING: Final = {"type": "integer", "minimum": LOWEST_RATING, "maximum": HIGHEST_RATING}
+_MOMENT: Final = {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+LIST_PARAMETERS: Final = [
+    _query("card", {"type": "string", "pattern": f"^{_NAME}/{_NAME}$"}, _("Only this card: owner/name.")),
+    _query(
+        "variant",
+        {"type": "string", "pattern": f"^{_NAME}/{_NAME}:{_NAME}$"},
+        _("Only this variant: owner/name:variant."),
+    ),
+    _query("rating", _RATING, _("Only this helpfulness. Not together with rating_min or rating_max.")),
+    _query("rating_min", _RATING, _("At least this helpfulness.")),
+    _query("rating_max", _RATING, _("At most this helpfulness.")),
+    _query("thumb", {"type": "string", "enum": [UP, DOWN]}, _("Only this thumb.")),
+    _query("since", _MOMENT, _("Created at or after this date, or time with offset.")),
+    _query("until", _MOMENT, _("Created before this date, or time with offset.")),
+    _query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
+        _("Rows per page; JSON only."),
+    ),
+    _query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it; JSON only.")),
+    _query(
+        "format",
+        {"type": "string", "enum": ["json", *FORMATS]},
+        _("The form of the answer, before the Accept header. jsonl and csv stream everything that matches."),
+    ),
+]
+
+EXAMPLE_ANSWERS: Final = {
+    "thumb": "down",
+    "helpfulness": 2,
+    "reasons_down": ["incorrect"],
+    "comment": "Names no source.",
+}
+EXAMPLE_ROW: Final = {
+    "id": "6f1f5a0e-5a43-4c43-9a2f-0c5c0de9c1aa",
+    "created_at": "2026-05-01T12:00:00.000000Z",
+    "changed_at": "2026-05-01T12:01:30.250000Z",
+    "version": 2,
+    "contributor": "c4b1d2a90f3e7c6658d21",
+    "questionnaire": "answer-quality",
+    "questionnaire_version": 1,
+    "answers": EXAMPLE_ANSWERS,
+    "generation": "0d4f7f0c-7a55-4d0e-8f1a-93a5b2b4b8e2",
+    "card": "owner/name",
+    "variant": "bf16",
+    "model": "owner/name:bf16",
+    "turn": 1,
+    "prompt": "What is a steelyard?",
+    "answer": "A kind of ship.",
+    "finish_reason": "stop",
+    "params": {"temperature": 0.7, "top_p": 0.95, "max_tokens": 256, "seed": 7},
+    "seed": 7,
+    "weights_sha256": {"model.safetensors": "9f2b…"},
+    "provenance": {"dtype": "bfloat16"},
+}
+
+
+def _example(name: str, value: Any, **more: Any) -> OpenApiExample:
+    return OpenApiExample(name, value=value, **more)
+
+
+ROW_EXAMPLE: Final = _example("A judgement", EXAMPLE_ROW, response_only=True)
+PAGE_EXAMPLE: Final = _example("A page", {"results": [EXAMPLE_ROW], "next": None}, response_only=True)
+SUBMIT_EXAMPLE: Final = _example(
+    "A judgement to give",
+    {"generation": EXAMPLE_ROW["generation"], "answers": EXAMPLE_ANSWERS},
+    request_only=True,
+)
+REVISE_EXAMPLE: Final = _example(
+    "A change", {"answers": {"helpfulness": 3, "comment": None}, "version": 2}, request_only=True
+)
+
+
+def text_response(name: str, description: Any) -> dict[tuple[int, str], OpenApiResponse]:
+    """A 200 in one of the streamed formats."""
+    return {(200, FORMATS[name].media_type): OpenApiResponse(OpenApiTypes.STR, description=description)}
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    """The problem documents that an operation can answer, besides those that every operation can."""
+    every = (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_REQUEST,
+    )
+    return {(int(status), MEDIA_TYPE): _problem(HTTPStatus(status)) for status in sorted({*every, *statuses})}
+
+
+def _problem(status: HTTPStatus) -> OpenApiResponse:
+    known = {code: title for code, (each, title) in PROBLEMS.items() if each == status}
+    examples = [
+        _example(
+            code,
+            {
+                "type": f"/api/problems/#{code}",
+                "title": str(title),
+                "status": int(status),
+                "detail": str(title),
+                "instance": "/api/v1/feedback/",
+                "request_id": "9d3c5a7b1e2f4860",
+            },
+            media_type=MEDIA_TYPE,
+            status_codes=[str(int(status))],
+        )
+        for code, title in known.items()
+    ]
+    return OpenApiResponse(ProblemSerializer, description="; ".join(map(str, known.values())), examples=examples)

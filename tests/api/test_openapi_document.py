@@ -1,0 +1,72 @@
+"""The OpenAPI document: complete, valid, and true under attack."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from openapi_spec_validator import validate
+
+from portal.api.problems import PROBLEMS
+
+
+def test_the_document_is_made_without_a_warning_and_is_valid() -> None:
+    call_command("spectacular", "--fail-on-warn", "--validate", stdout=io.StringIO())
+
+
+@pytest.mark.django_db
+def test_it_is_served_to_everybody_as_openapi_3_1(client: Client) -> None:
+    response = client.get(reverse("api:schema"), headers={"Accept": "application/json"})
+    document = json.loads(response.content)
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    operations = [
+        operation
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method in {"get", "post", "patch", "delete", "put"}
+    ]
+    assert len(operations) == 5
+    for operation in operations:
+        assert operation["summary"]
+        assert {"token": []} in operation["security"]
+        assert {"401", "403", "429"} <= set(operation["responses"])
+
+
+@pytest.mark.django_db
+def test_every_body_and_every_row_has_an_example(client: Client) -> None:
+    document = json.loads(client.get(reverse("api:schema"), headers={"Accept": "application/json"}).content)
+    feedback = document["paths"]["/api/v1/feedback/"]
+    one = document["paths"]["/api/v1/feedback/{submission_id}/"]
+    for media in (
+        feedback["get"]["responses"]["200"]["content"]["application/json"],
+        feedback["post"]["requestBody"]["content"]["application/json"],
+        feedback["post"]["responses"]["201"]["content"]["application/json"],
+        one["patch"]["requestBody"]["content"]["application/json"],
+        one["get"]["responses"]["200"]["content"]["application/json"],
+    ):
+        assert media["examples"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["api:docs", "api:redoc", "api:problems"])
+def test_the_pages_load_nothing_from_elsewhere_and_nothing_inline(client: Client, name: str) -> None:
+    response = client.get(reverse(name))
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert 'src="http' not in text
+    assert 'href="http' not in text
+    assert "<style" not in text
+    assert "<script>" not in text
+
+
+@pytest.mark.django_db
+def test_every_problem_has_its_line_on_the_page_of_problems(client: Client) -> None:
+    text = client.get(reverse("api:problems")).content.decode()
+    for code in PROBLEMS:
+        assert f'<tr id="{code}">' in text
