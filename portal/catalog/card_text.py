@@ -17,10 +17,13 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from portal.catalog.card_fields import field_problems
+
 MAX_BYTES: Final = 1_000_000
 MAX_FRONT_MATTER_BYTES: Final = 200_000
 MAX_DEPTH: Final = 20
 MAX_KEY_CHARACTERS: Final = 200
+MAX_PROBLEMS: Final = 10
 
 # The same rule as huggingface_hub's, so that a card has the same metadata and body here and there; and, after it, the
 # empty front matter.
@@ -113,10 +116,13 @@ def _front_matter(source: str, first_line: int) -> dict[str, Any]:
         if node is None:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            raise _at(
-                node, first_line, _("the front matter must be a mapping of fields, such as “license: apache-2.0”.")
+            line = first_line + node.start_mark.line
+            raise _invalid(
+                _("Line %(line)s: the front matter must be a mapping of fields, such as “license: apache-2.0”.")
+                % {"line": line}
             )
-        value = _json_value(node, "", first_line)
+        reader = _Reader(first_line)
+        value = reader.value(node, "")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = first_line + (mark.line if mark else 0)
@@ -129,11 +135,13 @@ def _front_matter(source: str, first_line: int) -> dict[str, Any]:
             % {"line": line, "code": f"{error.character:04X}"}
         ) from error
     assert isinstance(value, dict)
+    problems = [
+        _("Line %(line)s: %(field)s: %(message)s") % {"line": reader.line(field), "field": field, "message": message}
+        for field, message in field_problems(value)
+    ]
+    if problems:
+        raise ValidationError({"text": problems[:MAX_PROBLEMS]})
     return value
-
-
-def _at(node: yaml.Node, first_line: int, message: str) -> ValidationError:
-    return _invalid(_("Line %(line)s: %(message)s") % {"line": first_line + node.start_mark.line, "message": message})
 
 
 def _refuse_aliases_and_depth(source: str, first_line: int) -> None:
@@ -158,50 +166,64 @@ def _refuse_aliases_and_depth(source: str, first_line: int) -> None:
 _CONSTRUCTOR: Final = yaml.SafeLoader("")
 
 
-def _json_value(node: yaml.Node, path: str, first_line: int) -> Any:
-    """A node as JSON can hold it. Dates become ISO text; what JSON has no form for is refused by field and line."""
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, first_line)
-    if isinstance(node, yaml.SequenceNode):
-        return [_json_value(item, f"{path}[{index}]", first_line) for index, item in enumerate(node.value)]
-    assert isinstance(node, yaml.ScalarNode)
-    try:
-        value = _SCALARS[node.tag](node)
-    except (KeyError, ValueError, OverflowError, yaml.YAMLError) as error:
-        message = _("%(field)s: a value of type %(tag)s cannot be kept; write it as text in quotes.")
-        raise _at(node, first_line, message % {"field": path, "tag": node.tag.rpartition(":")[2]}) from error
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _at(node, first_line, _("%(field)s: the number must be finite.") % {"field": path})
-    if isinstance(value, str) and (forbidden := _FORBIDDEN.search(value)):
-        raise _at(
-            node,
-            first_line,
-            _("%(field)s: the character U+%(code)s is not allowed.")
-            % {"field": path, "code": f"{ord(forbidden[0]):04X}"},
-        )
-    return value
+class _Reader:
+    """Turns nodes into values that JSON can hold, and remembers the line of each field."""
 
+    def __init__(self, first_line: int) -> None:
+        self._first_line = first_line
+        self._lines: dict[str, int] = {}
 
-def _mapping(node: yaml.MappingNode, path: str, first_line: int) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
+    def line(self, field: str) -> int:
+        return self._lines.get(field, self._first_line)
+
+    def value(self, node: yaml.Node, path: str) -> Any:
+        """A node's value. Dates become ISO text; what JSON has no form for is refused by field and line."""
+        self._lines[path] = self._first_line + node.start_mark.line
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+            return [self.value(item, f"{path}[{index}]") for index, item in enumerate(node.value)]
+        try:
+            value = _SCALARS[node.tag](node)  # type: ignore[arg-type]  # other nodes have no tag of these
+        except (KeyError, ValueError, OverflowError, yaml.YAMLError) as error:
+            raise self._refuse(node, path) from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._at(node, _("%(field)s: the number must be finite.") % {"field": path})
+        if isinstance(value, str) and (forbidden := _FORBIDDEN.search(value)):
+            values = {"field": path, "code": f"{ord(forbidden[0]):04X}"}
+            raise self._at(node, _("%(field)s: the character U+%(code)s is not allowed.") % values)
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            field = f"{path}.{key}" if path else key
+            if key in result:
+                raise self._at(key_node, _("%(field)s: the field is given twice.") % {"field": field})
+            result[key] = self.value(value_node, field)
+            self._lines[field] = self._first_line + key_node.start_mark.line
+        return result
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode) or len(node.value) > MAX_KEY_CHARACTERS:
+            message = _("a field's name must be text of at most %(limit)s characters.")
+            raise self._at(node, message % {"limit": MAX_KEY_CHARACTERS})
+        if node.tag == "tag:yaml.org,2002:merge":
+            raise self._at(node, _("merging fields by << is not allowed; write them out."))
         # "on" and "no" are names of fields here, not truth values, and numbers are kept as they were written.
-        if not isinstance(key_node, yaml.ScalarNode) or len(key_node.value) > MAX_KEY_CHARACTERS:
-            raise _at(
-                key_node,
-                first_line,
-                _("a field's name must be text of at most %(limit)s characters.") % {"limit": MAX_KEY_CHARACTERS},
-            )
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            raise _at(key_node, first_line, _("merging fields by << is not allowed; write them out."))
-        key = key_node.value
-        field = f"{path}.{key}" if path else key
+        key: str = node.value
         if _FORBIDDEN.search(key):
-            raise _at(key_node, first_line, _("a field's name holds a control character."))
-        if key in result:
-            raise _at(key_node, first_line, _("%(field)s: the field is given twice.") % {"field": field})
-        result[key] = _json_value(value_node, field, first_line)
-    return result
+            raise self._at(node, _("a field's name holds a control character."))
+        return key
+
+    def _refuse(self, node: yaml.Node, path: str) -> ValidationError:
+        message = _("%(field)s: a value of type %(tag)s cannot be kept; write it as text in quotes.")
+        return self._at(node, message % {"field": path or "---", "tag": node.tag.rpartition(":")[2]})
+
+    def _at(self, node: yaml.Node, message: str) -> ValidationError:
+        line = self._first_line + node.start_mark.line
+        return _invalid(_("Line %(line)s: %(message)s") % {"line": line, "message": message})
 
 
 def _date(node: yaml.ScalarNode) -> str:

@@ -13,8 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 MAX_NOTE_CHARACTERS: Final = 300
 
+# For addresses and ids; without anchors.
+NAME_PATTERN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+
 name_part = RegexValidator(
-    r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$",
+    rf"\A{NAME_PATTERN}\Z",
     _("Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit."),
 )
 

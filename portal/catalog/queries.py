@@ -7,10 +7,10 @@ from typing import Final
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from portal.catalog.models import CardRevision, ModelCard, Variant
+from portal.catalog.models import NAME_PATTERN, CardRevision, ModelCard, Variant
 
 MAX_SEARCH_CHARACTERS: Final = 200
-_MODEL_ID: Final = re.compile(r"^(?P<owner>[^/:\s]{1,96})/(?P<card>[^/:\s]{1,96})(?::(?P<variant>[^/:\s]{1,96}))?$")
+_MODEL_ID: Final = re.compile(rf"(?P<owner>{NAME_PATTERN})/(?P<card>{NAME_PATTERN})(?::(?P<variant>{NAME_PATTERN}))?")
 
 
 def list_cards(search: str = "", *, include_unpublished: bool = False) -> QuerySet[ModelCard]:
@@ -61,7 +61,7 @@ def get_variant_by_model_id(model_id: str) -> Variant | None:
 
     None when there is none, it does not run here, or its card is not published.
     """
-    parts = _MODEL_ID.match(model_id)
+    parts = _MODEL_ID.fullmatch(model_id)
     if parts is None:
         return None
     variants = runnable_variants().filter(card__owner_name=parts["owner"], card__slug=parts["card"])

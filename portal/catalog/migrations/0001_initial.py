@@ -37,8 +37,8 @@ class Migration(migrations.Migration):
             name='ModelCard',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('owner_name', models.CharField(max_length=96, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$', 'Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit.')], verbose_name='owner')),
-                ('slug', models.CharField(max_length=96, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$', 'Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit.')], verbose_name='name')),
+                ('owner_name', models.CharField(max_length=96, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?\\Z', 'Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit.')], verbose_name='owner')),
+                ('slug', models.CharField(max_length=96, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?\\Z', 'Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit.')], verbose_name='name')),
                 ('title', models.CharField(max_length=200, verbose_name='title')),
                 ('summary', models.CharField(blank=True, max_length=500, verbose_name='summary')),
                 ('is_published', models.BooleanField(default=True, verbose_name='published')),
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
             name='Variant',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.CharField(max_length=96, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$', 'Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit.')], verbose_name='name')),
+                ('slug', models.CharField(max_length=96, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?\\Z', 'Use letters, digits, dots, hyphens and underscores, at most 96, beginning and ending with a letter or digit.')], verbose_name='name')),
                 ('backend', models.CharField(choices=[('transformers', 'Local weights (transformers)'), ('openai', 'OpenAI-compatible upstream')], max_length=20, verbose_name='backend')),
                 ('source', models.CharField(max_length=500, verbose_name='source')),
                 ('relation', models.CharField(blank=True, choices=[('quantized', 'Quantised'), ('adapter', 'Adapter'), ('finetune', 'Fine-tuned'), ('merge', 'Merged')], max_length=10, verbose_name='relation to its base')),
