@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from inference.batch_forward import BatchForward, PackedForward, SequentialForward, fits_slots
+from inference.fused_decoder import MODEL_TYPES, FusedDecoder
 from inference.key_value_slots import KeyValueSlots
+from inference.linear_layers import Int8Linear, PlainLinear, packed_maker
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
 
 # Relative to the largest logit: rounding of a few dozen layers in that type, far below any real mistake.
 TOLERANCES: Final = {torch.float32: 2e-3, torch.float16: 3e-2, torch.bfloat16: 8e-2}
+INT8_TOLERANCE: Final = 0.25
+
+
+class NoSuchVariant(ValueError):
+    """The weights cannot be run in the wanted form; the message says why."""
 
 
 def choose_forward(model: Any, slots: KeyValueSlots) -> BatchForward:
-    """The packed path where its logits agree with a plain pass of the model, else the sequential one."""
+    """The fused path where it exists, the packed path where it fits, else the sequential one.
+
+    A path is taken only when its logits, computed in chunks and in company, agree with a plain pass of the model.
+    """
     own_attention = model.config._attn_implementation  # noqa: SLF001 - transformers has no public name for it
     expected = _plain_logits(model)
+    make_linear = packed_maker() if model.dtype is torch.bfloat16 else PlainLinear
+    candidates: list[Callable[[], BatchForward]] = []
     if fits_slots(model.config):
+        candidates.append(lambda: PackedForward(model, slots))
+        if model.config.model_type in MODEL_TYPES:
+            candidates.insert(0, lambda: FusedDecoder(model, slots, make_linear))
+    for candidate in candidates:
         try:
-            packed = PackedForward(model, slots)
-            difference = _difference(_stepwise_logits(packed, model, slots), expected)
+            forward = candidate()
+            difference = _difference(_stepwise_logits(forward, model, slots), expected)
         except Exception:
-            logger.info("The packed path does not fit %s.", type(model).__name__, exc_info=True)
+            logger.info("A faster path does not fit %s.", type(model).__name__, exc_info=True)
         else:
             if difference <= TOLERANCES[model.dtype]:
-                return packed
-            logger.info("The packed path differs by %.3g on %s.", difference, type(model).__name__)
+                return forward
+            logger.info("The %s path differs by %.3g on %s.", forward.name, difference, type(model).__name__)
         slots.clear()
         model.set_attn_implementation(own_attention)
     return SequentialForward(model)
+
+
+def choose_int8_forward(model: Any, slots: KeyValueSlots) -> BatchForward:
+    """The fused path on int8 weights. Raises NoSuchVariant where that path does not fit the architecture."""
+    if model.config.model_type not in MODEL_TYPES or not fits_slots(model.config):
+        raise NoSuchVariant(f"int8 weights are not supported for the architecture {model.config.model_type}.")
+    expected = _plain_logits(model)
+    forward = FusedDecoder(model, slots, Int8Linear, name="fused int8")
+    difference = _difference(_stepwise_logits(forward, model, slots), expected)
+    if difference > INT8_TOLERANCE:
+        raise NoSuchVariant(f"int8 weights change the logits of this model by {difference:.0%}, which is too much.")
+    return forward
 
 
 def _probe_tokens(model: Any) -> list[list[int]]:

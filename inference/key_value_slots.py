@@ -26,12 +26,12 @@ class Place:
 
 @dataclass(slots=True)
 class Group:
-    """Slots of one capacity. `layers[i]` holds `(slots, heads, capacity, size)` keys and values of layer i."""
+    """Slots of one capacity. `layers[i]` holds the `(slots, heads, capacity, size)` tensors of layer i."""
 
     capacity: int
     size: int = 0
     used: dict[int, int] = field(default_factory=dict)
-    layers: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    layers: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)
 
     @property
     def positions(self) -> int:
@@ -43,8 +43,8 @@ class Group:
     def resize(self, size: int) -> None:
         """Change the number of slots; those in use must fit. Copies what they hold, layer by layer."""
         self.size = size
-        for number, (keys, values) in self.layers.items():
-            self.layers[number] = (self._moved(keys), self._moved(values))
+        for number, tensors in self.layers.items():
+            self.layers[number] = tuple(self._moved(tensor) for tensor in tensors)
 
     def _moved(self, old: Tensor) -> Tensor:
         new = old.new_zeros((self.size, *old.shape[1:]))
@@ -72,7 +72,7 @@ class KeyValueSlots:
     @property
     def bytes_held(self) -> int:
         """Bytes of all key and value tensors."""
-        tensors = (tensor for group in self._groups.values() for pair in group.layers.values() for tensor in pair)
+        tensors = (tensor for group in self._groups.values() for layer in group.layers.values() for tensor in layer)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def fits(self, length: int) -> bool:
@@ -98,24 +98,24 @@ class KeyValueSlots:
         group = self._groups[place.capacity]
         group.used.pop(place.index, None)
         if wipe:
-            for pair in group.layers.values():
-                for tensor in pair:
+            for layer in group.layers.values():
+                for tensor in layer:
                     tensor[place.index].zero_()
 
     def note_length(self, place: Place, length: int) -> None:
         """Say how many positions of a slot hold something, so that moving it copies no more."""
         self._groups[place.capacity].used[place.index] = length
 
-    def layer(self, capacity: int, number: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def layer(self, capacity: int, number: int, *examples: Tensor) -> tuple[Tensor, ...]:
         """The tensors of layer `number` in a group, made like the `(1, heads, tokens, size)` examples if need be."""
         group = self._groups[capacity]
-        pair = group.layers.get(number)
-        if pair is None:
-            pair = (_room(group, keys), _room(group, values))
-            group.layers[number] = pair
-        return pair
+        layer = group.layers.get(number)
+        if layer is None:
+            layer = tuple(_room(group, example) for example in examples)
+            group.layers[number] = layer
+        return layer
 
-    def existing_layer(self, capacity: int, number: int) -> tuple[Tensor, Tensor]:
+    def existing_layer(self, capacity: int, number: int) -> tuple[Tensor, ...]:
         """The tensors of layer `number` in a group. Raises KeyError before the first write."""
         return self._groups[capacity].layers[number]
 
@@ -123,10 +123,10 @@ class KeyValueSlots:
         """Copy the first `length` positions of all layers."""
         source_layers = self._groups[source.capacity].layers
         destination_group = self._groups[destination.capacity]
-        for number, (keys, values) in source_layers.items():
-            to_keys, to_values = self.layer(destination.capacity, number, keys, values)
-            to_keys[destination.index, :, :length] = keys[source.index, :, :length]
-            to_values[destination.index, :, :length] = values[source.index, :, :length]
+        for number, tensors in source_layers.items():
+            copies = self.layer(destination.capacity, number, *tensors)
+            for tensor, copy in zip(tensors, copies, strict=True):
+                copy[destination.index, :, :length] = tensor[source.index, :, :length]
         destination_group.used[destination.index] = length
 
     def clear(self) -> None:

@@ -7,7 +7,7 @@ attention function that registers none.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +61,13 @@ class LayerStore:
 
     def pair(self, capacity: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The group's `(slots, heads, capacity, size)` keys and values, made like the examples if need be."""
-        return self._slots.layer(capacity, self._number, keys, values)
+        stored_keys, stored_values = self._slots.layer(capacity, self._number, keys, values)
+        return stored_keys, stored_values
 
     def existing(self, capacity: int) -> tuple[Tensor, Tensor]:
         """The group's tensors, which a write of this step has made."""
-        return self._slots.existing_layer(capacity, self._number)
+        keys, values = self._slots.existing_layer(capacity, self._number)
+        return keys, values
 
 
 def write_rows(plan: StepPlan, store: LayerStore, keys: Tensor, values: Tensor) -> None:
@@ -94,10 +96,14 @@ def slot_attention(
     """Attend for every packed token to its own slot; `(1, heads, tokens, size)` in, `(1, tokens, heads, size)` out."""
     if attention_mask is not None:
         raise ValueError("an architecture brought a mask of its own, which slots cannot honour")
-    attend = Attention(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap, s_aux)
-    parts = [attend.run(query, key, step_plan, number, sliding_window) for number in range(len(step_plan.runs))]
-    parts += [attend.chunk(query, key, step_plan, number, sliding_window) for number in range(len(step_plan.chunks))]
-    return (parts[0] if len(parts) == 1 else torch.cat(parts)).unsqueeze(0), None
+    attention = Attention(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap, s_aux)
+    return attention.attend(query, key, step_plan, sliding_window).unsqueeze(0), None
+
+
+class KeysAndValues(Protocol):
+    """One layer's stored `(slots, heads, capacity, size)` keys and values of a group."""
+
+    def existing(self, capacity: int) -> tuple[Tensor, Tensor]: ...
 
 
 class Attention:
@@ -110,7 +116,13 @@ class Attention:
         self._softcap = softcap
         self._sinks = sinks
 
-    def run(self, query: Tensor, store: LayerStore, plan: StepPlan, number: int, window: int | None) -> Tensor:
+    def attend(self, query: Tensor, store: KeysAndValues, plan: StepPlan, window: int | None) -> Tensor:
+        """`(1, heads, tokens, size)` queries to `(tokens, heads, size)`, each token seeing its own slot."""
+        parts = [self.run(query, store, plan, number, window) for number in range(len(plan.runs))]
+        parts += [self.chunk(query, store, plan, number, window) for number in range(len(plan.chunks))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def run(self, query: Tensor, store: KeysAndValues, plan: StepPlan, number: int, window: int | None) -> Tensor:
         """`(count, heads, size)` for the single tokens of a run of slots."""
         run: Run = plan.runs[number]
         view = plan.run_view(number, window)
@@ -126,7 +138,7 @@ class Attention:
         out = self._attend(queries, keys[rows, :, seen], values[rows, :, seen], view.mask, sinks)
         return out.reshape(run.count, heads, -1)
 
-    def chunk(self, query: Tensor, store: LayerStore, plan: StepPlan, number: int, window: int | None) -> Tensor:
+    def chunk(self, query: Tensor, store: KeysAndValues, plan: StepPlan, number: int, window: int | None) -> Tensor:
         """`(length, heads, size)` for a piece of a prompt."""
         chunk: Chunk = plan.chunks[number]
         all_keys, all_values = store.existing(chunk.place.capacity)

@@ -12,17 +12,23 @@ from typing import Any, Final
 import torch
 import transformers
 
+from inference.batch_forward import BatchForward
 from inference.batch_runner import BatchRunner, LoadedModel
 from inference.channels import channel_reader_maker
 from inference.chat_prompt import PromptRenderer
 from inference.detokenizer import Vocabulary
 from inference.engine import Listener
 from inference.engine_thread import EngineThread
-from inference.forward_choice import choose_forward
+from inference.forward_choice import NoSuchVariant, choose_forward, choose_int8_forward
 from inference.key_value_slots import KeyValueSlots
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder
 
-DTYPES: Final = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+DTYPES: Final = {
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float32": torch.float32,
+    "int8": torch.bfloat16,  # weight-only: everything else is computed in bfloat16
+}
 DEFAULT_POSITIONS_PER_REQUEST: Final = 2_048
 # Beside the weights: the step's activations, the tokenizer, torch's own libraries.
 MEMORY_SLACK_BYTES: Final = 256 * 2**20
@@ -57,7 +63,7 @@ def load_engine(
     2048 for each request, and a whole context at least); `threads` are torch's, None leaves its own choice;
     `on_progress` gets the share done, 0 to 1, and what is being done.
     Raises WeightsRefused (a ValueError) with one sentence when the folder must not or cannot be loaded, and ValueError
-    for an argument out of range.
+    for an argument out of range. `dtype` "int8" rounds the weights to int8 and computes in bfloat16.
     """
     report = on_progress or (lambda _share, _stage: None)
     if dtype not in DTYPES:
@@ -76,7 +82,7 @@ def load_engine(
     budget = kv_budget_tokens or max(context_length, max_batch * min(context_length, DEFAULT_POSITIONS_PER_REQUEST))
     slots = KeyValueSlots(budget=budget, longest=context_length)
     report(0.8, "trying the fast path")
-    forward = choose_forward(model, slots)
+    forward = _forward(model, slots, dtype)
     end_ids = _end_ids(model, tokenizer)
     renderer = PromptRenderer(tokenizer)
     loaded = LoadedModel(
@@ -110,6 +116,13 @@ def load_engine(
     engine = TransformersEngine(listener, loaded, facts, max_batch=max_batch, threads=threads)
     report(1.0, "ready")
     return engine
+
+
+def _forward(model: Any, slots: KeyValueSlots, dtype: str) -> BatchForward:
+    try:
+        return choose_int8_forward(model, slots) if dtype == "int8" else choose_forward(model, slots)
+    except NoSuchVariant as error:
+        raise WeightsRefused(str(error)) from error
 
 
 def _require_memory(folder: WeightFolder, dtype: torch.dtype) -> None:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.batch_forward import PackedForward
 from inference.engine import GenerationRequest, Message
 from inference.events import Failed, FailureCode, Finished, FinishReason
+from inference.fused_decoder import FusedDecoder
 from inference.sampling_params import SamplingParams
 from inference.step_plan import Span
 from inference.transformers_engine import TransformersEngine, load_engine
@@ -119,35 +119,35 @@ def test_a_poisoned_request_fails_alone_and_the_others_are_right(
 ) -> None:
     engine.submit(_request("before"))
     recorder.wait_for_end("before")
-    real = PackedForward.logits
+    real = FusedDecoder.logits
 
-    def poisoned(self: PackedForward, spans: Sequence[Span]) -> Tensor:
+    def poisoned(self: FusedDecoder, spans: Sequence[Span]) -> Tensor:
         if any(POISON in span.tokens for span in spans):
             raise error
         return real(self, spans)
 
-    monkeypatch.setattr(PackedForward, "logits", poisoned)
+    monkeypatch.setattr(FusedDecoder, "logits", poisoned)
     engine.submit(_request("bad", logit_bias={POISON: 100.0}))
     engine.submit(_request("good"))
     ended = recorder.wait_for_end("good", "bad")
     assert isinstance(ended, Failed)
     assert ended.code is code
-    assert recorder.tokens("good") == recorder.tokens("before")
+    assert [token.id for token in recorder.tokens("good")] == [token.id for token in recorder.tokens("before")]
 
 
 def test_numbers_that_overflow_fail_alone(
     engine: TransformersEngine, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = PackedForward.logits
+    real = FusedDecoder.logits
 
-    def overflowing(self: PackedForward, spans: Sequence[Span]) -> Tensor:
+    def overflowing(self: FusedDecoder, spans: Sequence[Span]) -> Tensor:
         logits = real(self, spans)
         for index, span in enumerate(spans):
             if POISON in span.tokens:
                 logits[index] = torch.nan
         return logits
 
-    monkeypatch.setattr(PackedForward, "logits", overflowing)
+    monkeypatch.setattr(FusedDecoder, "logits", overflowing)
     engine.submit(_request("bad", logit_bias={POISON: 100.0}))
     engine.submit(_request("good"))
     ended = recorder.wait_for_end("good", "bad")

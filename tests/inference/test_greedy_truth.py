@@ -74,14 +74,42 @@ def test_greedy_equals_generate_alone_and_in_company(
     assert found == expected
 
 
-def test_architectures_take_the_packed_path_where_it_fits(tiny_folder: FolderMaker, recorder: Recorder) -> None:
+def test_architectures_take_the_fastest_path_that_fits(tiny_folder: FolderMaker, recorder: Recorder) -> None:
     paths = {}
     for architecture in ARCHITECTURES:
         engine = load_engine(tiny_folder(architecture), listener=recorder, dtype="float32")
         paths[architecture] = engine.provenance()["forward"]
         engine.close(0)
-    assert paths.pop("deepseek_v3") == "sequential"
-    assert set(paths.values()) == {"packed"}
+    assert paths == {
+        "gpt2": "packed",
+        "llama": "fused",
+        "mistral": "fused",
+        "qwen2": "fused",
+        "qwen3": "fused",
+        "gemma3": "packed",
+        "mixtral": "packed",
+        "deepseek_v3": "sequential",
+        "gpt_oss": "packed",
+    }
+
+
+@pytest.mark.parametrize("path", ["packed", "sequential"])
+def test_every_path_gives_the_tokens_of_generate(
+    path: str, tiny_folder: FolderMaker, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.forward_choice.MODEL_TYPES", frozenset())
+    if path == "sequential":
+        monkeypatch.setattr("inference.forward_choice.fits_slots", lambda _: False)
+    folder = tiny_folder("mistral")
+    prompts = _prompts()
+    engine = load_engine(folder, listener=recorder, dtype="float32", max_batch=4)
+    assert engine.provenance()["forward"] == path
+    names = [f"r{number}" for number in range(len(prompts))]
+    for name, prompt in zip(names, prompts, strict=True):
+        engine.submit(_request(name, prompt))
+    recorder.wait_for_end(*names)
+    engine.close(0)
+    assert [[token.id for token in recorder.tokens(name)] for name in names] == _generated(folder, prompts)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma3", "deepseek_v3"])

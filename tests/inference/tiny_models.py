@@ -19,9 +19,13 @@ from transformers import (
     GptOssForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
@@ -83,6 +87,23 @@ def _llama(vocabulary: int) -> Any:
     return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **_SMALL))
 
 
+def _mistral(vocabulary: int) -> Any:
+    return MistralForCausalLM(MistralConfig(vocab_size=vocabulary, sliding_window=WINDOW, **_SMALL))
+
+
+def _qwen2(vocabulary: int) -> Any:
+    small = {name: value for name, value in _SMALL.items() if name != "head_dim"}
+    layer_types = ["full_attention", "sliding_attention"]
+    config = Qwen2Config(
+        vocab_size=vocabulary, use_sliding_window=True, sliding_window=WINDOW, layer_types=layer_types, **small
+    )
+    model: Any = Qwen2ForCausalLM(config)
+    for layer in model.model.layers:
+        for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj):
+            torch.nn.init.normal_(projection.bias, std=0.1)
+    return model
+
+
 def _qwen3(vocabulary: int) -> Any:
     return Qwen3ForCausalLM(Qwen3Config(vocab_size=vocabulary, **_SMALL))
 
@@ -137,6 +158,8 @@ def _gpt_oss(vocabulary: int) -> Any:
 ARCHITECTURES: dict[str, Callable[[int], Any]] = {
     "gpt2": _gpt2,
     "llama": _llama,
+    "mistral": _mistral,
+    "qwen2": _qwen2,
     "qwen3": _qwen3,
     "gemma3": _gemma3,
     "mixtral": _mixtral,
