@@ -82,7 +82,7 @@ EXAMPLE_ROW: Final = {
     "model": "owner/name:bf16",
     "turn": 1,
     "prompt": "What is a steelyard?",
-    "answer": "A kind of ship.",
+    "output": "A kind of ship.",
     "finish_reason": "stop",
     "params": {"temperature": 0.7, "top_p": 0.95, "max_tokens": 256, "seed": 7},
     "seed": 7,

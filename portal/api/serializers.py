@@ -146,7 +146,7 @@ class FeedbackRowSerializer(serializers.Serializer):  # type: ignore[type-arg]
         help_text=_("1 for the first prompt of a conversation; earlier turns are not shared.")
     )
     prompt = serializers.CharField(allow_blank=True)
-    answer = serializers.CharField(allow_blank=True)
+    output = serializers.CharField(allow_blank=True, help_text=_("The answer that was judged."))
     finish_reason = serializers.CharField(allow_blank=True)
     params = ObjectField(help_text=_("Sampling parameters."))
     seed = serializers.IntegerField(allow_null=True)

@@ -20,7 +20,7 @@ ANSWER_COLUMNS: Final = tuple(question["key"] for question in QUESTIONS)
 CSV_COLUMNS: Final = (
     "id", "created_at", "changed_at", "version", "contributor", "questionnaire", "questionnaire_version",
     *ANSWER_COLUMNS, "other_answers",
-    "generation", "card", "variant", "model", "turn", "prompt", "answer", "finish_reason",
+    "generation", "card", "variant", "model", "turn", "prompt", "output", "finish_reason",
     "params", "seed", "weights_sha256", "provenance",
 )  # fmt: skip
 

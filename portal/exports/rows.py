@@ -63,7 +63,7 @@ class FeedbackRow(TypedDict):
     # 1 for the first prompt of a conversation; earlier turns are not shared.
     turn: int
     prompt: str
-    answer: str
+    output: str
     finish_reason: str
     params: dict[str, Any]
     seed: int | None
@@ -92,7 +92,7 @@ def build_row(record: FeedbackRecord, salt: bytes) -> FeedbackRow:
         model=f"{card}:{record.variant}",
         turn=sum(message.get("role") == "user" for message in record.messages),
         prompt=record.prompt,
-        answer=record.output,
+        output=record.output,
         finish_reason=record.finish_reason,
         params=record.params,
         seed=record.params.get("seed"),

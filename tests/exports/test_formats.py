@@ -86,7 +86,7 @@ def read_back(cells: dict[str, str]) -> dict[str, Any]:
         row[name] = row[name].split("|") if row[name] else None
     flat = {name: row.pop(name) for name in ANSWER_COLUMNS}
     row["answers"] = {name: value for name, value in flat.items() if value is not None} | row.pop("other_answers")
-    for name in ("prompt", "answer"):
+    for name in ("prompt", "output"):
         row[name] = row[name] or ""
     return row
 

@@ -35,7 +35,7 @@ def test_a_row_says_what_was_judged_and_by_nobody(alice: User) -> None:
     assert row is not None
     assert row["answers"] == {"thumb": "up", "helpfulness": 4, "reasons_up": ["clear"], "comment": "Yes."}
     assert row["model"] == "smol/lm2:bf16"
-    assert (row["prompt"], row["answer"]) == ("What is a steelyard?", "A balance with two arms.")
+    assert (row["prompt"], row["output"]) == ("What is a steelyard?", "A balance with two arms.")
     assert (row["turn"], row["seed"]) == (1, 7)
     assert row["weights_sha256"] == DIGESTS
     assert row["provenance"] == {"dtype": "bfloat16"}
