@@ -1,4 +1,4 @@
-"""The forms of the accounts pages: signing up, and making a token."""
+"""The forms of the accounts pages: signing in and up, and making a token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import Any, Final
 
-from allauth.account.forms import SignupForm
+from allauth.account.forms import LoginForm, SignupForm
 from django import forms
 from django.db import transaction
 from django.http import HttpRequest
@@ -23,6 +23,16 @@ LIFETIMES: Final = [
     ("365", _("365 days")),
     (NEVER, _("No expiry")),
 ]
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth is untyped
+    """allauth's form, with labels that say what to type."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = _("Username or email address")
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+        self.fields["remember"].label = _("Stay signed in")
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth is untyped
