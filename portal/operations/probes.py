@@ -65,7 +65,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
         "missing": [part.name for part in parts if not part.ok],
         "parts": {part.name: {"ok": part.ok, "detail": part.detail} for part in parts},
     }
-    return _uncached(JsonResponse(document, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE))
+    response = JsonResponse(document, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+    # "Not yet" is an answer and no error; Django would log each as one, several a second while things start.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return _uncached(response)
 
 
 def _uncached(response: HttpResponse) -> HttpResponse:

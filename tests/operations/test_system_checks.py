@@ -19,7 +19,7 @@ def test_the_defaults_are_consistent() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("GENERATION_LEASE_S", 2.0, "steelyard.E001"),
+        ("GENERATION_LEASE_S", 1.0, "steelyard.E001"),
         ("GENERATION_DEADLINE_S", 0.0, "steelyard.E002"),
         ("GENERATION_SHUTDOWN_GRACE_S", -1.0, "steelyard.E002"),
         ("WORKER_CONCURRENCY", 0, "steelyard.E003"),
