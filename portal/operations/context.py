@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -40,14 +40,10 @@ def chosen_theme(request: HttpRequest) -> str:
 
 def _navigation(request: HttpRequest) -> list[NavigationLink]:
     app_name = request.resolver_match.app_name if request.resolver_match else ""
-    links = []
-    for view_name, label in NAVIGATION:
-        try:
-            url = reverse(view_name)
-        except NoReverseMatch:
-            continue
-        links.append(NavigationLink(url=url, label=label, current=view_name.startswith(f"{app_name}:")))
-    return links
+    return [
+        NavigationLink(url=reverse(view_name), label=label, current=view_name.startswith(f"{app_name}:"))
+        for view_name, label in NAVIGATION
+    ]
 
 
 def page_frame(request: HttpRequest) -> dict[str, Any]:
