@@ -18,7 +18,8 @@ from inference.detokenizer import Vocabulary
 from inference.engine_thread import Submission
 from inference.events import Alternative, Emission, Failed, FailureCode, FinishReason, Token
 from inference.forward_failure import isolated_logits
-from inference.key_value_slots import KeyValueSlots
+from inference.key_value_slots import KeyValueSlots, Place
+from inference.prefix_archive import PrefixArchive
 from inference.running_request import RunningRequest
 from inference.sampler import Choice, SamplingState, choose
 from inference.schedule import share_prefill
@@ -49,6 +50,7 @@ class BatchRunner:
         self._threads = threads
         self._waiting: deque[RunningRequest] = deque()
         self._running: dict[str, RunningRequest] = {}
+        self._archive = PrefixArchive(model.slots) if model.forward.shares_prefixes else None
 
     def begin(self) -> None:
         # The number of threads is a property of the thread that asks for work.
@@ -120,8 +122,18 @@ class BatchRunner:
                 break
             self._waiting.popleft()
             self._running[request.request_id] = request
+            self._recall(request, place)
             emissions.append(request.start(place))
         return emissions
+
+    def _recall(self, request: RunningRequest, place: Place) -> None:
+        """Begin behind what is already known of the prompt; its last token is always computed, for its logits."""
+        if self._archive is None:
+            return
+        layers, length = self._archive.recall(request.prompt.token_ids[:-1])
+        if length:
+            self._model.slots.write(place, layers, length)
+            request.computed = request.cached = length
 
     def _schedule(self) -> tuple[list[RunningRequest], list[Span]]:
         running = list(self._running.values())
@@ -181,6 +193,8 @@ class BatchRunner:
         return [Emission(request.request_id, failure)]
 
     def _end(self, request: RunningRequest, reason: FinishReason, *, stopped: bool = False) -> list[Emission]:
+        if self._archive is not None and request.place is not None:
+            self._archive.store(request.place, request.computed_tokens)
         self.drop(request.request_id)
         return request.finished(reason, stopped=stopped)
 
@@ -209,5 +223,7 @@ class BatchRunner:
 
     def release_memory(self) -> None:
         """Let go of the weights and the slots."""
+        if self._archive is not None:
+            self._archive.clear()
         self._model.forward.clear()
         self._model.slots.clear()

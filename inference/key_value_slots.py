@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
@@ -53,6 +53,19 @@ class Group:
         return new
 
 
+LayerTensors = dict[int, tuple[Tensor, ...]]
+
+
+class Tenant(Protocol):
+    """Whoever uses positions of the budget that no slot needs, and gives them up on demand."""
+
+    @property
+    def positions(self) -> int: ...
+
+    def give_up(self, positions: int) -> None:
+        """Free at least so many positions, or all."""
+
+
 class KeyValueSlots:
     """Hands out slots. Not thread-safe: the engine's thread alone uses it."""
 
@@ -63,6 +76,16 @@ class KeyValueSlots:
         self.budget = budget
         self.longest = min(longest, budget)
         self._groups: dict[int, Group] = {}
+        self._tenant: Tenant | None = None
+
+    def let(self, tenant: Tenant) -> None:
+        """Allow a tenant to use what is left of the budget."""
+        self._tenant = tenant
+
+    @property
+    def room(self) -> int:
+        """Positions of the budget that neither slots nor the tenant use."""
+        return self.budget - self.positions - (self._tenant.positions if self._tenant is not None else 0)
 
     @property
     def positions(self) -> int:
@@ -119,15 +142,21 @@ class KeyValueSlots:
         """The tensors of layer `number` in a group. Raises KeyError before the first write."""
         return self._groups[capacity].layers[number]
 
-    def copy(self, source: Place, destination: Place, length: int) -> None:
-        """Copy the first `length` positions of all layers."""
-        source_layers = self._groups[source.capacity].layers
-        destination_group = self._groups[destination.capacity]
-        for number, tensors in source_layers.items():
-            copies = self.layer(destination.capacity, number, *tensors)
-            for tensor, copy in zip(tensors, copies, strict=True):
-                copy[destination.index, :, :length] = tensor[source.index, :, :length]
-        destination_group.used[destination.index] = length
+    def read(self, place: Place, length: int) -> LayerTensors:
+        """A copy of the first `length` positions of all layers, each `(heads, length, size)`."""
+        layers = self._groups[place.capacity].layers
+        return {
+            number: tuple(tensor[place.index, :, :length].clone() for tensor in tensors)
+            for number, tensors in layers.items()
+        }
+
+    def write(self, place: Place, layers: LayerTensors, length: int) -> None:
+        """Fill the first `length` positions of a slot from what `read` gave."""
+        for number, tensors in layers.items():
+            stored = self.layer(place.capacity, number, *(tensor.unsqueeze(0) for tensor in tensors))
+            for tensor, source in zip(stored, tensors, strict=True):
+                tensor[place.index, :, :length] = source[:, :length]
+        self.note_length(place, length)
 
     def clear(self) -> None:
         """Free all memory; every place is void."""
@@ -145,11 +174,13 @@ class KeyValueSlots:
     def _grow(self, group: Group) -> bool:
         # Doubling makes the copying cost of growth a constant per slot.
         for more in _halvings(max(1, group.size)):
-            if self.positions + more * group.capacity <= self.budget:
+            if more * group.capacity <= self.room:
                 group.resize(group.size + more)
                 return True
         self._shrink_others(group)
-        if self.positions + group.capacity > self.budget:
+        if group.capacity > self.room and self._tenant is not None:
+            self._tenant.give_up(group.capacity - self.room)
+        if group.capacity > self.room:
             return False
         group.resize(group.size + 1)
         return True

@@ -50,6 +50,11 @@ class RunningRequest:
         """Positions of prompt and answer."""
         return len(self.prompt.token_ids) + len(self.output)
 
+    @property
+    def computed_tokens(self) -> list[int]:
+        """The tokens whose keys and values are in the slot."""
+        return [*self.prompt.token_ids, *self.output][: self.computed]
+
     def span(self, place: Place, prompt_tokens: int) -> Span:
         """The next step's share: a piece of the prompt, or the last token of the answer."""
         if self.unread:

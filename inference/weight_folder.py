@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from inference.safetensors_header import InvalidHeader, read_safetensors_header
+
 PICKLE_SUFFIXES: Final = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 DIGEST_CACHE_NAME: Final = "digests.json"
-MAX_HEADER_BYTES: Final = 100_000_000
-LENGTH_BYTES: Final = 8
 
 
 class WeightsRefused(ValueError):
@@ -84,21 +83,12 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
 
 def count_parameters(file: Path) -> int:
     """The number of stored numbers, from a checked header. Raises WeightsRefused when the file is damaged."""
-    size = file.stat().st_size
-    with file.open("rb") as opened:
-        header_bytes = int.from_bytes(opened.read(LENGTH_BYTES), "little")
-        if size < LENGTH_BYTES or header_bytes > min(MAX_HEADER_BYTES, size - LENGTH_BYTES):
-            raise WeightsRefused(f"{file.name} is truncated or its header is too large.")
-        try:
-            header = json.loads(opened.read(header_bytes))
-            tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-            end = max((int(entry["data_offsets"][1]) for entry in tensors), default=0)
-            parameters = int(sum(math.prod(entry["shape"]) for entry in tensors))
-        except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
-            raise WeightsRefused(f"{file.name} has a damaged header.") from error
-    if LENGTH_BYTES + header_bytes + end != size:
-        raise WeightsRefused(f"{file.name} is truncated: its header tells of {end} bytes of weights.")
-    return parameters
+    try:
+        return sum(tensor.values for tensor in read_safetensors_header(file).tensors)
+    except InvalidHeader as error:
+        raise WeightsRefused(f"{error}.") from error
+    except OSError as error:
+        raise WeightsRefused(f"{file.name} cannot be read: {error.strerror}.") from error
 
 
 def digests(folder: WeightFolder, on_progress: Callable[[float], None] | None = None) -> dict[str, str]:

@@ -80,13 +80,16 @@ def test_what_never_fits_is_refused() -> None:
         slots.take(101)
 
 
-def test_a_copy_holds_the_same_beginning() -> None:
+def test_what_was_read_from_a_slot_can_be_written_to_another() -> None:
     slots = KeyValueSlots(budget=BUDGET, longest=LONGEST)
     source, destination = slots.take(100), slots.take(600)
     assert source is not None
     assert destination is not None
-    keys, _ = slots.layer(source.capacity, 0, EXAMPLE, EXAMPLE)
+    (keys,) = slots.layer(source.capacity, 0, EXAMPLE)
     keys[source.index, :, :50] = 4
-    slots.copy(source, destination, 50)
-    copied, _ = slots.existing_layer(destination.capacity, 0)
-    assert bool((copied[destination.index, :, :50] == 4).all())
+    content = slots.read(source, 50)
+    keys[source.index] = 5
+    slots.write(destination, content, 40)
+    (copied,) = slots.existing_layer(destination.capacity, 0)
+    assert bool((copied[destination.index, :, :40] == 4).all())
+    assert not copied[destination.index, :, 40:].any()

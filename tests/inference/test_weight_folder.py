@@ -72,10 +72,10 @@ def _lose_a_shard(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (_truncate, "truncated"),
+        (_truncate, "beyond"),
         (_lie_about_the_header, "header"),
         (_spoil_the_header, "header"),
-        (_empty_the_weights, "truncated"),
+        (_empty_the_weights, "too few"),
         (_replace_by_pickle, "pickled"),
         (_ask_for_remote_code, "code"),
         (_drop_the_tokenizer, "tokenizer"),

@@ -1,0 +1,81 @@
+"""Keys and values of finished requests, so that a conversation's next turn reads only what is new.
+
+Lives in the part of the key/value budget that no slot needs, and gives way to slots at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from inference.key_value_slots import KeyValueSlots, LayerTensors, Place
+
+# Below this, copying and bookkeeping are not worth the tokens.
+SHORTEST: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a model computed for `tokens`."""
+
+    tokens: tuple[int, ...]
+    layers: LayerTensors
+
+
+class PrefixArchive:
+    """Remembers the most recently used sequences that fit beside the slots."""
+
+    def __init__(self, slots: KeyValueSlots) -> None:
+        self._slots = slots
+        self._entries: list[Entry] = []  # the least recently used first
+        slots.let(self)
+
+    @property
+    def positions(self) -> int:
+        """Positions that the entries hold."""
+        return sum(len(entry.tokens) for entry in self._entries)
+
+    def store(self, place: Place, tokens: Sequence[int]) -> None:
+        """Keep a copy of a slot that holds `tokens`, in place of every entry that is a beginning of it."""
+        kept = tuple(tokens)
+        if len(kept) < SHORTEST or any(entry.tokens[: len(kept)] == kept for entry in self._entries):
+            return
+        self._entries = [entry for entry in self._entries if kept[: len(entry.tokens)] != entry.tokens]
+        if len(kept) > self._slots.room:
+            self.give_up(len(kept) - self._slots.room)
+        if len(kept) <= self._slots.room:
+            self._entries.append(Entry(kept, self._slots.read(place, len(kept))))
+
+    def recall(self, tokens: Sequence[int]) -> tuple[LayerTensors, int]:
+        """The entry with the longest common beginning, and its length; 0 when none is worth it."""
+        wanted = tuple(tokens)
+        lengths = [common_length(entry.tokens, wanted) for entry in self._entries]
+        longest = max(lengths, default=0)
+        if longest < SHORTEST:
+            return {}, 0
+        entry = self._entries.pop(lengths.index(longest))
+        self._entries.append(entry)
+        return entry.layers, longest
+
+    def give_up(self, positions: int) -> None:
+        """Forget the least recently used entries until so many positions are free, or none is left."""
+        freed = 0
+        while self._entries and freed < positions:
+            freed += len(self._entries.pop(0).tokens)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+
+def common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many leading items two tuples share, by halving, so that the comparing happens in C."""
+    low, high = 0, min(len(first), len(second))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
