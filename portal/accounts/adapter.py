@@ -43,5 +43,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             logger.exception("Mail %s was not sent", template_prefix)
             messages.error(
                 self.request,
-                _("Our mail server does not answer, so the e-mail was not sent. Try again in a few minutes."),
+                _("Our mail server does not answer, so the email was not sent. Try again in a few minutes."),
             )

@@ -45,7 +45,7 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox's mana
                 Lower("email"),
                 condition=~Q(email=""),
                 name="email_unique_ignoring_case",
-                violation_error_message=_("Somebody has this e-mail address already."),
+                violation_error_message=_("Somebody has this email address already."),
             ),
         ]
 

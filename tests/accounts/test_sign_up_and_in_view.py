@@ -270,7 +270,7 @@ def test_when_the_mail_server_is_away_the_account_is_made_and_the_page_says_so(c
         assert response.status_code == 302
         assert User.objects.filter(username=f"dora{number}").exists()
         messages = browser.get("/accounts/email/", follow=True).content.decode()
-        assert "the e-mail was not sent" in messages
+        assert "the email was not sent" in messages
 
 
 @pytest.mark.parametrize(("field", "value"), [("username", "Alice"), ("email", "alice@example.org")])
