@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+
+from inference.sampling_params import InvalidParameter, SamplingParams
 
 MAX_NOTE_CHARACTERS: Final = 300
 
@@ -122,6 +125,16 @@ class Variant(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        """Raises ValidationError({"defaults": …}) for sampling parameters that no engine takes."""
+        super().clean()
+        try:
+            SamplingParams.from_mapping(
+                self.defaults if isinstance(self.defaults, dict) else {"defaults": self.defaults}
+            )
+        except InvalidParameter as error:
+            raise ValidationError({"defaults": str(error)}) from error
 
     @property
     def model_id(self) -> str:

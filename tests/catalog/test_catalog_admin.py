@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from portal.accounts.models import User
-from portal.catalog.models import ModelCard
+from portal.catalog.models import ModelCard, Variant
 from portal.catalog.services import publish_revision
 from tests.catalog.shelf import CARD_TEXT, make_card, make_variant
 
@@ -106,9 +108,8 @@ def test_history_is_read_only(maintainer_client: Client, superuser_client: Clien
         assert client.get(reverse("admin:catalog_cardrevision_add")).status_code == 403
 
 
-def test_facts_of_a_variant_cannot_be_typed_over(maintainer_client: Client) -> None:
-    variant = make_variant(make_card())
-    form = {
+def variant_form(variant: Variant) -> dict[str, Any]:
+    return {
         "card": variant.card_id,
         "slug": "bf16",
         "position": "3",
@@ -117,13 +118,35 @@ def test_facts_of_a_variant_cannot_be_typed_over(maintainer_client: Client) -> N
         "source": "weights/tiny",
         "queue": "generations",
         "defaults": "{}",
-        "facts": '{"parameters": 1}',
-        "digests": '{"a": "b"}',
     }
+
+
+def test_facts_of_a_variant_cannot_be_typed_over(maintainer_client: Client) -> None:
+    variant = make_variant(make_card())
+    form = variant_form(variant) | {"facts": '{"parameters": 1}', "digests": '{"a": "b"}'}
     response = maintainer_client.post(reverse("admin:catalog_variant_change", args=[variant.pk]), form)
     assert response.status_code == 302
     variant.refresh_from_db()
     assert (variant.position, variant.facts, variant.digests) == (3, {"parameters": 135_000_000}, {})
+
+
+@pytest.mark.parametrize(
+    ("defaults", "message"),
+    [
+        ('{"temperature": 99}', "temperature:"),
+        ('{"heat": 1}', "heat"),
+        ("[1]", "Must be a JSON object"),
+        ("{", "valid JSON"),
+    ],
+)
+def test_defaults_that_no_engine_takes_are_refused(maintainer_client: Client, defaults: str, message: str) -> None:
+    variant = make_variant(make_card())
+    address = reverse("admin:catalog_variant_change", args=[variant.pk])
+    response = maintainer_client.post(address, variant_form(variant) | {"defaults": defaults})
+    assert response.status_code == 200
+    assert message in response.content.decode()
+    variant.refresh_from_db()
+    assert variant.defaults == {}
 
 
 @pytest.mark.parametrize("name", ["modelcard", "cardrevision", "variant"])
