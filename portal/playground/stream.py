@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 from inference.events import Delta
 
 FIELD: Final = b"e"
-_ID = re.compile(r"^(\d{1,18})-(\d{1,18})$")
+_ID = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
 class EventType(StrEnum):
@@ -46,7 +46,7 @@ class StreamId(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError when `text` is not an id of ours."""
-        match = _ID.match(text)
+        match = _ID.fullmatch(text)
         if match is None:
             raise ValueError("Last-Event-ID must be <attempt>-<number>.")
         return cls(int(match[1]), int(match[2]))

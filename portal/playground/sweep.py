@@ -29,7 +29,8 @@ def sweep_generations() -> None:
     if not _take_off(now):
         return
     _end_expired_leases(now)
-    _redispatch_stale(now)
+    # Not the same moment: what was just requeued is due as well.
+    _redispatch_stale(timezone.now())
     WorkerHeartbeat.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
 
 
