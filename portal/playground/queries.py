@@ -10,11 +10,10 @@ from typing import Any, Final
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from portal.accounts.actors import Actor
+from portal.catalog.card_metadata import Example, describe_metadata
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
 
-MAX_EXAMPLES: Final = 6
-MAX_EXAMPLE_CHARACTERS: Final = 1_000
 # Large, and on no page: each turn's messages repeat all turns before it.
 _NOT_SHOWN: Final = ("messages", "rendered_prompt", "provenance")
 
@@ -96,34 +95,7 @@ def _seconds(values: dict[str, Any], name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A prompt that a card suggests; `title` is what its button says."""
-
-    title: str
-    prompt: str
-
-
-def example_prompts(variant: Variant) -> list[Example]:
-    """The `widget` examples of the variant's card (Hugging Face metadata): `text`, or the last user message."""
+def example_prompts(variant: Variant) -> tuple[Example, ...]:
+    """The prompts that the variant's card offers to try."""
     revision = variant.card.current_revision
-    widget = revision.metadata.get("widget") if revision is not None else None
-    if not isinstance(widget, list):
-        return []
-    examples = (_example(entry) for entry in widget)
-    return [each for each in examples if each is not None][:MAX_EXAMPLES]
-
-
-def _example(entry: Any) -> Example | None:
-    # Metadata is whatever the card's author wrote.
-    if not isinstance(entry, dict):
-        return None
-    prompt = entry.get("text")
-    messages = entry.get("messages")
-    if prompt is None and isinstance(messages, list):
-        turns = [each for each in messages if isinstance(each, dict) and each.get("role") == "user"]
-        prompt = turns[-1].get("content") if turns else None
-    if not isinstance(prompt, str) or not 0 < len(prompt.strip()) <= MAX_EXAMPLE_CHARACTERS:
-        return None
-    title = entry.get("example_title")
-    return Example(title.strip() if isinstance(title, str) and title.strip() else prompt.strip(), prompt.strip())
+    return describe_metadata(revision.metadata).examples if revision is not None else ()

@@ -202,7 +202,7 @@ def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None)
 
 def _new_context(form: PromptForm) -> dict[str, Any]:
     chosen = form.chosen_variant
-    return {"form": form, "examples": example_prompts(chosen) if chosen is not None else []}
+    return {"form": form, "examples": example_prompts(chosen) if chosen is not None else ()}
 
 
 def _conversation_context(shown: Conversation, sent: _Sent | None = None) -> dict[str, Any]:
