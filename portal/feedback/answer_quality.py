@@ -35,7 +35,7 @@ QUESTIONS: Final[tuple[dict[str, Any], ...]] = (
     {
         "key": THUMB_KEY,
         "kind": QuestionKind.THUMB,
-        "label": _("Is this a good answer?"),
+        "label": _("How was this answer?"),
         "options": {"choices": [{"key": UP, "label": _("Good answer")}, {"key": DOWN, "label": _("Bad answer")}]},
         "is_required": True,
     },

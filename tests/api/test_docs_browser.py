@@ -1,0 +1,62 @@
+"""Swagger UI and ReDoc in a real Chromium: complete, from this server alone, and without one CSP violation."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from portal.accounts.models import User
+from portal.feedback.models import Submission
+from tests.feedback.browsing import browsing
+from tests.feedback.judgements import make_generation
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Playwright's loop runs in this thread, but nothing here is asynchronous.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+def hosts_asked(page: Page) -> set[str]:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    return hosts
+
+
+def test_swagger_ui_shows_the_api_and_tries_it_out(live_server: Any, alice_client: Client, alice: User) -> None:
+    generation = make_generation(alice)
+    with browsing(live_server.url, alice_client, viewport={"width": 1280, "height": 1000}) as context:
+        page = context.new_page()
+        hosts = hosts_asked(page)
+        page.goto(reverse("api:docs"))
+        operation = page.locator("#operations-feedback-feedback_submit")
+        operation.click()
+        operation.get_by_role("button", name="Try it out").click()
+        body = f'{{"generation": "{generation.pk}", "answers": {{"thumb": "up"}}}}'
+        operation.locator("textarea").fill(body)
+        operation.get_by_role("button", name="Execute").click()
+        expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("201")
+        assert Submission.objects.get().values() == {"thumb": "up"}
+        assert hosts == {urlsplit(live_server.url).netloc}
+
+
+def test_redoc_shows_the_api(live_server: Any) -> None:
+    with browsing(live_server.url, viewport={"width": 1280, "height": 1000}) as context:
+        page = context.new_page()
+        hosts = hosts_asked(page)
+        page.goto(reverse("api:redoc"))
+        expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible()
+        # Its own look is there: the menu stands beside the text.
+        menu = page.locator(".menu-content").bounding_box()
+        text = page.locator(".api-content").bounding_box()
+        assert menu is not None
+        assert text is not None
+        assert menu["x"] + menu["width"] <= text["x"] + 1
+        assert hosts == {urlsplit(live_server.url).netloc}

@@ -1,0 +1,186 @@
+"""The judgement panel in a real Chromium: one click, details, races, errors, withdrawal and undo, keyboard, axe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Page, Route, expect
+
+from portal.accounts.models import User
+from portal.feedback.models import Submission
+from portal.playground.models import Generation
+from tests.browser.visitor import RULES
+from tests.feedback.browsing import browsing
+from tests.feedback.judgements import judge, make_generation
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Playwright's loop runs in this thread, but nothing here is asynchronous.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture
+def generation(alice: User) -> Generation:
+    return make_generation(alice)
+
+
+def open_panel(page: Page, generation: Generation) -> Page:
+    page.goto(reverse("feedback:panel", args=[generation.pk]))
+    return page
+
+
+def saved(page: Page) -> None:
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+
+def said() -> dict[str, Any]:
+    return Submission.objects.get().values()
+
+
+def test_one_click_saves_and_opens_to_the_rest(live_server: Any, alice_client: Client, generation: Generation) -> None:
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        expect(page.get_by_role("group", name="How helpful was it?")).to_be_hidden()
+        page.get_by_text("Good answer").click()
+        saved(page)
+        assert said() == {"thumb": "up"}
+        expect(page.get_by_role("group", name="What is good about it?")).to_be_visible()
+        expect(page.get_by_role("group", name="What is wrong with it?")).to_be_hidden()
+        page.locator(".rating label").nth(3).click()
+        page.get_by_text("Clear and well written").click()
+        page.get_by_label("Comment").fill("Two\nlines.")
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.get_by_role("button", name="Save").click()
+        saved(page)
+        page.reload()
+        expect(page.get_by_label("Comment")).to_have_value("Two\nlines.")
+        assert said() == {"thumb": "up", "helpfulness": 4, "reasons_up": ["clear"], "comment": "Two\nlines."}
+
+
+def test_a_hurried_person_loses_nothing(live_server: Any, alice_client: Client, generation: Generation) -> None:
+    """Typing goes on while the click is on its way, and clicks follow each other faster than the answers."""
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        page.route("**/feedback/g/**", slowly)
+        page.get_by_text("Good answer").click()
+        page.get_by_text("Bad answer").click()
+        page.get_by_label("Comment").press_sequentially("Typed meanwhile.")
+        saved(page)
+        expect(page.get_by_label("Comment")).to_have_value("Typed meanwhile.")
+        with page.expect_response(lambda answer: b"Saved" in answer.body()):
+            page.get_by_role("button", name="Save").click()
+        page.wait_for_load_state("networkidle")
+        page.unroute_all(behavior="wait")
+        expect(page.locator("[data-error-notice]")).to_have_count(0)
+        assert said() == {"thumb": "down", "comment": "Typed meanwhile."}
+
+
+def test_a_change_made_elsewhere_is_shown_and_nothing_typed_is_lost(
+    live_server: Any, alice_client: Client, alice: User, generation: Generation
+) -> None:
+    judge(alice, generation)
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        judge(alice, generation, comment="From another tab.")
+        page.get_by_label("Comment").fill("From this tab.")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("alert")).to_contain_text("You changed this judgement elsewhere")
+        expect(page.get_by_label("Comment")).to_have_value("From this tab.")
+        assert said()["comment"] == "From another tab."
+        page.get_by_role("button", name="Save").click()
+        saved(page)
+        assert said()["comment"] == "From this tab."
+
+
+def test_a_draft_survives_a_lost_network_and_a_reload(
+    live_server: Any, alice_client: Client, generation: Generation
+) -> None:
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        page.get_by_text("Bad answer").click()
+        saved(page)
+        context.set_offline(True)
+        page.get_by_label("Comment").fill("Not sent yet.")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#notices")).not_to_be_empty()
+        context.set_offline(False)
+        page.reload()
+        expect(page.get_by_label("Comment")).to_have_value("Not sent yet.")
+
+
+def test_withdrawing_can_be_undone(live_server: Any, alice_client: Client, alice: User, generation: Generation) -> None:
+    judge(alice, generation, helpfulness=5, reasons_up=["clear", "correct"], comment="Kept.")
+    before = said()
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        page.get_by_role("button", name="Withdraw my judgement").click()
+        expect(page.get_by_text("Withdrawn. What you said is deleted")).to_be_focused()
+        assert Submission.objects.get().is_withdrawn
+        page.get_by_role("button", name="Undo").click()
+        saved(page)
+        expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+        assert said() == before
+
+
+def test_the_keyboard_is_enough(live_server: Any, alice_client: Client, generation: Generation) -> None:
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        page.get_by_role("radio", name="Good answer").focus()
+        page.keyboard.press("Space")
+        saved(page)
+        expect(page.get_by_role("radio", name="Good answer")).to_be_focused()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("radio", name="2 A little")).to_be_checked()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        expect(page.get_by_role("checkbox", name="Correct")).to_be_checked()
+        page.get_by_role("button", name="Save").focus()
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.keyboard.press("Enter")
+        page.wait_for_load_state("networkidle")
+        assert said() == {"thumb": "up", "helpfulness": 2, "reasons_up": ["correct"]}
+
+
+def test_without_javascript_everything_works_too(
+    live_server: Any, alice_client: Client, generation: Generation
+) -> None:
+    with browsing(live_server.url, alice_client, java_script_enabled=False) as context:
+        page = open_panel(context.new_page(), generation)
+        page.get_by_text("Bad answer").click()
+        page.get_by_text("Repeats itself").click()
+        page.get_by_role("button", name="Save").locator("visible=true").click()
+        saved(page)
+        assert said() == {"thumb": "down", "reasons_down": ["repetitive"]}
+        page.get_by_role("button", name="Withdraw my judgement").click()
+        page.get_by_role("button", name="Undo").click()
+        saved(page)
+        assert said() == {"thumb": "down", "reasons_down": ["repetitive"]}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing(
+    live_server: Any, alice_client: Client, alice: User, generation: Generation, scheme: str, width: int
+) -> None:
+    judge(alice, generation, helpfulness=5, reasons_up=["clear"], comment="Kept.")
+    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    with browsing(live_server.url, alice_client, **options) as context:
+        page = open_panel(context.new_page(), generation)
+        for _ in range(2):
+            assert Axe().run(page, options=RULES).response["violations"] == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            page.goto(reverse("feedback:contributions"))
