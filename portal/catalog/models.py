@@ -129,10 +129,10 @@ class Variant(models.Model):
     def clean(self) -> None:
         """Raises ValidationError({"defaults": …}) for sampling parameters that no engine takes."""
         super().clean()
+        if not isinstance(self.defaults, dict):
+            raise ValidationError({"defaults": _("Must be a JSON object, such as {“temperature”: 0.2}.")})
         try:
-            SamplingParams.from_mapping(
-                self.defaults if isinstance(self.defaults, dict) else {"defaults": self.defaults}
-            )
+            SamplingParams.from_mapping(self.defaults)
         except InvalidParameter as error:
             raise ValidationError({"defaults": str(error)}) from error
 

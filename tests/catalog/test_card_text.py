@@ -96,8 +96,8 @@ REFUSED = {
     "a reserved name": ("---\neval_results: 1\n---\n", "Line 2: eval_results: this name is reserved"),
     "a model-index that is no list": ("---\nmodel-index: x\n---\n", "Line 2: model-index: must be a list of models"),
     "a result without a value": (
-        "---\nmodel-index:\n- name: m\n  results: [{task: {type: t}, dataset: {type: d, name: d}, metrics: [{}]}]\n---\n",
-        "Line 4: model-index[0].results[0].metrics[0]: must have a type and a value",
+        "---\nmodel-index: [{name: m, results: [{task: {type: t}, dataset: {type: d, name: n}, metrics: [1]}]}]\n---\n",
+        "Line 2: model-index[0].results[0].metrics[0]: must have a type and a value",
     ),
     "no end": ("---\na: 1\n", "Line 1: the front matter opened by --- has no closing line"),
     "code": ("---\na: !!python/object/apply:os.system [id]\n---\n", "Line 2: "),
