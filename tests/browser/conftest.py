@@ -1,0 +1,57 @@
+"""The product as a person starts it (`manage.py up`, the real weights) and a Chromium in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.visitor import Visitor, hear_complaints
+from tests.services.chromium import chromium
+from tests.services.fixtures import home_with
+from tests.services.installation import Installation
+
+# A person does not reach these in a minute; a suite does.
+ROOM_FOR_TESTS = {"GENERATION_RATE": "1000/minute", "FEEDBACK_RATE": "1000/minute"}
+
+
+@pytest.fixture(scope="module")
+def portal(prepared_weights: Path) -> Iterator[Installation]:
+    """One installation for the tests of a file."""
+    with home_with(prepared_weights) as home:
+        installation = Installation(home, **ROOM_FOR_TESTS)
+        try:
+            yield installation.start().wait_until_ready()
+        finally:
+            installation.kill_everything()
+
+
+@pytest.fixture(scope="module")
+def browser_program() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser_context(browser_program: Browser, portal: Installation) -> Iterator[BrowserContext]:
+    """A browser that nobody used before, whose console has to stay empty."""
+    context = browser_program.new_context(
+        base_url=f"http://127.0.0.1:{portal.port}", viewport={"width": 1280, "height": 860}
+    )
+    complaints = hear_complaints(context)
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def tab(browser_context: BrowserContext) -> Page:
+    return browser_context.new_page()
+
+
+@pytest.fixture
+def visitor(tab: Page, portal: Installation) -> Visitor:
+    """Somebody without an account, in front of the portal."""
+    return Visitor(tab, portal)

@@ -1,0 +1,272 @@
+"""Journeys through the playground: a real Chromium, the real worker, the real weights."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Dialog, Request, Route, expect
+
+from tests.browser.visitor import ANSWER_WITHIN_MS, Visitor
+from tests.services.installation import Installation, eventually, manage
+
+pytestmark = [pytest.mark.browser, pytest.mark.weights, pytest.mark.processes]
+
+STORY = "Write a long story about a lighthouse keeper and a storm."
+
+
+def feedback_read_over_rest(portal: Installation) -> list[dict[str, Any]]:
+    """What a client with a token of its own reads."""
+    token = manage(
+        portal.home, "create_token", "--user", "admin", "--scope", "read", "--scope", "export"
+    ).stdout.strip()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{portal.port}/api/v1/feedback/", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        document = json.load(answer)
+    results: list[dict[str, Any]] = document["results"]
+    return results
+
+
+def test_from_the_card_to_a_judgement_that_a_client_reads(visitor: Visitor, portal: Installation) -> None:
+    page = visitor.page
+    page.goto("/")
+    page.get_by_role("link", name="SmolLM2 135M Instruct").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("SmolLM2")
+    page.get_by_role("main").get_by_role("link", name="Try the model").first.click()
+    expect(page).to_have_url(re.compile(r"/playground/\?variant=HuggingFaceTB/SmolLM2-135M-Instruct"))
+
+    visitor.set("Max tokens", "600").send(STORY)
+    expect(page).to_have_url(re.compile(r"/playground/c/[0-9a-f-]{36}/$"))
+    expect(visitor.send_button).to_be_disabled()
+    visitor.wait_for_text(120)
+    # Tokens arrive one after another: the text grew in many small steps.
+    steps = page.evaluate("window.lengths.filter((length, at, all) => at === 0 || length > all[at - 1])")
+    assert len(steps) >= 10
+    assert max(after - before for before, after in pairwise(steps)) < 120
+
+    page.get_by_role("button", name="Stop").click()
+    visitor.wait_for_the_end()
+    expect(visitor.figures).to_contain_text("Stopped")
+    expect(visitor.send_button).to_be_enabled()
+    output = visitor.newest_output()
+    assert len(output) >= 120
+
+    page.get_by_text("Good answer", exact=True).click()
+    expect(page.locator("[data-feedback]")).to_contain_text("Saved")
+    judgement = eventually(lambda: feedback_read_over_rest(portal), 10, "the judgement is in GET /api/v1/feedback/")[0]
+    assert judgement["output"] == output
+    assert "up" in json.dumps(judgement)
+
+
+def test_a_reload_in_mid_stream_goes_on_where_it_was(visitor: Visitor) -> None:
+    visitor.open_playground().set("Max tokens", "90").send(STORY)
+    before = visitor.wait_for_text(30)
+    visitor.page.reload()
+    assert visitor.wait_for_text(len(before)).startswith(before)
+    visitor.wait_for_the_end()
+    # Complete, contiguous, nothing twice.
+    assert visitor.streamed_text == visitor.newest_output()
+
+
+def test_a_web_process_that_dies_in_mid_stream_costs_seconds_and_no_token(
+    visitor: Visitor, portal: Installation
+) -> None:
+    visitor.open_playground().set("Max tokens", "90").send(STORY)
+    visitor.wait_for_text(20)
+    portal.named("uvicorn").kill()
+    visitor.wait_for_the_end()
+    assert visitor.streamed_text == visitor.newest_output()
+
+
+def test_a_lost_connection_is_said_in_words_and_tried_again(visitor: Visitor) -> None:
+    refusals = 2
+
+    def refuse_twice(route: Route) -> None:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            route.fulfill(status=503, body="")
+        else:
+            route.continue_()
+
+    visitor.page.route("**/events/", refuse_twice)
+    visitor.open_playground().set("Max tokens", "20").send("Say hello.")
+    expect(visitor.page.get_by_text("Connection lost, trying again")).to_be_visible()
+    visitor.wait_for_the_end()
+    expect(visitor.answers).to_have_count(1)
+
+
+def test_several_turns_are_kept_listed_and_reopened(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open_playground().set("Max tokens", "16").set("Temperature", "0.35").ask("Name a balance with two arms.")
+    visitor.ask("And one with one arm?")
+    expect(visitor.answers).to_have_count(2)
+    expect(visitor.prompt).to_be_focused()
+    expect(visitor.prompt).to_have_value("")
+    page.get_by_role("link", name="My conversations").click()
+    row = page.get_by_role("listitem").filter(has_text="Name a balance with two arms.")
+    expect(row).to_contain_text("2 turns")
+    row.get_by_role("link").click()
+    expect(page.locator("[data-exchange]")).to_have_count(2)
+    expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("0.35")
+    visitor.ask("Which is older?")
+    messages = visitor.database("SELECT messages FROM playground_generation ORDER BY created_at DESC LIMIT 1")[0][0]
+    assert [each["role"] for each in json.loads(messages)] == ["user", "assistant", "user", "assistant", "user"]
+
+
+def test_with_the_keyboard_alone(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open_playground()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        if visitor.prompt.evaluate("field => field === document.activeElement"):
+            break
+    expect(visitor.prompt).to_be_focused()
+    page.keyboard.type(STORY)
+    page.keyboard.press("Control+Enter")
+    visitor.wait_for_text(10)
+    expect(visitor.prompt).to_be_focused()
+    page.keyboard.press("Escape")
+    visitor.wait_for_the_end()
+    expect(visitor.figures).to_contain_text("Stopped")
+    # What was typed meanwhile is still there, and so is the place where it was typed.
+    expect(visitor.prompt).to_be_focused()
+    # Back from the prompt, past the figures, to the judgement.
+    expect(page.locator("[data-feedback]")).to_be_visible()
+    for _ in range(12):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.matches('.feedback__thumb')"):
+            break
+    page.keyboard.press("Space")
+    expect(page.locator("[data-feedback]")).to_contain_text("Saved")
+
+
+def test_stopping_with_the_button_keeps_ones_place(visitor: Visitor) -> None:
+    visitor.open_playground().send(STORY)
+    visitor.wait_for_text(10)
+    stop = visitor.page.get_by_role("button", name="Stop")
+    stop.focus()
+    visitor.page.keyboard.press("Enter")
+    visitor.wait_for_the_end()
+    assert visitor.page.evaluate("document.activeElement.classList.contains('answer')")
+
+
+def test_escape_closes_what_is_open_before_it_stops(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open_playground().send(STORY)
+    visitor.wait_for_text(5)
+    page.locator("main").press("?")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("Stopping")).to_have_count(0)
+    page.keyboard.press("Escape")
+    visitor.wait_for_the_end()
+    expect(visitor.figures).to_contain_text("Stopped")
+
+
+def test_a_draft_survives_a_reload_and_a_refusal_until_the_server_has_taken_it(
+    visitor: Visitor, browser_context: BrowserContext
+) -> None:
+    page = visitor.page
+    visitor.open_playground()
+    visitor.prompt.press_sequentially("A draft of a prompt")
+    page.reload()
+    expect(visitor.prompt).to_have_value("A draft of a prompt")
+    visitor.set("Temperature", "9")
+    visitor.prompt.press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Temperature: At most 2.")
+    expect(visitor.prompt).to_have_value("A draft of a prompt")
+    visitor.set("Temperature", "0.5").set("Max tokens", "8")
+    browser_context.set_offline(True)
+    visitor.prompt.press("Control+Enter")
+    expect(page.get_by_text("The portal could not be reached.")).to_be_visible()
+    expect(visitor.prompt).to_have_value("A draft of a prompt")
+    browser_context.set_offline(False)
+    visitor.prompt.press("Control+Enter")
+    visitor.wait_for_the_end()
+    expect(visitor.answers).to_have_count(1)
+    visitor.open_playground()
+    expect(visitor.prompt).to_have_value("")
+
+
+def test_a_run_that_fails_says_why_and_can_be_tried_again(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open_playground().ask("word " * 6_000)
+    expect(page.get_by_text("There is no answer: the run failed.")).to_be_visible()
+    expect(page.get_by_text("context_exceeded")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(visitor.streaming).to_have_count(1)
+    visitor.wait_for_the_end()
+    expect(page.locator("[data-exchange]")).to_have_count(1)
+    # The conversation goes on behind the run that failed.
+    visitor.set("Max tokens", "8").ask("Say hello.")
+    expect(visitor.answers).to_have_count(1)
+
+
+HOSTILE = (
+    "<script>window.owned = 1</script>\n\n<img src=x onerror='window.owned = 2'>\n\n"
+    "![pixel](https://evil.example/pixel.png)\n\n[link](javascript:window.owned=3)\n\n"
+    "<svg onload='window.owned = 4'></svg>\n\n<div hx-get='/playground/' hx-trigger='load'></div>\n\n"
+    "<style>body { display: none }</style>\n\n" + "a" * 20_000
+)
+
+
+def test_what_a_hostile_model_writes_stays_text(visitor: Visitor, browser_context: BrowserContext) -> None:
+    page = visitor.page
+    asked: list[str] = []
+    shown: list[str] = []
+
+    def note(request: Request) -> None:
+        if "evil.example" in request.url or request.url.endswith("/x"):
+            asked.append(request.url)
+
+    def put_away(dialog: Dialog) -> None:
+        shown.append(dialog.message)
+        dialog.dismiss()
+
+    browser_context.on("request", note)
+    page.on("dialog", put_away)
+    delta = json.dumps({"text": HOSTILE, "channel": "answer", "tokens": []})
+    page.route(
+        "**/events/",
+        lambda route: route.fulfill(
+            content_type="text/event-stream",
+            body=f"event: delta\nid: 1-1\ndata: {delta}\n\n",
+        ),
+        times=1,
+    )
+    visitor.open_playground().set("Max tokens", "8").send("Say hello.")
+    assert visitor.wait_for_text(len(HOSTILE)) == HOSTILE
+    visitor.wait_for_the_end()
+    visitor.database("UPDATE playground_generation SET output = ?, thinking = ?", HOSTILE, HOSTILE)
+    page.reload()
+    expect(page.get_by_text("<script>window.owned = 1</script>").first).to_be_visible()
+    link = page.locator(".prose--answer a", has_text="pixel")
+    expect(link).to_have_attribute("rel", "nofollow noopener ugc")
+    assert page.evaluate("window.owned") is None
+    assert page.evaluate("getComputedStyle(document.body).display") != "none"
+    assert (asked, shown) == ([], [])
+    page_width, width = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert page_width <= width
+
+
+def test_without_scripts_the_page_shows_the_answer_by_itself(visitor: Visitor, portal: Installation) -> None:
+    browser = visitor.page.context.browser
+    assert browser is not None
+    context = browser.new_context(base_url=f"http://127.0.0.1:{portal.port}", java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/playground/")
+    page.locator("#id_prompt").fill("Say hello.")
+    page.locator("#id_max_tokens").fill("24")
+    page.get_by_role("button", name="Send").click()
+    expect(
+        page.get_by_text("This page looks again every 3 seconds.").or_(page.locator(".prose--answer"))
+    ).to_be_visible()
+    expect(page.locator(".prose--answer")).to_be_visible(timeout=ANSWER_WITHIN_MS)
+    context.close()
