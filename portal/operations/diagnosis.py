@@ -64,6 +64,7 @@ def before_start(host: str, port: int) -> list[Check]:
         Check("home", writable_home),
         Check("disk", room),
         Check("valkey", valkey),
+        Check("broker", broker),
         Check("weights", weights),
         Check("database", database),
         Check("port", lambda: free_port(host, port)),
@@ -155,6 +156,14 @@ def valkey() -> str:
     if home.holder_of_home() is not None and not ping(settings.REDIS_URL):
         raise Wrong("Steelyard runs, but its Valkey does not answer: see the log of `manage.py up`, or restart it.")
     return version.split(" sha=")[0].strip()
+
+
+def broker() -> str:
+    if not readiness.broker_is_separate():
+        return "The same server as for token streams."
+    if not readiness.broker().ok:
+        raise Wrong("The server that CELERY_BROKER_URL names does not answer: start it, or correct CELERY_BROKER_URL.")
+    return "The server that CELERY_BROKER_URL names answers."
 
 
 def weights() -> str:

@@ -51,7 +51,7 @@ class Part:
 def readiness() -> list[Part]:
     """Every part, those that need the database only while it answers."""
     parts = [database(), store()]
-    if settings.CELERY_BROKER_URL != settings.REDIS_URL and not settings.CELERY_BROKER_URL.startswith("redis+socket"):
+    if broker_is_separate():
         parts.append(broker())
     if parts[0].ok:
         parts.append(migrations())
@@ -96,6 +96,13 @@ def store() -> Part:
     if ping(settings.REDIS_URL):
         return Part("store", ok=True, detail=_("The store of token streams answers."))
     return Part("store", ok=False, detail=_("The store of token streams (Valkey or Redis) does not answer."))
+
+
+def broker_is_separate() -> bool:
+    """Whether the broker is another server than the store, or another database of it, and so a part of its own."""
+    return settings.CELERY_BROKER_URL != settings.REDIS_URL and not settings.CELERY_BROKER_URL.startswith(
+        "redis+socket"
+    )
 
 
 def broker() -> Part:

@@ -17,7 +17,7 @@ def test_a_home_that_was_never_started_is_in_order(tmp_path: Path) -> None:
     report = manage(tmp_path, "doctor", "--port", str(free_port()))
     assert report.returncode == 0, report.stdout + report.stderr
     lines = report.stdout.splitlines()
-    assert len(lines) == 11
+    assert len(lines) == 12
     assert all(line.startswith("ok ") for line in lines)
 
 
@@ -28,13 +28,14 @@ def test_each_wrong_thing_is_said_and_the_others_still_looked_at(tmp_path: Path)
             PORT=str(other.getsockname()[1]),
             DATABASE_URL=f"postgresql://steelyard@127.0.0.1:{free_port()}/steelyard",
             REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
+            CELERY_BROKER_URL=f"amqp://guest@127.0.0.1:{free_port()}//",
         )  # fmt: skip
     assert report.returncode == 1
     document = json.loads(report.stdout)
     assert document["ok"] is False
     wrong = {check["name"] for check in document["checks"] if not check["ok"]}
-    assert wrong == {"valkey", "database", "port", "migrations"}
-    assert report.stderr.strip() == "CommandError: 4 of 11 checks found something wrong."
+    assert wrong == {"valkey", "broker", "database", "port", "migrations"}
+    assert report.stderr.strip() == "CommandError: 5 of 12 checks found something wrong."
 
 
 def test_a_home_that_cannot_be_used_is_said_without_a_traceback(tmp_path: Path) -> None:

@@ -59,13 +59,15 @@ def test_a_home_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_a_database_and_a_store_that_do_not_answer_are_named(tmp_path: Path) -> None:
+def test_a_database_a_store_and_a_broker_that_do_not_answer_are_named(tmp_path: Path) -> None:
     nobody = free_port()
     sentence = refused(tmp_path, DATABASE_URL=f"postgresql://steelyard@127.0.0.1:{nobody}/steelyard")
     assert sentence.startswith("CommandError: The database does not answer (connection failed")
     assert "DATABASE_URL" in sentence
     sentence = refused(tmp_path, REDIS_URL=f"redis://127.0.0.1:{nobody}/0")
     assert "REDIS_URL" in sentence
+    sentence = refused(tmp_path, CELERY_BROKER_URL=f"amqp://guest@127.0.0.1:{nobody}//")
+    assert "CELERY_BROKER_URL" in sentence
 
 
 @pytest.mark.processes
