@@ -29,7 +29,6 @@ class Version(NamedTuple):
     micro: int
 
 
-
 def refused(home_folder: Path, **environment: str) -> str:
     """The one sentence on stderr of an `up` that did not start."""
     ended = manage(home_folder, "up", **environment)
