@@ -1,0 +1,90 @@
+"""The catalog's pages in a real Chromium: wide and narrow, light and dark, by axe and by keyboard."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from portal.catalog.models import ModelCard
+from portal.catalog.seed import seed_cards
+from tests.catalog.shelf import make_card, make_variant
+from tests.catalog.test_card_pages_view import FACTS, HOSTILE
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture
+def shipped_card() -> ModelCard:
+    """The card that comes along, as it stands once its weights are prepared."""
+    (card,) = seed_cards()
+    card.variants.update(is_runnable=True, facts=FACTS)
+    return card
+
+
+def expect_accessible(page: Page) -> None:
+    violations = Axe().run(page, options=RULES).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_list_and_card_are_accessible_and_fit(
+    tab: Page, live_server: LiveServer, shipped_card: ModelCard, width: int, theme: str
+) -> None:
+    make_variant(make_card("upstream", title="A card with a very long title " * 5), is_runnable=False, facts={})
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    for address in ("/", "/?q=smol", "/?q=nothing", shipped_card.get_absolute_url(), "/models/acme/upstream/"):
+        tab.goto(live_server.url + address)
+        for summary in tab.locator("main summary").all():
+            summary.click()
+        expect_accessible(tab)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_empty_list_is_accessible_and_fits(tab: Page, live_server: LiveServer, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.goto(live_server.url)
+    expect(tab.get_by_text("No cards yet")).to_be_visible()
+    expect_accessible(tab)
+
+
+def test_from_the_list_to_the_card_to_the_playground_by_keyboard(
+    tab: Page, live_server: LiveServer, shipped_card: ModelCard
+) -> None:
+    tab.goto(live_server.url)
+    tab.get_by_role("link", name="SmolLM2 135M Instruct").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("SmolLM2 135M Instruct")
+    tab.get_by_role("link", name="Evaluation").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", name="Evaluation")).to_be_in_viewport()
+    expect(tab.get_by_role("cell", name="29.9")).to_be_visible()
+    example = tab.get_by_role("link", name="Rewrite this politely")
+    example.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_label("Prompt", exact=True)).to_have_value("Rewrite this politely: Send me the report now.")
+
+
+def test_a_search_finds_by_any_word_and_keeps_it(tab: Page, live_server: LiveServer, shipped_card: ModelCard) -> None:
+    make_card("other", title="Another one")
+    tab.goto(live_server.url)
+    tab.get_by_role("searchbox").fill("chat smollm2")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("status")).to_have_text("1 card for “chat smollm2”")
+    expect(tab.get_by_role("searchbox")).to_have_value("chat smollm2")
+    expect(tab.get_by_role("link", name="Another one")).to_have_count(0)
+
+
+def test_a_hostile_card_asks_nobody_for_anything(tab: Page, live_server: LiveServer) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    tab.goto(live_server.url + make_card(text=HOSTILE).get_absolute_url())
+    expect(tab.get_by_role("link", name="pixel")).to_be_visible()
+    assert [address for address in asked if not address.startswith(live_server.url)] == []
