@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from inference.events import Failed, FailureCode
 from portal.playground.active_run import ActiveRun
 from portal.playground.models import Generation, State, WorkerHeartbeat
 from portal.playground.sweep import sweep_generations
@@ -25,6 +26,8 @@ TICK_S: Final = 0.25
 HEARTBEAT_S: Final = 5.0
 SWEEP_S: Final = 5.0
 RENEWALS_PER_LEASE: Final = 4
+# Deadlines are the engine's to keep. One that hangs must not keep its runs for ever by renewed leases.
+ENGINE_SILENCE_S: Final = 30.0
 
 
 class Keeper:
@@ -100,6 +103,9 @@ class Keeper:
                 self._worker.lose(run)
             elif cancel_requested_at is not None:
                 run.engine.cancel(run.run_id)
+            if time.monotonic() - run.claimed_at > settings.GENERATION_DEADLINE_S + ENGINE_SILENCE_S:
+                logger.error("The engine did not end generation %s at its deadline", run.generation.pk)
+                run.record(Failed(FailureCode.INTERNAL, "The engine did not answer in time. Please try again."))
 
     def _beat(self) -> None:
         WorkerHeartbeat.objects.update_or_create(

@@ -16,7 +16,7 @@ from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
 from portal.catalog.models import Variant
-from portal.playground.dispatch import dispatch_soon
+from portal.playground.dispatch import dispatch_soon, first_redispatch
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, State
 
 TITLE_CHARACTERS: Final = 80
@@ -68,6 +68,7 @@ def start_generation(
             prompt=prompt,
             messages=_messages(conversation.system_prompt, parent, prompt),
             params=params.as_mapping(),
+            dispatch_after=first_redispatch(),
         )
         dispatch_soon(generation)
     return generation
