@@ -9,10 +9,12 @@ from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
-from portal.api.problems import PROBLEMS
+from portal.api.problems import PROBLEMS, Problem, problem_document
 
 
 class SchemaView(SpectacularAPIView):
@@ -41,6 +43,13 @@ class RedocView(SpectacularRedocView):
 
     url_name = "api:schema"
     template_name = "api/redoc.html"
+
+
+@csrf_exempt
+def unknown_address(request: HttpRequest, rest: str) -> HttpResponse:
+    """Whatever else is asked for below /api/v1/."""
+    missing_slash = "" if rest.endswith("/") else _(" Every address of this API ends with a slash.")
+    return problem_document(request, Problem("not-found", _("There is nothing at this address.") + missing_slash))
 
 
 @require_safe

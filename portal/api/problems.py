@@ -14,7 +14,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     ValidationError,
 )
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -96,7 +96,11 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> JsonResponse
     problem = _problem_of(exc)
     if problem is None:
         return None
-    request: Request = context["request"]
+    return problem_document(context["request"], problem)
+
+
+def problem_document(request: HttpRequest | Request, problem: Problem) -> JsonResponse:
+    """The answer that tells a client of a problem."""
     document: dict[str, Any] = {
         "type": problem_type(problem.code),
         "title": str(PROBLEMS[problem.code][1]),

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list
+from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
 
 app_name = "api"
 urlpatterns = [
     path("api/v1/feedback/", FeedbackList.as_view(), name="feedback-list"),
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
+    path("api/v1/<path:rest>", unknown_address, name="unknown"),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SwaggerView.as_view(), name="docs"),
     path("api/redoc/", RedocView.as_view(), name="redoc"),

@@ -236,7 +236,10 @@ def test_a_page_takes_the_same_queries_however_full(alice: User, alice_client: C
     assert len(many) == len(one)
 
 
-def test_an_unknown_address_is_a_problem_document(alice_client: Client) -> None:
-    response = alice_client.get("/api/v1/nothing/")
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize("path", ["nothing/", "feedback/not-a-uuid/", "feedback"])
+def test_an_unknown_address_is_a_problem_document(client: Client, method: str, path: str) -> None:
+    response = getattr(client, method)(f"/api/v1/{path}")
     assert response.status_code == 404
-    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["type"] == "/api/problems/#not-found"
+    assert ("ends with a slash" in response.json()["detail"]) == (not path.endswith("/"))
