@@ -54,8 +54,8 @@ def runnable_variants() -> QuerySet[Variant]:
 def default_variant() -> Variant | None:
     """The variant that somebody gets who has not chosen: of the oldest card, the first one."""
     # The inner query sorts numbers alone; the rows with their facts are large.
-    first = Variant.objects.filter(is_runnable=True, card__is_published=True)
-    first = first.order_by("card__created_at", "card_id", "position", "pk").values("pk")[:1]
+    offered = Variant.objects.filter(is_runnable=True, card__is_published=True)
+    first = offered.order_by("card__created_at", "card_id", "position", "pk").values("pk")[:1]
     return Variant.objects.filter(pk__in=first).select_related("card").first()
 
 

@@ -111,11 +111,11 @@ def _shares(counts: Any) -> Iterator[str]:
     if not isinstance(counts, dict):
         return
     total = sum(counts.values())
-    for name, count in counts.items():
-        yield (
-            name
-            if count == total
-            else f"{name} {100 * count / total:.1f} %"
-            if count * 1000 > total
-            else f"{name} < 0.1 %"
-        )
+    # PostgreSQL's jsonb does not keep the order.
+    for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if count == total:
+            yield name
+        elif count * 1000 < total:
+            yield f"{name} < 0.1 %"
+        else:
+            yield f"{name} {100 * count / total:.1f} %"
