@@ -23,10 +23,10 @@ with mock.patch.dict(
     from portal.settings import *  # noqa: F403
     from portal.settings import DATABASES, ENGINE_BACKENDS
 
+SCRATCH.mkdir(mode=0o700, exist_ok=True)
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 if "TEST_DATABASE_URL" not in os.environ:
     # A file and not memory, so that real worker processes can share it, with the options that the product has.
-    SCRATCH.mkdir(mode=0o700, exist_ok=True)
-    atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
     DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")}
 # A pool keeps connections, and those keep the test database from going.
 DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
