@@ -1,9 +1,13 @@
 """What uvicorn serves. The web process never loads torch or transformers (tests/test_web_process_imports.py)."""
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+# whitenoise reads static files with a synchronous iterator. They are small, and Django reads them in a thread.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 application = get_asgi_application()
