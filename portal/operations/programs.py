@@ -14,6 +14,12 @@ QUEUES: Final = "generations,portal"
 WEB_GRACE_S: Final = 3
 # Past its own grace a process is ended by force.
 _SLACK_S: Final = 5.0
+_EXPECTED_WARNINGS: Final = (
+    # Celery says this to root because of pickled messages; ours are JSON.
+    "You're running the worker with superuser privileges",
+    # whitenoise hands its files over this way; they are small and in the page cache.
+    "StreamingHttpResponse must consume synchronous iterators",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,7 @@ def child_environment(extra: dict[str, str]) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONUNBUFFERED": "1",
-        # Celery's warning to root is about pickled messages; ours are JSON.
-        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        "PYTHONWARNINGS": ",".join(f"ignore:{start}" for start in _EXPECTED_WARNINGS),
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         **extra,
     }
