@@ -21,6 +21,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import inference  # noqa: F401 - sets how torch's threads wait, for both sides, before torch is loaded
+
+# isort: split
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
