@@ -64,7 +64,7 @@ def test_from_the_list_to_the_card_to_the_playground_by_keyboard(
     tab.get_by_role("link", name="Evaluation").focus()
     tab.keyboard.press("Enter")
     expect(tab.get_by_role("heading", name="Evaluation")).to_be_in_viewport()
-    expect(tab.get_by_role("cell", name="29.9")).to_be_visible()
+    expect(tab.get_by_role("cell", name="29.9").first).to_be_visible()
     example = tab.get_by_role("link", name="Rewrite this politely")
     example.focus()
     tab.keyboard.press("Enter")

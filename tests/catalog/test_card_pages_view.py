@@ -159,6 +159,17 @@ def test_the_heading_that_repeats_the_title_is_left_out(client: Client) -> None:
     assert '<h2 id="card-tiny-model">Tiny model</h2>' in html
 
 
+def test_published_results_name_their_source_and_whether_they_were_verified(client: Client) -> None:
+    index = (
+        "model-index: [{name: m, results: [{task: {type: t}, dataset: {type: d, name: Set}, metrics: "
+        "[{type: acc, value: 12.5}], source: {name: Lab, url: 'https://lab.example/'}}]}]"
+    )
+    html = page(client, make_card(text=f"---\n{index}\n---\n").get_absolute_url())
+    assert "Nothing of it was measured on this installation." in html
+    assert '<td class="number">12.5</td><td><a href="https://lab.example/"' in html
+    assert "Published results" not in page(client, make_card("other").get_absolute_url())
+
+
 def test_a_card_without_weights_says_so(client: Client) -> None:
     html = page(client, make_card().get_absolute_url())
     assert "No weights yet" in html

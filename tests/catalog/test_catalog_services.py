@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from portal.accounts.models import User
 from portal.catalog.models import CardRevision
@@ -67,6 +69,24 @@ def test_a_text_that_is_based_on_an_older_revision_is_not_written_over_a_newer(a
         publish_revision(card, CARD_TEXT + "Bob.\n", bob, based_on=1)
     assert "revision 2 by alice" in caught.value.message_dict["text"][0]
     assert card.revisions.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_authors_at_the_same_moment_get_numbers_of_their_own() -> None:
+    card = make_card()
+
+    def publish(number: int) -> None:
+        try:
+            publish_revision(card, f"# Text {number}\n", None)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(publish, range(6)))
+    assert sorted(card.revisions.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6, 7]
+    card.refresh_from_db()
+    assert card.current_revision is not None
+    assert card.current_revision.number == 7
 
 
 @pytest.fixture
