@@ -57,11 +57,14 @@ class ApiView(APIView):
     renderer_classes = [JSONRenderer]
     parser_classes = [BoundedJSONParser]
     content_negotiation_class = FormatNegotiation
-    metadata_class = None
+    http_method_names = ["get", "head", "post", "patch", "delete"]
     parameters: tuple[str, ...] = ("format",)
 
     def check_throttles(self, request: Request) -> None:
         check_rate(self.actor, API_RATE_NAME, settings.API_RATE)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
         self._require_known_parameters(request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
