@@ -165,7 +165,7 @@ def test_published_results_name_their_source_and_whether_they_were_verified(clie
         "[{type: acc, value: 12.5}], source: {name: Lab, url: 'https://lab.example/'}}]}]"
     )
     html = page(client, make_card(text=f"---\n{index}\n---\n").get_absolute_url())
-    assert "Nothing of it was measured on this installation." in html
+    assert "This installation did not check them." in html
     assert '<td class="number">12.5</td><td><a href="https://lab.example/"' in html
     assert "Published results" not in page(client, make_card("other").get_absolute_url())
 
