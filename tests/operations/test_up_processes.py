@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -62,6 +63,34 @@ def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_non
     order = [installation.log.index(f"stopping {name}") for name in ("web", "worker", "valkey")]
     assert order == sorted(order)
     assert installation.log.rstrip().endswith("stopped")
+
+
+# What a person does on the playground, below its form: ask, and wait until the answer begins.
+ASK = """
+import time, uuid
+from inference.sampling_params import SamplingParams
+from portal.accounts.actors import Actor
+from portal.catalog.models import Variant
+from portal.playground.services import start_generation
+run = start_generation(Actor(visitor=uuid.uuid4()), variant=Variant.objects.get(),
+                       prompt="Tell a long story.", params=SamplingParams(max_tokens=1500))
+while run.state == "queued":
+    time.sleep(0.05)
+    run.refresh_from_db()
+print("STATE", run.state)
+"""
+LOOK = "from portal.playground.models import Generation; print('STATE', Generation.objects.get().state)"
+
+
+def test_ctrl_c_ends_a_running_prompt_too_and_loses_none(installation: Installation) -> None:
+    installation.start().wait_until_ready()
+    assert "STATE running" in manage(installation.home, "shell", "--command", ASK).stdout
+    started = time.monotonic()
+    assert installation.interrupt() == 0
+    assert time.monotonic() - started < 25
+    assert gone(installation)
+    # Finished within the grace, or given back for the next start.
+    assert re.search("STATE (succeeded|queued)", manage(installation.home, "shell", "--command", LOOK).stdout)
 
 
 def test_a_second_ctrl_c_does_not_wait_for_a_frozen_worker(installation: Installation) -> None:
