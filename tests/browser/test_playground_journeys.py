@@ -197,7 +197,7 @@ def test_a_draft_survives_a_reload_and_a_refusal_until_the_server_has_taken_it(
 
 def test_a_run_that_fails_says_why_and_can_be_tried_again(visitor: Visitor) -> None:
     page = visitor.page
-    visitor.open_playground().ask("word " * 6_000)
+    visitor.open_playground().ask("7" * 20_000)
     expect(page.get_by_text("There is no answer: the run failed.")).to_be_visible()
     expect(page.get_by_text("context_exceeded")).to_be_visible()
     page.get_by_role("button", name="Try again").click()

@@ -53,7 +53,7 @@ def test_a_finished_answer_has_its_figures_and_a_place_for_the_judgement(
     [
         ("length", State.SUCCEEDED, "Cut at max tokens (256)"),
         ("deadline", State.SUCCEEDED, "Cut at the time limit (300 s)"),
-        ("cancelled", State.CANCELLED, "You stopped it"),
+        ("cancelled", State.CANCELLED, "Stopped by you"),
         ("something_new", State.SUCCEEDED, "something_new"),
     ],
 )

@@ -22,7 +22,7 @@ register = template.Library()
 _FINISH_WORDS: Final[dict[str, str | Promise]] = {
     FinishReason.STOP: _("The model ended its answer"),
     FinishReason.LENGTH: _("Cut at max tokens (%(max_tokens)s)"),
-    FinishReason.CANCELLED: _("You stopped it"),
+    FinishReason.CANCELLED: _("Stopped by you"),
     FinishReason.DEADLINE: _("Cut at the time limit (%(seconds)d s)"),
 }
 
