@@ -184,3 +184,16 @@ def test_axe_finds_nothing(
             assert Axe().run(page, options=RULES).response["violations"] == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             page.goto(reverse("feedback:contributions"))
+
+
+def test_the_panel_comes_by_itself_below_an_answer_in_the_playground(
+    live_server: Any, alice_client: Client, generation: Generation
+) -> None:
+    with browsing(live_server.url, alice_client) as context:
+        page = context.new_page()
+        page.goto(generation.conversation.get_absolute_url())
+        page.get_by_role("radio", name="Good answer").check(force=True)
+        saved(page)
+        expect(page.get_by_role("group", name="What is good about it?")).to_be_visible()
+        assert said() == {"thumb": "up"}
+        assert page.url.endswith(generation.conversation.get_absolute_url())
