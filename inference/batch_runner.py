@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,13 +18,17 @@ from inference.chat_prompt import Prompt, PromptRefused, PromptRenderer
 from inference.detokenizer import Vocabulary
 from inference.engine_thread import Submission
 from inference.events import Alternative, Emission, Failed, FailureCode, FinishReason, Token
-from inference.forward_failure import isolated_logits
+from inference.forward_failure import failure_of, isolated_logits
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.prefix_archive import PrefixArchive
 from inference.running_request import RunningRequest
 from inference.sampler import Choice, SamplingState, choose
 from inference.schedule import share_prefill
 from inference.step_plan import Span
+
+logger = logging.getLogger(__name__)
+
+TOKENIZER_MESSAGE = "The model's tokenizer could not turn its tokens into text, so the answer ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +122,19 @@ class BatchRunner:
         while self._waiting and len(self._running) < self._max_batch:
             request = self._waiting[0]
             wanted = len(request.prompt.token_ids) + request.submission.request.params.max_tokens
-            place = self._model.slots.take(min(wanted, request.limit))
-            if place is None:
-                break
+            try:
+                place = self._model.slots.take(min(wanted, request.limit))
+                if place is None:
+                    break
+                request.place = place
+                self._recall(request, place)
+            except Exception as error:
+                logger.exception("There is no slot for a request; it ends here.")
+                emissions += self._fail(request, failure_of(error))
+                continue
             self._waiting.popleft()
             self._running[request.request_id] = request
-            self._recall(request, place)
-            emissions.append(request.start(place))
+            emissions.append(request.started())
         return emissions
 
     def _recall(self, request: RunningRequest, place: Place) -> None:
@@ -167,8 +178,15 @@ class BatchRunner:
                 sentence = "The model's numbers overflowed on this prompt, so there is no next token to choose."
                 emissions += self._fail(request, Failed(FailureCode.NUMERICAL, sentence))
             else:
-                emissions += self._take(request, choice)
+                emissions += self._taken(request, choice)
         return emissions
+
+    def _taken(self, request: RunningRequest, choice: Choice) -> list[Emission]:
+        try:
+            return self._take(request, choice)
+        except Exception:
+            logger.exception("An answer's tokens cannot be turned into text; it ends here.")
+            return self._fail(request, Failed(FailureCode.TOKENIZER, TOKENIZER_MESSAGE))
 
     def _take(self, request: RunningRequest, choice: Choice) -> list[Emission]:
         if choice.token_id in self._model.end_ids:
@@ -200,22 +218,34 @@ class BatchRunner:
 
     def finish(self, request_id: str, reason: FinishReason) -> Sequence[Emission]:
         """End a request now, whether it runs or waits."""
-        request = self._running.get(request_id) or next(
-            (each for each in self._waiting if each.request_id == request_id), None
-        )
-        return [] if request is None else self._end(request, reason)
+        request = self._find(request_id)
+        if request is None:
+            return []
+        try:
+            return self._end(request, reason)
+        except Exception:
+            logger.exception("An answer's last tokens cannot be turned into text; it ends here.")
+            return self._fail(request, Failed(FailureCode.TOKENIZER, TOKENIZER_MESSAGE))
 
     def drop(self, request_id: str) -> None:
         """Forget a request and free its slot."""
         self._forget(request_id, wipe=False)
 
     def _forget(self, request_id: str, *, wipe: bool) -> None:
-        request = self._running.pop(request_id, None)
+        request = self._find(request_id)
         if request is None:
-            self._waiting = deque(each for each in self._waiting if each.request_id != request_id)
-        elif request.place is not None:
-            self._model.forward.forget(request.place)
-            self._model.slots.give_back(request.place, wipe=wipe)
+            return
+        self._running.pop(request_id, None)
+        if request in self._waiting:
+            self._waiting.remove(request)
+        place, request.place = request.place, None
+        if place is not None:
+            self._model.forward.forget(place)
+            self._model.slots.give_back(place, wipe=wipe)
+
+    def _find(self, request_id: str) -> RunningRequest | None:
+        waiting = (each for each in self._waiting if each.request_id == request_id)
+        return self._running.get(request_id) or next(waiting, None)
 
     def waiting(self) -> Iterable[str]:
         """The requests without a slot."""

@@ -151,7 +151,7 @@ class EngineThread:
         emissions: list[Emission] = []
         try:
             for submission in inbox:
-                emissions += self._runner.admit(submission)
+                emissions += self._admit(submission)
             emissions += self._end_early(cancelled, _ended(emissions))
             ended = _ended(emissions)
             if len(ended) < len(self._accepted):
@@ -167,6 +167,14 @@ class EngineThread:
                 self._accepted.pop(request_id, None)
                 self._cancelled.discard(request_id)
             return bool(self._accepted) or self._close_at is None
+
+    def _admit(self, submission: Submission) -> Sequence[Emission]:
+        try:
+            return self._runner.admit(submission)
+        except Exception:
+            logger.exception("A request could not be admitted; it ends here.")
+            self._runner.drop(submission.request_id)
+            return [Emission(submission.request_id, Failed(FailureCode.INTERNAL, INTERNAL_MESSAGE))]
 
     def _end_early(self, cancelled: set[str], ended: set[str]) -> list[Emission]:
         now = time.monotonic()

@@ -26,9 +26,10 @@ class NoSuchVariant(ValueError):
     """The weights cannot be run in the wanted form; the message says why."""
 
 
-def choose_forward(model: Any, slots: KeyValueSlots) -> BatchForward:
+def choose_forward(model: Any, slots: KeyValueSlots, *, may_copy: bool = True) -> BatchForward:
     """The fused path where it exists, the packed path where it fits, else the sequential one.
 
+    The fused path lays out its own copy of the weights, which `may_copy` allows.
     A path is taken only when its logits, computed in chunks and in company, agree with a plain pass of the model.
     """
     own_attention = model.config._attn_implementation  # noqa: SLF001 - transformers has no public name for it
@@ -37,7 +38,7 @@ def choose_forward(model: Any, slots: KeyValueSlots) -> BatchForward:
     candidates: list[Callable[[], BatchForward]] = []
     if fits_slots(model.config):
         candidates.append(lambda: PackedForward(model, slots))
-        if model.config.model_type in MODEL_TYPES:
+        if may_copy and model.config.model_type in MODEL_TYPES:
             candidates.insert(0, lambda: FusedDecoder(model, slots, make_linear))
     for candidate in candidates:
         try:

@@ -34,14 +34,15 @@ def isolated_logits(forward: BatchForward, spans: Sequence[Span]) -> tuple[Tenso
             rows[index] = forward.logits([span])[0]
         except Exception as error:
             logger.warning("A request cannot be computed.", exc_info=True)
-            failures[index] = _failure(error)
+            failures[index] = failure_of(error)
     if not rows:
         return torch.empty(0), failures
     undefined = torch.zeros_like(next(iter(rows.values())))
     return torch.stack([rows.get(index, undefined) for index in range(len(spans))]), failures
 
 
-def _failure(error: Exception) -> Failed:
+def failure_of(error: Exception) -> Failed:
+    """What to tell the person whose request met this error."""
     # torch on CPU says "not enough memory" or "DefaultCPUAllocator: can't allocate memory" in a plain RuntimeError.
     words = str(error).lower()
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in words:

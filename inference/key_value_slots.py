@@ -42,12 +42,14 @@ class Group:
 
     def resize(self, size: int) -> None:
         """Change the number of slots; those in use must fit. Copies what they hold, layer by layer."""
-        self.size = size
-        for number, tensors in self.layers.items():
-            self.layers[number] = tuple(self._moved(tensor) for tensor in tensors)
+        # All or nothing: the allocation may fail in any layer.
+        layers = {
+            number: tuple(self._moved(tensor, size) for tensor in tensors) for number, tensors in self.layers.items()
+        }
+        self.size, self.layers = size, layers
 
-    def _moved(self, old: Tensor) -> Tensor:
-        new = old.new_zeros((self.size, *old.shape[1:]))
+    def _moved(self, old: Tensor, size: int) -> Tensor:
+        new = old.new_zeros((size, *old.shape[1:]))
         for index, length in self.used.items():
             new[index, :, :length] = old[index, :, :length]
         return new

@@ -5,11 +5,14 @@ Lives in the part of the key/value budget that no slot needs, and gives way to s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from inference.key_value_slots import KeyValueSlots, LayerTensors, Place
+
+logger = logging.getLogger(__name__)
 
 # Below this, copying and bookkeeping are not worth the tokens.
 SHORTEST: Final = 16
@@ -45,7 +48,12 @@ class PrefixArchive:
         if len(kept) > self._slots.room:
             self.give_up(len(kept) - self._slots.room)
         if len(kept) <= self._slots.room:
-            self._entries.append(Entry(kept, self._slots.read(place, len(kept))))
+            try:
+                self._entries.append(Entry(kept, self._slots.read(place, len(kept))))
+            except (MemoryError, RuntimeError):
+                # The system has less memory than the budget says; a cache is the first thing to go.
+                logger.warning("No memory to remember a prompt; all remembered ones are dropped.", exc_info=True)
+                self.clear()
 
     def recall(self, tokens: Sequence[int]) -> tuple[LayerTensors, int]:
         """The entry with the longest common beginning, and its length; 0 when none is worth it."""

@@ -14,7 +14,7 @@ from inference.sampler import SamplingState
 from inference.step_plan import Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RunningRequest:
     """`limit` is the number of positions that prompt and answer may take together."""
 
@@ -61,9 +61,8 @@ class RunningRequest:
             return Span(place, self.computed, self.prompt.token_ids[self.computed : self.computed + prompt_tokens])
         return Span(place, self.computed, self.output[-1:])
 
-    def start(self, place: Place) -> Emission:
+    def started(self) -> Emission:
         """The request has its slot."""
-        self.place = place
         self.started_at = time.monotonic()
         return self.emission(Started(len(self.prompt.token_ids), self.prompt.text))
 

@@ -119,8 +119,13 @@ def load_engine(
 
 
 def _forward(model: Any, slots: KeyValueSlots, dtype: str) -> BatchForward:
+    available = _available_memory()
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    may_copy = available is None or weights + MEMORY_SLACK_BYTES < available
     try:
-        return choose_int8_forward(model, slots) if dtype == "int8" else choose_forward(model, slots)
+        if dtype == "int8":
+            return choose_int8_forward(model, slots)
+        return choose_forward(model, slots, may_copy=may_copy)
     except NoSuchVariant as error:
         raise WeightsRefused(str(error)) from error
 

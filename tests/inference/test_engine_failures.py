@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from inference.chat_prompt import Prompt, PromptRenderer
+from inference.detokenizer import Vocabulary
 from inference.engine import GenerationRequest, Message
 from inference.events import Failed, FailureCode, Finished, FinishReason
 from inference.fused_decoder import FusedDecoder
+from inference.key_value_slots import KeyValueSlots, Place
 from inference.sampling_params import SamplingParams
 from inference.step_plan import Span
 from inference.transformers_engine import TransformersEngine, load_engine
@@ -171,6 +174,65 @@ def test_an_error_in_the_step_itself_ends_its_requests_and_not_the_engine(
     engine.submit(_request("b"))
     assert isinstance(recorder.wait_for_end("b"), Finished)
     assert engine.is_alive
+
+
+def test_an_error_while_admitting_fails_that_request_alone(
+    engine: TransformersEngine, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = PromptRenderer.render
+
+    def render(self: PromptRenderer, request: GenerationRequest) -> Prompt:
+        if request.request_id == "bad":
+            raise TypeError("unsupported operand")
+        return real(self, request)
+
+    monkeypatch.setattr(PromptRenderer, "render", render)
+    engine.submit(_request("good"))
+    engine.submit(_request("bad"))
+    ended = recorder.wait_for_end("good", "bad")
+    assert isinstance(ended, Failed)
+    assert ended.code is FailureCode.INTERNAL
+    assert isinstance(recorder.wait_for_end("good"), Finished)
+
+
+def test_a_tokenizer_error_in_the_answer_fails_that_request_alone(
+    engine: TransformersEngine, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Vocabulary.text
+
+    def text(self: Vocabulary, token_id: int) -> str:
+        if token_id == POISON:
+            raise UnicodeError("no such piece")
+        return real(self, token_id)
+
+    monkeypatch.setattr(Vocabulary, "text", text)
+    engine.submit(_request("bad", logit_bias={POISON: 100.0}))
+    engine.submit(_request("good"))
+    ended = recorder.wait_for_end("good", "bad")
+    assert isinstance(ended, Failed)
+    assert ended.code is FailureCode.TOKENIZER
+    assert isinstance(recorder.wait_for_end("good"), Finished)
+
+
+def test_no_memory_for_a_slot_fails_that_request_alone(
+    engine: TransformersEngine, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.submit(_request("before"))
+    recorder.wait_for_end("before")
+    real = KeyValueSlots.take
+
+    def take(self: KeyValueSlots, length: int) -> Place | None:
+        if length > 1_000:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return real(self, length)
+
+    monkeypatch.setattr(KeyValueSlots, "take", take)
+    engine.submit(_request("bad", max_tokens=2_000))
+    engine.submit(_request("good"))
+    ended = recorder.wait_for_end("good", "bad")
+    assert isinstance(ended, Failed)
+    assert ended.code is FailureCode.OUT_OF_MEMORY
+    assert isinstance(recorder.wait_for_end("good"), Finished)
 
 
 def test_stop_strings_across_token_borders_are_not_shown(engine: TransformersEngine, recorder: Recorder) -> None:
