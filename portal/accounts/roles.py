@@ -26,7 +26,6 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
     Role.REVIEWER: {
         "feedback.submission": ("view",),
         "feedback.answer": ("view",),
-        "playground.generation": ("view",),
     },
     Role.MAINTAINER: {
         "catalog.modelcard": ("view", "add", "change"),

@@ -7,21 +7,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from portal.catalog.admin_list import BoundedPaginator, is_uuid
 from portal.feedback import answer_quality
-from portal.feedback.admin_list import (
-    BoundedPaginator,
-    CardFilter,
-    RatingFilter,
-    ThumbFilter,
-    VariantFilter,
-    WithdrawnFilter,
-    is_uuid,
-)
+from portal.feedback.admin_list import JudgedCardFilter, JudgedVariantFilter, RatingFilter, ThumbFilter, WithdrawnFilter
 from portal.feedback.models import Answer, Question, Questionnaire, Submission
 from portal.feedback.queries import with_answers
 from portal.feedback.services import withdraw_as_operator
@@ -55,7 +46,7 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "changed_at",
         "withdrawn_at",
     )
-    list_filter = (ThumbFilter, RatingFilter, CardFilter, VariantFilter, "created_at", WithdrawnFilter)
+    list_filter = (ThumbFilter, RatingFilter, JudgedCardFilter, JudgedVariantFilter, "created_at", WithdrawnFilter)
     list_per_page = 50
     show_full_result_count = False
     paginator = BoundedPaginator
@@ -134,11 +125,7 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("run"))
     def run(self, submission: Submission) -> str:
-        try:
-            url = reverse("admin:playground_generation_change", args=[submission.generation_id])
-        except NoReverseMatch:
-            return str(submission.generation_id)
-        return format_html('<a href="{}">{}</a>', url, submission.generation_id)
+        return str(submission.generation_id)
 
     @admin.display(description=_("prompt"))
     def prompt(self, submission: Submission) -> str:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from portal.accounts.models import User
-from portal.feedback import admin_list
+from portal.catalog import admin_list
 from portal.feedback.models import Answer, Questionnaire, Submission
 from portal.feedback.services import withdraw_as_operator
 from tests.feedback.judgements import judge, make_generation, make_variant
