@@ -48,7 +48,7 @@ class PackedForward:
         model.set_attn_implementation(ATTENTION_NAME)
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
-        plan = StepPlan(spans)
+        plan = StepPlan(spans, self._model.dtype)
         self._cache.plan = plan
         try:
             output = self._model(

@@ -23,7 +23,7 @@ from inference.key_value_slots import KeyValueSlots, Place
 from inference.prefix_archive import PrefixArchive
 from inference.running_request import RunningRequest
 from inference.sampler import Choice, SamplingState, choose
-from inference.schedule import share_prefill
+from inference.schedule import ReadingPace, share_prefill
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class BatchRunner:
         self._threads = threads
         self._waiting: deque[RunningRequest] = deque()
         self._running: dict[str, RunningRequest] = {}
+        self._pace = ReadingPace()
         self._archive = PrefixArchive(model.slots) if model.forward.shares_prefixes else None
 
     def begin(self) -> None:
@@ -107,7 +108,14 @@ class BatchRunner:
         requests, spans = self._schedule()
         if not requests:
             return emissions
+        started_at = time.monotonic()
         rows, failures = isolated_logits(self._model.forward, spans)
+        tokens_read = sum(len(span.tokens) for request, span in zip(requests, spans, strict=True) if request.unread)
+        self._pace.note(
+            seconds=time.monotonic() - started_at,
+            tokens_read=tokens_read,
+            has_streams=any(not request.unread for request in requests),
+        )
         for index, failure in failures.items():
             emissions += self._fail(requests[index], failure)
         self._note_computed(requests, spans, failures)
@@ -150,7 +158,8 @@ class BatchRunner:
         running = list(self._running.values())
         readers = [request for request in running if request.unread]
         has_streams = len(readers) < len(running)
-        shares = share_prefill([request.unread for request in readers], has_streams=has_streams)
+        budget = self._pace.tokens(has_streams=has_streams)
+        shares = share_prefill([request.unread for request in readers], budget=budget)
         pieces = {request.request_id: share for request, share in zip(readers, shares, strict=True)}
         requests, spans = [], []
         for request in running:

@@ -106,7 +106,7 @@ class FusedDecoder:
         self._head = make_linear(model.lm_head.weight.detach(), None)
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
-        plan = StepPlan(spans)
+        plan = StepPlan(spans, self._embedding.dtype)
         rows = self._embedding[plan.tokens]
         cosines, sines = self._rotary(rows, plan.positions[None])
         cosines, sines = cosines[0, :, None], _signed(sines[0, :, None])

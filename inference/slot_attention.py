@@ -179,9 +179,9 @@ class Attention:
         if self._softcap is not None:
             scores = torch.tanh(scores / self._softcap) * self._softcap
         if causal:
-            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+            mask = torch.full(scores.shape[-2:], -torch.inf, dtype=scores.dtype).triu(diagonal=1)
         if mask is not None:
-            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+            scores = scores + mask
         if sinks is not None:
             sink_column = sinks.to(scores.dtype).expand(*scores.shape[:-1], 1)
             scores = torch.cat([scores, sink_column], dim=-1)

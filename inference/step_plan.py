@@ -74,7 +74,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What a run reads: key positions `first_key` to `end_key`, under `mask` (None: all of them)."""
+    """What a run reads: key positions `first_key` to `end_key`; `mask` is added to the scores (None: nothing is)."""
 
     first_key: int
     end_key: int
@@ -82,9 +82,14 @@ class RunView:
 
 
 class StepPlan:
-    """The packed layout of a step. `order[i]` is the index of the i-th packed span in the given spans."""
+    """The packed layout of a step. `order[i]` is the index of the i-th packed span in the given spans.
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    Masks are numbers of `dtype` to be added (0 or minus infinity): made once per step, where a boolean mask would be
+    converted in every layer, which doubled the time of attention.
+    """
+
+    def __init__(self, spans: Sequence[Span], dtype: torch.dtype) -> None:
+        self._dtype = dtype
         rows = [index for index, span in enumerate(spans) if len(span.tokens) == 1]
         rows.sort(key=lambda index: (spans[index].place.capacity, spans[index].place.index))
         chunks = [index for index, span in enumerate(spans) if len(span.tokens) > 1]
@@ -133,7 +138,7 @@ class StepPlan:
         """The keys that run `number` reads in a layer that sees the last `window` positions (None: all)."""
         view = self._views.get((number, window))
         if view is None:
-            view = _view(self.runs[number].positions, window)
+            view = _view(self.runs[number].positions, window, self._dtype)
             self._views[number, window] = view
         return view
 
@@ -144,7 +149,7 @@ class StepPlan:
             return None
         mask = self._chunk_masks.get((number, window))
         if mask is None:
-            mask = _sees(torch.arange(chunk.start, chunk.end), torch.arange(chunk.end), window)
+            mask = _mask(torch.arange(chunk.start, chunk.end), torch.arange(chunk.end), window, self._dtype)
             self._chunk_masks[number, window] = mask
         return mask
 
@@ -184,16 +189,18 @@ def _neighbours(rows: Sequence[Span]) -> list[tuple[int, int]]:
     return runs
 
 
-def _view(positions: Tensor, window: int | None) -> RunView:
+def _view(positions: Tensor, window: int | None, dtype: torch.dtype) -> RunView:
     shortest, longest = int(positions.min()), int(positions.max())
     first_key = 0 if window is None else max(0, shortest - window + 1)
     if shortest == longest:
         return RunView(first_key, longest + 1, None)
-    mask = _sees(positions, torch.arange(first_key, longest + 1), window)
+    mask = _mask(positions, torch.arange(first_key, longest + 1), window, dtype)
     return RunView(first_key, longest + 1, mask[:, None, None, :])
 
 
-def _sees(queries: Tensor, keys: Tensor, window: int | None) -> Tensor:
+def _mask(queries: Tensor, keys: Tensor, window: int | None, dtype: torch.dtype) -> Tensor:
     distance = queries[:, None] - keys
-    sees = distance >= 0
-    return sees if window is None else sees & (distance < window)
+    is_hidden = distance < 0
+    if window is not None:
+        is_hidden |= distance >= window
+    return torch.zeros(is_hidden.shape, dtype=dtype).masked_fill_(is_hidden, -torch.inf)
