@@ -15,7 +15,7 @@ from tests.services.installation import Installation, eventually
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 ANSWER_WITHIN_MS = 120_000
 # What Chromium and htmx say about an answer with an error status or a network that a test took away.
-_OWN_DOING = re.compile(r"Failed to load resource|Response Status Error Code|htmx:sendError|net::ERR_")
+_OWN_DOING = re.compile(r"Failed to load resource|Response Status Error Code|htmx:(sendError|afterRequest)|net::ERR_")
 # Remembers the whole of what was streamed, also after the server's rendering has replaced it.
 _WATCH_STREAM = """
 () => {
