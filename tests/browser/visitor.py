@@ -84,6 +84,8 @@ class Visitor:
 
     def set(self, label: str, value: str) -> Visitor:
         """Type a setting; on a narrow page its sheet is opened and closed again."""
+        # Before the stylesheet is there, a wide page looks narrow.
+        self.page.wait_for_load_state("load")
         sheet = self.page.get_by_role("button", name="Settings", exact=True)
         is_narrow = sheet.is_visible()
         if is_narrow:
