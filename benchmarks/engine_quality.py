@@ -30,21 +30,31 @@ from inference.step_plan import Span
 
 TEXTS = (
     (
-        "A steelyard is a balance with arms of unequal length. The thing to be weighed hangs from the short arm, and "
-        "a small weight slides along the long arm until both sides are level; the place where it rests tells the "
-        "weight. The Romans used it in their markets, and it still serves where no electricity is at hand."
+        "A steelyard is a balance with arms of unequal length. The thing to be weighed hangs from the "
+        "short arm, and a small weight slides along the long arm until both sides are level; the place "
+        "where it rests tells the weight. The Romans used it in their markets, and it still serves "
+        "where no electricity is at hand."
     ),
     (
-        "def fibonacci(count):\n    numbers = [0, 1]\n    while len(numbers) < count:\n        "
-        "numbers.append(numbers[-1] + numbers[-2])\n    return numbers[:count]\n\n\nif __name__ == '__main__':\n    print(fibonacci(10))\n"
+        "def fibonacci(count):\n"
+        "    numbers = [0, 1]\n"
+        "    while len(numbers) < count:\n"
+        "        numbers.append(numbers[-1] + numbers[-2])\n"
+        "    return numbers[:count]\n"
+        "\n"
+        "\n"
+        "if __name__ == '__main__':\n"
+        "    print(fibonacci(10))\n"
     ),
     (
-        "Photosynthesis turns light into chemical energy. Plants take in carbon dioxide and water, and give off oxygen. "
-        "Almost all life on Earth depends on it, either directly, as plants do, or through what they eat."
+        "Photosynthesis turns light into chemical energy. Plants take in carbon dioxide and water, and "
+        "give off oxygen. Almost all life on Earth depends on it, either directly, as plants do, or "
+        "through what they eat."
     ),
     (
-        "The keeper of the lighthouse climbed the stairs every evening at dusk. He had counted them often: one hundred "
-        "and ninety-two steps, worn hollow in the middle by the feet of those who had kept the light before him."
+        "The keeper of the lighthouse climbed the stairs every evening at dusk. He had counted them "
+        "often: one hundred and ninety-two steps, worn hollow in the middle by the feet of those who "
+        "had kept the light before him."
     ),
 )
 
