@@ -217,7 +217,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {"socket_timeout": REDIS_SOCKET_TIMEOUT_S, "socket_connect_timeout": REDIS_SOCKET_TIMEOUT_S}
     if CELERY_BROKER_URL.startswith(("redis", "rediss", "valkey"))
-    else {"confirm_publish": True}
+    else {
+        "confirm_publish": True,
+        "connect_timeout": REDIS_SOCKET_TIMEOUT_S,
+        "write_timeout": REDIS_SOCKET_TIMEOUT_S,
+    }
 )
 CELERY_BEAT_SCHEDULE = {"sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0}}
 

@@ -28,8 +28,9 @@ atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 if "TEST_DATABASE_URL" not in os.environ:
     # A file and not memory, so that real worker processes can share it, with the options that the product has.
     DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")}
-# A pool keeps connections, and those keep the test database from going.
-DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
+# Worker processes (tests/processes) keep the product's connection pool; here it would hold the test database open.
+if "TEST_REDIS_URL" not in os.environ:
+    DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from inference.engine import Engine, GenerationRequest, Message
 from inference.events import Channel, Delta, Event, Failed, Finished, Released, Started, Token
 from inference.sampling_params import SamplingParams
 from portal.playground.models import Generation
+
+# What PostgreSQL's text and UTF-8 cannot hold, and byte-level vocabularies can produce.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(event: Event) -> Event:
+    """The event with the characters replaced that cannot be stored, so that stream and row say the same."""
+    match event:
+        case Delta():
+            return replace(event, text=_mended(event.text), tokens=tuple(map(_mended_token, event.tokens)))
+        case Started():
+            return replace(event, rendered_prompt=_mended(event.rendered_prompt))
+    return event
+
+
+def _mended(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def _mended_token(token: Token) -> Token:
+    if not _UNSTORABLE.search(token.text + "".join(each.text for each in token.top)):
+        return token
+    top = tuple(replace(each, text=_mended(each.text)) for each in token.top)
+    return replace(token, text=_mended(token.text), top=top)
 
 
 @dataclass(slots=True)

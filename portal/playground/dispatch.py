@@ -40,7 +40,12 @@ def publish(generation_id: uuid.UUID, queue: str) -> bool:
     """Send the id to the queue; False, and a line in the log, when the broker did not take it."""
     try:
         current_app.send_task(
-            RUN_GENERATION, args=[str(generation_id)], queue=queue, retry_policy=ONCE_MORE, retry=True
+            RUN_GENERATION,
+            args=[str(generation_id)],
+            queue=queue,
+            retry=True,
+            retry_policy=ONCE_MORE,
+            confirm_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
         )
     except Exception as error:  # noqa: BLE001  each broker library raises its own; the row stays queued for the sweep
         logger.warning("Generation %s waits for the sweep, the broker did not take it: %s", generation_id, error)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from inference.engine import Engine, Listener
+from inference.engine import Engine, EngineClosed, Listener
 from portal.catalog.models import Variant
+
+HANG_S: Final = 3.0
 
 EngineFactory = Callable[[Variant, Listener], Engine]
 
@@ -23,25 +27,37 @@ class EnginePool:
         self._engines: dict[int, Engine] = {}
         self._building: dict[int, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def engine_for(self, variant: Variant) -> Engine:
-        """Raises whatever the engine raises that cannot be built; the next call tries again."""
+        """Raises EngineClosed after `close`, and whatever an engine raises that cannot be built: the next call tries
+        again."""
         with self._lock:
             building = self._building.setdefault(variant.pk, threading.Lock())
         with building:
             engine = self._engines.get(variant.pk)
-            if engine is None:
+            if engine is None and not self._is_closed:
                 factory: EngineFactory = import_string(settings.ENGINE_BACKENDS[variant.backend])
                 engine = self._engines[variant.pk] = factory(variant, self._listener)
+            if engine is None or self._is_closed:
+                raise EngineClosed("The worker is ending.")
             return engine
 
     def close(self, grace_s: float) -> None:
-        """Close all engines at the same time; what they have not ended within `grace_s` they release."""
-        threads = [threading.Thread(target=engine.close, args=(grace_s,)) for engine in list(self._engines.values())]
+        """Close all engines at the same time; what they have not ended within `grace_s` they release.
+
+        One that hangs is left behind after HANG_S more.
+        """
+        self._is_closed = True
+        threads = [
+            threading.Thread(target=engine.close, args=(grace_s,), daemon=True)
+            for engine in list(self._engines.values())
+        ]
         for thread in threads:
             thread.start()
+        leave_at = time.monotonic() + grace_s + HANG_S
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, leave_at - time.monotonic()))
 
 
 def transformers_engine(variant: Variant, listener: Listener) -> Engine:

@@ -105,14 +105,18 @@ async def _follow_subscription(
     if position is not None:
         yield None, position
     while True:
-        for entry_id, event in await subscription.next(LAST_LOOK_S if row_was_final else ROW_INTERVAL_S):
+        arrived = await subscription.next(LAST_LOOK_S if row_was_final else ROW_INTERVAL_S)
+        for entry_id, event in arrived:
             if shown.begins_anew(entry_id):
                 yield None, stream.reset(entry_id.attempt)
             shown.take(entry_id, event)
             yield entry_id, event
             if event.type in TERMINAL_TYPES:
                 return
+        if arrived:
+            # While the stream speaks, there is nothing to ask the row.
             row_was_final = False
+            continue
         if row_was_final:
             for event in shown.completed_from(row):
                 yield None, event
@@ -125,7 +129,8 @@ async def _follow_subscription(
 
 
 def _reload(generation: Generation) -> Generation:
-    return Generation.objects.select_related("variant__card").get(pk=generation.pk)
+    unused = ("messages", "params", "rendered_prompt", "provenance")
+    return Generation.objects.select_related("variant__card").defer(*unused).get(pk=generation.pk)
 
 
 def _queued_event(generation: Generation) -> StreamEvent:

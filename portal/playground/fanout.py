@@ -30,7 +30,10 @@ Entry = tuple[StreamId, StreamEvent]
 
 
 class Subscription:
-    """One viewer's place in one stream. `lost` means that the stream cannot be trusted from here on."""
+    """One viewer's place in one stream.
+
+    `lost` means that the stream cannot be trusted from here on: nothing more arrives, and the row tells the rest.
+    """
 
     def __init__(self, after: StreamId) -> None:
         self.last = after
@@ -48,7 +51,8 @@ class Subscription:
                 continue
             self.last = entry_id
             self._arrived.append((entry_id, event))
-        self._signal.set()
+        if self._arrived:
+            self._signal.set()
 
     async def next(self, timeout_s: float) -> list[Entry]:
         """What has arrived since the last call, waiting for at most `timeout_s`; empty when nothing did."""
@@ -133,8 +137,13 @@ class StreamFanout:
                 key = raw_key.decode()
                 if key == self._wake_key:
                     wake_after = raw_entries[-1][0].decode()
-                else:
+                    continue
+                try:
                     self._deliver(key, asked[key], raw_entries)
+                except (ValueError, KeyError):
+                    # A newer worker's event, say. It must not cost the other streams their viewers.
+                    logger.exception("The stream %s cannot be read; its viewers get the row's answer", key)
+                    self._lose(key)
 
     def _deliver(self, key: str, asked_after: str, raw_entries: list[Any]) -> None:
         # A viewer who joined during the read may have moved the position back: then this reply is not its next part.
@@ -146,6 +155,11 @@ class StreamFanout:
         for subscription in list(self._subscriptions.get(key, ())):
             if StreamId.parse(asked_after) <= subscription.last:
                 subscription.push(entries)
+
+    def _lose(self, key: str) -> None:
+        for subscription in self._subscriptions.get(key, ()):
+            subscription.lost = True
+        self._positions.pop(key, None)
 
 
 def _streams(reply: Any) -> Iterable[tuple[bytes, list[Any]]]:

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -31,37 +31,53 @@ ENGINE_SILENCE_S: Final = 30.0
 
 
 class Keeper:
-    """One thread beside the engines. An error costs one tick, never the thread."""
+    """Two threads beside the engines: the pulse, which never waits for a broker, and the sweep, which may.
+
+    An error costs one round, never the thread.
+    """
 
     def __init__(self, worker: GenerationWorker, queues: Sequence[str]) -> None:
         self._worker = worker
         self._queues = list(queues)
         self._started_at = timezone.now()
         self._stopping = threading.Event()
-        self._due = {"renew": 0.0, "heartbeat": 0.0, "sweep": 0.0}
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._is_ready = threading.Event()
+        self._due = {"renew": 0.0, "heartbeat": 0.0}
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(TICK_S, self._tick), name="keeper", daemon=True),
+            threading.Thread(target=self._repeat, args=(SWEEP_S, sweep_generations), name="sweep", daemon=True),
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        """Keep leases from the first claim on, which may come before all weights are loaded."""
+        for thread in self._threads:
+            thread.start()
+
+    def say_ready(self) -> None:
+        """The weights are loaded: from now on the worker counts as living."""
+        self._is_ready.set()
 
     def stop(self) -> None:
-        """End the thread and take the worker off the list of the living."""
+        """End the threads and take the worker off the list of the living."""
         self._stopping.set()
-        self._thread.join(settings.GENERATION_LEASE_S)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(TICK_S):
-            try:
-                self._tick()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("The keeper waits for the database: %s", error)
-                connection.close()
-            except Exception:
-                logger.exception("The keeper goes on after an error")
+        self._threads[0].join(settings.GENERATION_LEASE_S)
         try:
             WorkerHeartbeat.objects.filter(pk=self._worker.worker_id).delete()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The heartbeat is left to expire: %s", error)
+
+    def _repeat(self, interval_s: float, job: Callable[[], None]) -> None:
+        name = threading.current_thread().name
+        while not self._stopping.wait(interval_s):
+            try:
+                job()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("The worker's %s waits for the database: %s", name, error)
+                connection.close()
+            except Exception:
+                logger.exception("The worker's %s goes on after an error", name)
+            if not self._worker.active_runs():
+                connection.close()
         connection.close()
 
     def _tick(self) -> None:
@@ -70,10 +86,8 @@ class Keeper:
             if self._is_due("renew", settings.GENERATION_LEASE_S / RENEWALS_PER_LEASE):
                 self._renew(runs)
             self._obey_rows(runs)
-        if self._is_due("heartbeat", HEARTBEAT_S):
+        if self._is_ready.is_set() and self._is_due("heartbeat", HEARTBEAT_S):
             self._beat()
-        if self._is_due("sweep", SWEEP_S):
-            sweep_generations()
 
     def _is_due(self, job: str, interval_s: float) -> bool:
         now = time.monotonic()
@@ -96,6 +110,9 @@ class Keeper:
             ).values_list("pk", "attempt", "state", "cancel_requested_at")
         }
         for run in runs:
+            if time.monotonic() - run.claimed_at > settings.GENERATION_DEADLINE_S + ENGINE_SILENCE_S:
+                logger.error("The engine did not end generation %s at its deadline", run.generation.pk)
+                run.record(Failed(FailureCode.INTERNAL, "The engine did not answer in time. Please try again."))
             if run.is_lost or run.ended.is_set():
                 continue
             attempt, state, cancel_requested_at = rows.get(run.generation.pk, (0, "", None))
@@ -103,9 +120,6 @@ class Keeper:
                 self._worker.lose(run)
             elif cancel_requested_at is not None:
                 run.engine.cancel(run.run_id)
-            if time.monotonic() - run.claimed_at > settings.GENERATION_DEADLINE_S + ENGINE_SILENCE_S:
-                logger.error("The engine did not end generation %s at its deadline", run.generation.pk)
-                run.record(Failed(FailureCode.INTERNAL, "The engine did not answer in time. Please try again."))
 
     def _beat(self) -> None:
         WorkerHeartbeat.objects.update_or_create(

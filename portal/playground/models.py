@@ -182,12 +182,14 @@ class Generation(models.Model):
         )
 
     def request_cancel(self) -> bool:
-        """End a queued run at once; ask a running one's worker to stop it. False when it had ended already."""
-        now = timezone.now()
-        ended = self._end(
-            Q(state=State.QUEUED), State.CANCELLED, finish_reason=FinishReason.CANCELLED, cancel_requested_at=now
-        )
-        return ended or self._move(Q(state=State.RUNNING), cancel_requested_at=now)
+        """End a queued run at once; ask a running one's worker to stop it. False when it had ended already.
+
+        The wish is written first: whether the run is claimed or given back in between, it is obeyed.
+        """
+        if not self._move(Q(state__in=ACTIVE_STATES), cancel_requested_at=timezone.now()):
+            return False
+        self._end(Q(state=State.QUEUED), State.CANCELLED, finish_reason=FinishReason.CANCELLED)
+        return True
 
     def _give_back(self, condition: Q, **values: Any) -> bool:
         cancelled = self._end(

@@ -9,7 +9,8 @@ from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inference.sampling_params import SamplingParams
@@ -50,21 +51,41 @@ def start_generation(
     if params.seed is None:
         # Stored, so that every run can be repeated.
         params = replace(params, seed=secrets.randbits(GENERATED_SEED_BITS))
+    try:
+        return _start(actor, variant, prompt, params, system_prompt, conversation, parent, request_key or uuid.uuid4())
+    except IntegrityError:
+        # Two actors sent one new key at the same moment.
+        if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
+            return earlier
+        raise
+
+
+def _start(
+    actor: Actor,
+    variant: Variant,
+    prompt: str,
+    params: SamplingParams,
+    system_prompt: str | None,
+    conversation: Conversation | None,
+    parent: Generation | None,
+    request_key: uuid.UUID,
+) -> Generation:
     with transaction.atomic():
         _serialise_starts(actor)
-        if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
+        if earlier := _earlier_generation(actor, request_key):
             return earlier
         _require_room(actor)
         if conversation is None:
-            conversation = Conversation(title=_title(prompt), system_prompt=system_prompt or "", **actor.ownership())
-        elif system_prompt is not None:
-            conversation.system_prompt = system_prompt
-        conversation.save()
+            conversation = Conversation.objects.create(
+                title=_title(prompt), system_prompt=system_prompt or "", **actor.ownership()
+            )
+        else:
+            _continue(conversation, actor, system_prompt)
         generation = Generation.objects.create(
             conversation=conversation,
             parent=parent,
             variant=variant,
-            request_key=request_key or uuid.uuid4(),
+            request_key=request_key,
             prompt=prompt,
             messages=_messages(conversation.system_prompt, parent, prompt),
             params=params.as_mapping(),
@@ -77,6 +98,15 @@ def start_generation(
 def cancel_generation(generation: Generation) -> bool:
     """Stop a generation; False when it had ended already. A running one stops within a step of its worker."""
     return generation.request_cancel()
+
+
+def _continue(conversation: Conversation, actor: Actor, system_prompt: str | None) -> None:
+    """Touch only what changes: since it was loaded, the conversation may have gone over to who signed in."""
+    if system_prompt is not None:
+        conversation.system_prompt = system_prompt
+    own = Conversation.objects.filter(actor.owns(), pk=conversation.pk)
+    if not own.update(system_prompt=conversation.system_prompt, updated_at=timezone.now()):
+        raise ValidationError({"conversation": [_("This conversation is no longer yours here. Reload the page.")]})
 
 
 def _earlier_generation(actor: Actor, request_key: uuid.UUID) -> Generation | None:

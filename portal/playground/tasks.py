@@ -12,6 +12,7 @@ from celery import shared_task, signals
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from inference.engine import EngineClosed
 from portal.catalog.models import Variant
 from portal.playground.keeper import Keeper
 from portal.playground.sweep import sweep_generations
@@ -43,17 +44,20 @@ def begin(sender: Any, **kwargs: Any) -> None:
     worker = this_worker()
     keeper = Keeper(worker, queues)
 
-    def load_then_keep() -> None:
-        _load_weights(worker, queues)
-        keeper.start()
+    keeper.start()
 
-    threading.Thread(target=load_then_keep, name="load-weights", daemon=True).start()
+    def load() -> None:
+        _load_weights(worker, queues)
+        keeper.say_ready()
+
+    threading.Thread(target=load, name="load-weights", daemon=True).start()
 
     @signals.worker_shutting_down.connect(weak=False)
     def end(**kwargs: Any) -> None:
         # Celery waits for running tasks without bound, so ending them in time is ours to do; not in this thread,
         # which is a signal handler's.
-        threading.Thread(target=worker.drain, args=(settings.GENERATION_SHUTDOWN_GRACE_S,), name="drain").start()
+        grace_s = settings.GENERATION_SHUTDOWN_GRACE_S
+        threading.Thread(target=worker.drain, args=(grace_s,), name="drain", daemon=True).start()
 
     @signals.worker_shutdown.connect(weak=False)
     def ended(**kwargs: Any) -> None:
@@ -72,6 +76,8 @@ def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
     for variant in variants:
         try:
             worker.engines.engine_for(variant)
+        except EngineClosed:
+            return
         except Exception:
             logger.exception("The weights of %s could not be loaded", variant.model_id)
         else:

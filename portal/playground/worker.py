@@ -15,12 +15,12 @@ from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from inference.engine import EngineClosed
-from inference.events import Delta, Emission, Failed, FailureCode, Finished
+from inference.events import Delta, Emission, Failed, FailureCode, Finished, Released
 from portal.playground import stream
-from portal.playground.active_run import ActiveRun
+from portal.playground.active_run import ActiveRun, storable
 from portal.playground.dispatch import publish
 from portal.playground.engines import EnginePool
 from portal.playground.models import Generation, State, TokenTrace
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 # A database that is away for longer costs the run its lease anyway.
 RESULT_RETRIES_S: Final = (0.1, 0.5, 1, 2, 4, 8)
+UNSTORABLE: Final = "The answer was written, but this installation's database refused it. The operator's log says why."
 
 
 class GenerationWorker:
@@ -52,8 +53,12 @@ class GenerationWorker:
         generation = Generation.objects.select_related("variant__card").filter(pk=generation_id).first()
         if generation is None or generation.state != State.QUEUED or not self._accepting:
             return
+        # Building an engine and running take long, and a connection that is kept meanwhile is missing elsewhere.
+        connection.close()
         try:
             engine = self.engines.engine_for(generation.variant)
+        except EngineClosed:
+            return
         except Exception:
             logger.exception("The engine of %s could not be built", generation.variant.model_id)
             self._fail_unloadable(generation)
@@ -81,6 +86,9 @@ class GenerationWorker:
         """Claim nothing more, let runs end for `grace_s` seconds and give the others back to the queue."""
         self._accepting = False
         self.engines.close(grace_s)
+        for run in self.active_runs():
+            if not run.ended.is_set():
+                run.record(Released())
 
     def stop(self) -> None:
         """Write what is pending of the streams and end."""
@@ -99,6 +107,7 @@ class GenerationWorker:
         except ValueError as error:
             run.outcome = Failed(FailureCode.UNSUPPORTED, str(error))
         else:
+            connection.close()
             run.ended.wait()
         if not run.is_lost:
             self._write_outcome(run)
@@ -110,9 +119,10 @@ class GenerationWorker:
             run = self._runs.get(emission.request_id)
             if run is None:
                 continue
-            if isinstance(emission.event, Delta):
-                batch.append((run.generation.pk, run.generation.attempt, stream.delta(emission.event)))
-            run.record(emission.event)
+            event = storable(emission.event)
+            if isinstance(event, Delta):
+                batch.append((run.generation.pk, run.generation.attempt, stream.delta(event)))
+            run.record(event)
         if batch:
             self._publisher.append_all(batch)
 
@@ -127,7 +137,15 @@ class GenerationWorker:
         else:
             self._release(run)
             return
-        if self._retrying(lambda: _save_outcome(run, columns)):
+        try:
+            is_written = self._retrying(lambda: _save_outcome(run, columns))
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError:
+            logger.exception("The answer of generation %s cannot be stored", generation.pk)
+            last = stream.failed(FailureCode.INTERNAL, UNSTORABLE)
+            is_written = self._retrying(lambda: generation.fail(FailureCode.INTERNAL, UNSTORABLE))
+        if is_written:
             self._publisher.append(generation.pk, generation.attempt, last)
 
     def _release(self, run: ActiveRun) -> None:
@@ -148,7 +166,7 @@ class GenerationWorker:
         for pause_s in (*RESULT_RETRIES_S, None):
             try:
                 return write()
-            except (DatabaseError, InterfaceError):
+            except (OperationalError, InterfaceError):
                 connection.close()
                 if pause_s is None:
                     raise

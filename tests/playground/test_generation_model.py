@@ -6,12 +6,13 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portal.catalog.models import Variant
-from portal.playground.models import FINAL_STATES, Generation, State
+from portal.playground.models import ACTIVE_STATES, FINAL_STATES, Generation, State
 from tests.playground.turns import add_turn, make_conversation
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +121,15 @@ def test_a_run_that_was_to_be_cancelled_is_not_queued_again(variant: Variant) ->
         let_lease_expire(generation)
         assert getattr(generation, give_back)()
         assert copy_of(generation).state == State.CANCELLED
+
+
+def test_a_wish_to_stop_survives_whatever_the_worker_does_in_between(variant: Variant) -> None:
+    """The two halves of a cancellation, with a claim or a release between them."""
+    claimed_between = queued(variant)
+    assert claimed_between._move(Q(state__in=ACTIVE_STATES), cancel_requested_at=timezone.now())
+    assert copy_of(claimed_between).claim("a", LEASE)
+    assert not claimed_between._end(Q(state=State.QUEUED), State.CANCELLED)
+    running = copy_of(claimed_between)
+    assert running.cancel_requested_at is not None
+    assert running.release()
+    assert copy_of(running).state == State.CANCELLED

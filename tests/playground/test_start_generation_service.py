@@ -137,6 +137,19 @@ def test_the_same_key_again_gives_the_same_run(alice: User, variant: Variant) ->
     assert Generation.objects.count() == 1
 
 
+def test_a_turn_sent_while_its_conversation_went_over_to_an_account_changes_nothing(
+    alice: User, visitor: uuid.UUID, variant: Variant
+) -> None:
+    conversation = make_conversation(visitor)
+    loaded_before = Conversation.objects.get(pk=conversation.pk)
+    Conversation.objects.filter(pk=conversation.pk).update(owner=alice, visitor=None)
+    with pytest.raises(ValidationError, match="no longer yours"):
+        start(visitor, variant, conversation=loaded_before)
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.visitor) == (alice, None)
+    assert not Generation.objects.exists()
+
+
 def test_somebody_elses_key_is_refused_without_showing_the_run(alice: User, bob: User, variant: Variant) -> None:
     key = uuid.uuid4()
     start(alice, variant, request_key=key)

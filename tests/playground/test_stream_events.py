@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from inference.events import Alternative, Channel, Delta, Token
 from portal.playground import stream
+from portal.playground.active_run import storable
 from portal.playground.fanout import Subscription
 from portal.playground.stream import BEGINNING, EventType, StreamEvent, StreamId
 
@@ -74,6 +75,20 @@ def test_a_token_reaches_the_wire_with_its_alternatives() -> None:
             }
         ],
     }
+
+
+def test_what_no_database_can_store_is_replaced_before_anybody_sees_it() -> None:
+    token = Token(0, "a\x00", -0.1, top=(Alternative(0, "\ud800b", -0.1),))
+    event = storable(Delta("\x00a\udfff\u00e9", tokens=(token,)))
+    assert isinstance(event, Delta)
+    assert event.text == "\ufffda\ufffd\u00e9"
+    assert (event.tokens[0].text, event.tokens[0].top[0].text) == ("a\ufffd", "\ufffdb")
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")))
+def test_everything_else_is_kept(text: str) -> None:
+    event = Delta(text, tokens=(Token(1, text, -0.5),))
+    assert storable(event) == event
 
 
 @st.composite

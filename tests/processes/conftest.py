@@ -35,13 +35,14 @@ def valkey(_valkey_process: Valkey) -> Valkey:
 
 @pytest.fixture
 def start_worker(transactional_db: None, valkey: Valkey, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
-    """Starts a worker that is ready when the call returns; all end with the test."""
+    """Starts a worker that is ready when the call returns, unless told not to wait; all end with the test."""
     workers: list[WorkerProcess] = []
 
-    def start(**environment: str) -> WorkerProcess:
+    def start(*, wait: bool = True, **environment: str) -> WorkerProcess:
         worker = WorkerProcess(tmp_path / f"worker-{len(workers)}.log", **environment)
         workers.append(worker)
-        worker.wait_until_ready()
+        if wait:
+            worker.wait_until_ready()
         return worker
 
     yield start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 from inference.engine import Engine, GenerationRequest, Listener
@@ -17,6 +18,8 @@ def counted(number: int) -> str:
 
 
 def scripted_engine(variant: Variant, listener: Listener) -> Engine:
+    """`facts` say how many seconds the engine takes to build, if any, and how many a number takes."""
+    time.sleep(variant.facts.get("build_s", 0))
     return ScriptedEngine(listener, respond=_count, step_s=variant.facts["step_s"])
 
 

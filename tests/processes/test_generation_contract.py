@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
+from portal.catalog.models import Variant
 from portal.playground.dispatch import publish
-from portal.playground.models import Generation, State, TokenTrace
+from portal.playground.models import Generation, State, TokenTrace, WorkerHeartbeat
 from portal.playground.services import cancel_generation
 from portal.playground.stream import StreamId
 from tests.processes.scripted_backend import counted
 from tests.processes.viewer import Screen, Viewer
 from tests.processes.worker_process import WorkerProcess
+from tests.services.installation import eventually
 from tests.services.valkey import Valkey
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
@@ -180,6 +182,32 @@ def test_a_worker_told_to_end_under_load_gives_its_runs_back(start_worker: Start
     for generation, viewer in zip(generations, viewers, strict=True):
         assert_one_whole_answer(viewer.wait_for_end(120), generation, 300)
         assert generation.lost_leases == 0
+
+
+@pytest.fixture
+def slow_to_load(variant: Variant) -> Variant:
+    """A second set of weights, which the same worker loads for a while."""
+    facts = {"step_s": 0.02, "build_s": 12}
+    return Variant.objects.create(card=variant.card, slug="slow", backend="scripted", source="none", facts=facts)
+
+
+def test_a_run_keeps_its_lease_while_the_worker_loads_other_weights(
+    start_worker: Start, send: Send, watch: Watch, slow_to_load: Variant
+) -> None:
+    start_worker(wait=False)
+    generation = send(300)
+    assert_one_whole_answer(watch(generation).wait_for_end(), generation, 300)
+    assert (generation.attempt, generation.lost_leases) == (1, 0)
+    assert not WorkerHeartbeat.objects.exists(), "the weights were loaded before the answer ended: this shows nothing"
+
+
+def test_a_worker_told_to_end_while_it_loads_weights_ends_soon(
+    start_worker: Start, send: Send, slow_to_load: Variant
+) -> None:
+    worker = start_worker(wait=False)
+    eventually(lambda: " ready." in worker.log.read_text(), 30, "the worker takes tasks")
+    assert worker.stop(timeout_s=40) < 20
+    assert "Traceback" not in worker.log.read_text()
 
 
 def test_a_viewer_may_reconnect_behind_any_event(start_worker: Start, send: Send, watch: Watch) -> None:
