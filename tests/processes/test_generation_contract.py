@@ -20,7 +20,7 @@ from tests.processes.worker_process import WorkerProcess
 from tests.services.installation import eventually
 from tests.services.valkey import Valkey
 
-pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.processes, pytest.mark.contract, pytest.mark.django_db(transaction=True)]
 
 Start = Callable[..., WorkerProcess]
 Send = Callable[[int], Generation]
