@@ -147,7 +147,7 @@ class BatchRunner:
 
     def _recall(self, request: RunningRequest, place: Place) -> None:
         """Begin behind what is already known of the prompt; its last token is always computed, for its logits."""
-        if self._archive is None:
+        if self._archive is None or not request.submission.request.reuse_prefix:
             return
         layers, length = self._archive.recall(request.prompt.token_ids[:-1])
         if length:

@@ -27,6 +27,8 @@ class Message:
 class GenerationRequest:
     """What to continue and how. `deadline_s` counts seconds from submission, None is no deadline.
 
+    Without `reuse_prefix` the whole prompt is computed anew. In bfloat16 a remembered prefix may differ in its last
+    digits from one computed now, so only then does a seeded run that is alone repeat exactly.
     `completion` continues the joined contents as plain text, without the model's chat template.
     """
 
@@ -34,6 +36,7 @@ class GenerationRequest:
     messages: tuple[Message, ...]
     params: SamplingParams
     deadline_s: float | None = None
+    reuse_prefix: bool = True
     completion: bool = False
 
     def __post_init__(self) -> None:

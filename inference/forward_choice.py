@@ -17,7 +17,8 @@ from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
 
-# Relative to the largest logit: rounding of a few dozen layers in that type, far below any real mistake.
+# Relative to the largest logit. Chosen, not derived: wide enough for rounding, meant to catch a wrong computation (a
+# missing mask, a wrong rotation), not a slightly worse one.
 TOLERANCES: Final = {torch.float32: 2e-3, torch.float16: 3e-2, torch.bfloat16: 8e-2}
 INT8_TOLERANCE: Final = 0.25
 

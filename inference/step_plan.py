@@ -17,7 +17,7 @@ from torch import Tensor
 from inference.key_value_slots import Place
 
 # Reading a row up to a neighbour's length wastes time, a further attention call costs time: about the work of
-# reading this many key positions (measured on 2 cores at 3 key/value heads of 64).
+# reading this many key positions. An estimate: timings of calls on 2 cores pointed at 150 to 350, and no sweep was made.
 CALL_COST_POSITIONS: Final = 160
 
 
@@ -85,7 +85,7 @@ class StepPlan:
     """The packed layout of a step. `order[i]` is the index of the i-th packed span in the given spans.
 
     Masks are numbers of `dtype` to be added (0 or minus infinity): made once per step, where a boolean mask would be
-    converted in every layer, which doubled the time of attention.
+    converted in every layer, which nearly doubled attention for a chunk of 64 tokens at position 1,900.
     """
 
     def __init__(self, spans: Sequence[Span], dtype: torch.dtype) -> None:

@@ -6,7 +6,6 @@ Needs neither torch nor transformers, since headers and JSON say it all.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,22 +14,15 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from inference.gguf_header import InvalidGGUF, read_gguf_header
-from inference.safetensors_header import InvalidHeader, Tensor, read_safetensors_header
+from inference.safetensors_header import Tensor
 from inference.weight_folder import DIGEST_CACHE_NAME
+from inference.weight_tensors import MAX_JSON_BYTES, UnreadableWeights, read_json_object, read_tensors
 
 CONFIG: Final = "config.json"
-INDEX: Final = "model.safetensors.index.json"
-SINGLE_FILE: Final = "model.safetensors"
 CONVERSION_RECORD: Final = "conversion.json"
-MAX_JSON_BYTES: Final = 10_000_000
 MAX_TOKENIZER_BYTES: Final = 100_000_000
 MAX_TEMPLATE_CHARACTERS: Final = 100_000
-MAX_SHARDS: Final = 1_000
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-
-
-class UnreadableWeights(ValueError):
-    """The folder does not hold readable weights; the message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +87,11 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
     Hashes every file, which takes about a second per 300 MB. `origin` is a GGUF file that the folder may have been made
     from; its types are reported when its digest is the one that the folder's conversion record names.
     """
-    config = _json_object(folder / CONFIG)
+    config = read_json_object(folder / CONFIG)
     if config is None:
         raise UnreadableWeights(f"{CONFIG} is missing")
     text_config = config["text_config"] if isinstance(config.get("text_config"), dict) else config
-    tensors = _tensors(folder)
+    tensors = read_tensors(folder)
     dtypes: Counter[str] = Counter()
     for tensor in tensors.values():
         dtypes[tensor.dtype] += tensor.values
@@ -127,7 +119,7 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
         key_value_heads=key_value_heads,
         head_size=_integer(text_config, "head_dim") or (hidden_size // heads if hidden_size and heads else None),
         attention=_attention_kind(heads, key_value_heads),
-        tokenizer_class=_text(_json_object(folder / "tokenizer_config.json") or {}, "tokenizer_class"),
+        tokenizer_class=_text(read_json_object(folder / "tokenizer_config.json") or {}, "tokenizer_class"),
         tokenizer_model=_tokenizer_model(folder),
         chat_template=template,
         chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if template else "",
@@ -151,41 +143,6 @@ def file_stamps(folder: Path) -> dict[str, str]:
 # --- Tensors
 
 
-def _tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of all shards by name; a sharded folder must hold exactly what its index lists."""
-    index = _json_object(folder / INDEX)
-    if index is None:
-        return {tensor.name: tensor for tensor in _header(folder, SINGLE_FILE)}
-    listed = index.get("weight_map")
-    if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
-        raise UnreadableWeights(f"{INDEX}: weight_map must map tensors to files")
-    shards = sorted(set(listed.values()))
-    if len(shards) > MAX_SHARDS:
-        raise UnreadableWeights(f"{INDEX}: {len(shards)} files are listed; at most {MAX_SHARDS} are read")
-    tensors: dict[str, Tensor] = {}
-    for shard in shards:
-        if Path(shard).name != shard or shard.startswith(".") or not shard.endswith(".safetensors"):
-            raise UnreadableWeights(f"{INDEX}: {shard!r} is not the name of a safetensors file in this folder")
-        for tensor in _header(folder, shard):
-            if tensor.name in tensors:
-                raise UnreadableWeights(f"{shard}: tensor {tensor.name!r} is in another file too")
-            if listed.get(tensor.name) != shard:
-                raise UnreadableWeights(f"{shard}: tensor {tensor.name!r} is not listed for this file in {INDEX}")
-            tensors[tensor.name] = tensor
-    if missing := listed.keys() - tensors.keys():
-        raise UnreadableWeights(f"{INDEX}: tensor {min(missing)!r} is listed but in no file")
-    return tensors
-
-
-def _header(folder: Path, name: str) -> Iterable[Tensor]:
-    try:
-        return read_safetensors_header(folder / name).tensors
-    except InvalidHeader as error:
-        raise UnreadableWeights(str(error)) from error
-    except FileNotFoundError as error:
-        raise UnreadableWeights(f"{name} is missing") from error
-
-
 def _parameters(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
     total = sum(tensor.values for tensor in tensors.values())
     output, embedding = tensors.get("lm_head.weight"), tensors.get("model.embed_tokens.weight")
@@ -195,23 +152,6 @@ def _parameters(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int
 
 
 # --- Configuration and tokenizer
-
-
-def _json_object(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any] | None:
-    """The object in a JSON file, None where there is no such file."""
-    try:
-        if path.stat().st_size > limit:
-            raise UnreadableWeights(f"{path.name}: more than {limit} bytes")
-        value = json.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, UnreadableWeights):
-            raise
-        raise UnreadableWeights(f"{path.name}: not JSON in UTF-8") from error
-    if not isinstance(value, dict):
-        raise UnreadableWeights(f"{path.name}: not a JSON object")
-    return value
 
 
 def _integer(config: Mapping[str, Any], key: str) -> int | None:
@@ -251,7 +191,7 @@ def _attention_kind(heads: int | None, key_value_heads: int | None) -> str:
 
 
 def _tokenizer_model(folder: Path) -> str:
-    tokenizer = _json_object(folder / "tokenizer.json", MAX_TOKENIZER_BYTES) or {}
+    tokenizer = read_json_object(folder / "tokenizer.json", MAX_TOKENIZER_BYTES) or {}
     model = tokenizer.get("model")
     return _text(model, "type") if isinstance(model, dict) else ""
 
@@ -262,7 +202,7 @@ def _chat_template(folder: Path) -> str:
     try:
         template: Any = path.read_bytes().decode("utf-8") if path.stat().st_size <= MAX_JSON_BYTES else None
     except FileNotFoundError:
-        template = (_json_object(folder / "tokenizer_config.json") or {}).get("chat_template", "")
+        template = (read_json_object(folder / "tokenizer_config.json") or {}).get("chat_template", "")
     except ValueError as error:
         raise UnreadableWeights(f"{path.name}: not UTF-8") from error
     if isinstance(template, list):
@@ -274,7 +214,7 @@ def _chat_template(folder: Path) -> str:
 
 
 def _conversion_record(folder: Path) -> dict[str, str]:
-    record = _json_object(folder / CONVERSION_RECORD) or {}
+    record = read_json_object(folder / CONVERSION_RECORD) or {}
     return {key: value[:200] for key, value in record.items() if _is_storable(key) and _is_storable(value)}
 
 
