@@ -17,7 +17,7 @@ from torch import Tensor
 from inference.key_value_slots import Place
 
 # Reading a row up to a neighbour's length wastes time, a further attention call costs time: about the work of
-# reading this many key positions. An estimate: timings of calls on 2 cores pointed at 150 to 350, and no sweep was made.
+# reading this many key positions. An estimate: timings on 2 cores pointed at 150 to 350; no sweep was made.
 CALL_COST_POSITIONS: Final = 160
 
 
