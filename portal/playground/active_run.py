@@ -64,6 +64,7 @@ class ActiveRun:
             messages=tuple(Message(**message) for message in self.generation.messages),
             params=SamplingParams.from_mapping(self.generation.params),
             deadline_s=deadline_s,
+            reuse_prefix=not self.generation.is_repeatable,
         )
 
     def record(self, event: Event) -> None:

@@ -48,9 +48,6 @@ def start_generation(
         return earlier
     _require_valid(variant, prompt, params, system_prompt or "", conversation, parent)
     check_rate(actor, "generations", settings.GENERATION_RATE)
-    if params.seed is None:
-        # Stored, so that every run can be repeated.
-        params = replace(params, seed=secrets.randbits(GENERATED_SEED_BITS))
     try:
         return _start(actor, variant, prompt, params, system_prompt, conversation, parent, request_key or uuid.uuid4())
     except IntegrityError:
@@ -81,6 +78,8 @@ def _start(
             )
         else:
             _continue(conversation, actor, system_prompt)
+        # A seed is drawn and stored where none was chosen, so that every run can be repeated.
+        seed = params.seed if params.seed is not None else secrets.randbits(GENERATED_SEED_BITS)
         generation = Generation.objects.create(
             conversation=conversation,
             parent=parent,
@@ -88,7 +87,8 @@ def _start(
             request_key=request_key,
             prompt=prompt,
             messages=_messages(conversation.system_prompt, parent, prompt),
-            params=params.as_mapping(),
+            params=replace(params, seed=seed).as_mapping(),
+            is_repeatable=params.seed is not None,
             dispatch_after=first_redispatch(),
         )
         dispatch_soon(generation)

@@ -83,8 +83,10 @@ def test_a_turn_behind_a_failed_one_reads_as_if_that_had_not_been(alice: User, v
 
 
 def test_every_run_can_be_repeated_since_its_seed_is_stored(alice: User, variant: Variant) -> None:
-    assert isinstance(start(alice, variant).params["seed"], int)
-    assert start(alice, variant, params=replace(PARAMS, seed=42)).params["seed"] == 42
+    drawn = start(alice, variant)
+    assert (isinstance(drawn.params["seed"], int), drawn.is_repeatable) == (True, False)
+    chosen = start(alice, variant, params=replace(PARAMS, seed=42))
+    assert (chosen.params["seed"], chosen.is_repeatable) == (42, True)
 
 
 def test_the_stored_parameters_read_back_to_the_same_value(alice: User, variant: Variant) -> None:
