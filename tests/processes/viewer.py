@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from portal.playground.events_view import follow
+from portal.playground.following import follow
 from portal.playground.models import Generation
 from portal.playground.stream import BEGINNING, TERMINAL_TYPES, EventType, StreamEvent, StreamId
 

@@ -1,0 +1,140 @@
+"""Follow one generation: its events from the stream while there is one, from the row when there is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+
+from portal.playground import stream
+from portal.playground.fanout import Subscription, stream_fanout
+from portal.playground.models import Generation, State
+from portal.playground.queue_position import queue_position
+from portal.playground.stream import BEGINNING, TERMINAL_TYPES, EventType, StreamEvent, StreamId
+
+# How long a silent stream is waited for before the row is asked.
+ROW_INTERVAL_S: Final = 1.0
+# The stream's last events are written just after the row.
+LAST_LOOK_S: Final = 0.25
+# How long a viewer's connection may stay silent.
+KEEP_ALIVE_S: Final = 15.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+async def follow(
+    generation: Generation, after: StreamId = BEGINNING, *, with_position: bool = True
+) -> AsyncIterator[tuple[StreamId | None, StreamEvent | None]]:
+    """A generation's events behind `after`, each with its id, up to and including the terminal one.
+
+    Events that stand in no stream (queued, reset, and all that come from the row) have no id. (None, None) is a
+    moment without news, so that the caller can keep its connection alive. `with_position` False leaves out queued
+    events and saves their queries.
+    """
+    fanout = stream_fanout()
+    subscription = await fanout.subscribe(generation.pk, after)
+    shown = _Shown(after)
+    try:
+        async for item in _follow_subscription(generation, subscription, shown, with_position=with_position):
+            yield item
+    finally:
+        fanout.unsubscribe(generation.pk, subscription)
+
+
+async def _follow_subscription(
+    generation: Generation, subscription: Subscription, shown: _Shown, *, with_position: bool
+) -> AsyncIterator[tuple[StreamId | None, StreamEvent | None]]:
+    row = generation
+    row_was_final = False
+    position = await run_query(_queued_event, row) if with_position and row.state == State.QUEUED else None
+    if position is not None:
+        yield None, position
+    while True:
+        arrived = await subscription.next(LAST_LOOK_S if row_was_final else ROW_INTERVAL_S)
+        for entry_id, event in arrived:
+            if shown.begins_anew(entry_id):
+                yield None, stream.reset(entry_id.attempt)
+            shown.take(entry_id, event)
+            yield entry_id, event
+            if event.type in TERMINAL_TYPES:
+                return
+        if arrived:
+            # While the stream speaks, there is nothing to ask the row.
+            row_was_final = False
+            continue
+        if row_was_final:
+            for event in shown.completed_from(row):
+                yield None, event
+            return
+        row = await run_query(_reload, row)
+        row_was_final = not row.is_active
+        news = await run_query(_queued_event, row) if with_position and row.state == State.QUEUED else None
+        yield None, news if news != position else None
+        position = news
+
+
+def _reload(generation: Generation) -> Generation:
+    unused = ("messages", "params", "rendered_prompt", "provenance")
+    return Generation.objects.select_related("variant__card").defer(*unused).get(pk=generation.pk)
+
+
+def _queued_event(generation: Generation) -> StreamEvent:
+    place = queue_position(generation)
+    return stream.queued(place.position, place.eta_s)
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What this viewer has on the screen, as far as this connection knows."""
+
+    resumed_after: StreamId
+    attempt: int = field(init=False)
+    text: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.attempt = self.resumed_after.attempt
+        self.text = {"answer": "", "thinking": ""}
+
+    def begins_anew(self, entry_id: StreamId) -> bool:
+        return 0 < self.attempt < entry_id.attempt
+
+    def take(self, entry_id: StreamId, event: StreamEvent) -> None:
+        if entry_id.attempt > self.attempt:
+            self.attempt = entry_id.attempt
+            self.resumed_after = BEGINNING
+            self.text = {"answer": "", "thinking": ""}
+        if event.type == EventType.DELTA:
+            self.text[event.data["channel"]] += event.data["text"]
+
+    def completed_from(self, row: Generation) -> list[StreamEvent]:
+        """The events that turn what is shown into what the row says, and end the stream."""
+        whole = {"thinking": row.thinking, "answer": row.output}
+        is_known = self.resumed_after == BEGINNING
+        events: list[StreamEvent] = []
+        if not is_known or not all(whole[channel].startswith(self.text[channel]) for channel in whole):
+            events.append(stream.reset(row.attempt))
+            self.text = {"answer": "", "thinking": ""}
+        for channel, text in whole.items():
+            if rest := text[len(self.text[channel]) :]:
+                events.append(StreamEvent(EventType.DELTA, {"text": rest, "channel": channel, "tokens": []}))
+        if row.state == State.FAILED:
+            events.append(stream.failed(row.error_code, row.error_message))
+        else:
+            events.append(stream.finished(row.finish_reason, row.usage, row.timings))
+        return events
+
+
+async def run_query(query: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a query and give its connection back: a viewer who waits must not keep one."""
+
+    def run() -> R:
+        try:
+            return query(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(run)()
