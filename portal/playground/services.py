@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Final
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from inference.engine import Message
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
@@ -33,6 +35,7 @@ def start_generation(
     prompt: str,
     params: SamplingParams,
     system_prompt: str | None = None,
+    history: Sequence[Message] = (),
     conversation: Conversation | None = None,
     parent: Generation | None = None,
     request_key: uuid.UUID | None = None,
@@ -42,14 +45,23 @@ def start_generation(
     Without `conversation` a new one begins, with `system_prompt`; an existing one keeps its own for None, and "" takes
     it away. `parent` is the turn that this one follows.
 
+    `history` instead of these is a chat that began elsewhere: the model reads it before the prompt exactly as it is, in
+    a new conversation, whose system prompt is the system message that opens it, if any.
+
     Raises ValidationError naming the field and the limit, LimitExceeded when the actor has too much under way.
     """
     if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
         return earlier
-    _require_valid(variant, prompt, params, system_prompt or "", conversation, parent)
+    if history:
+        if conversation is not None or system_prompt is not None:
+            raise ValueError("history: begins a conversation of its own, with its own system prompt")
+        system_prompt = history[0].content if history[0].role == "system" else None
+    _require_valid(variant, prompt, params, system_prompt or "", history, conversation, parent)
     check_rate(actor, "generations", settings.GENERATION_RATE)
     try:
-        return _start(actor, variant, prompt, params, system_prompt, conversation, parent, request_key or uuid.uuid4())
+        return _start(
+            actor, variant, prompt, params, system_prompt, history, conversation, parent, request_key or uuid.uuid4()
+        )
     except IntegrityError:
         # Two actors sent one new key at the same moment.
         if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
@@ -63,6 +75,7 @@ def _start(
     prompt: str,
     params: SamplingParams,
     system_prompt: str | None,
+    history: Sequence[Message],
     conversation: Conversation | None,
     parent: Generation | None,
     request_key: uuid.UUID,
@@ -86,7 +99,7 @@ def _start(
             variant=variant,
             request_key=request_key,
             prompt=prompt,
-            messages=_messages(conversation.system_prompt, parent, prompt),
+            messages=[*_turns_before(conversation, parent, history), {"role": "user", "content": prompt}],
             params=replace(params, seed=seed).as_mapping(),
             is_repeatable=params.seed is not None,
             dispatch_after=first_redispatch(),
@@ -123,10 +136,13 @@ def _require_valid(
     prompt: str,
     params: SamplingParams,
     system_prompt: str,
+    history: Sequence[Message],
     conversation: Conversation | None,
     parent: Generation | None,
 ) -> None:
     errors = _text_errors("prompt", prompt, settings.MAX_PROMPT_CHARACTERS)
+    for message in history:
+        errors |= _text_errors("history", message.content, settings.MAX_PROMPT_CHARACTERS)
     errors |= _text_errors("system_prompt", system_prompt, settings.MAX_SYSTEM_PROMPT_CHARACTERS)
     if not prompt.strip():
         errors["prompt"] = [_("Write a prompt.")]
@@ -174,18 +190,23 @@ def _require_room(actor: Actor) -> None:
         )
 
 
-def _messages(system_prompt: str, parent: Generation | None, prompt: str) -> list[dict[str, str]]:
-    """The exact chat that the model reads: the branch that ends in `parent`, then the new prompt."""
+def _turns_before(
+    conversation: Conversation, parent: Generation | None, history: Sequence[Message]
+) -> list[dict[str, str]]:
+    """The exact chat that the model reads before the prompt: `history`, or the branch that ends in `parent`."""
+    if history:
+        return [asdict(message) for message in history]
     turns: list[dict[str, str]] = []
     if parent is not None:
-        turns = [message for message in parent.messages if message["role"] != "system"]
+        # The system prompt may have been changed since.
+        turns = parent.messages[1:] if parent.messages[0]["role"] == "system" else list(parent.messages)
         if parent.state != State.FAILED and parent.output:
             turns.append({"role": "assistant", "content": parent.output})
         else:
             # An answer that never came leaves no gap: two user turns in a row break most chat templates.
             turns.pop()
-    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    return [*system, *turns, {"role": "user", "content": prompt}]
+    system = [{"role": "system", "content": conversation.system_prompt}] if conversation.system_prompt else []
+    return [*system, *turns]
 
 
 def _title(prompt: str) -> str:

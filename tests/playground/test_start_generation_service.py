@@ -13,6 +13,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
 
+from inference.engine import Message
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded
@@ -82,6 +83,40 @@ def test_a_turn_behind_a_failed_one_reads_as_if_that_had_not_been(alice: User, v
     assert [message["content"] for message in third.messages] == ["One", "1", "Three"]
 
 
+HISTORY = (
+    Message("system", ""),
+    Message("user", "One"),
+    Message("assistant", "1"),
+    Message("system", "Be kind."),
+)
+
+
+def test_a_chat_that_began_elsewhere_is_read_exactly_as_it_is(alice: User, variant: Variant) -> None:
+    generation = start(alice, variant, "Two", history=HISTORY)
+    turns = [*((message.role, message.content) for message in HISTORY), ("user", "Two")]
+    assert [(message["role"], message["content"]) for message in generation.messages] == turns
+    assert (generation.prompt, generation.conversation.title, generation.parent) == ("Two", "Two", None)
+
+
+def test_such_a_chat_goes_on_in_the_playground(alice: User, variant: Variant) -> None:
+    history = (Message("system", "Be brief."), *HISTORY[1:])
+    first = start(alice, variant, "Two", history=history)
+    assert first.conversation.system_prompt == "Be brief."
+    first.state, first.output = State.SUCCEEDED, "2"
+    second = start(alice, variant, "Three", conversation=first.conversation, parent=first, system_prompt="Be wise.")
+    assert [message["content"] for message in second.messages] == [
+        "Be wise.", "One", "1", "Be kind.", "Two", "2", "Three"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rest", [{"system_prompt": "Be brief."}, {"conversation": Conversation()}])
+def test_a_chat_brings_its_own_system_prompt_and_conversation(
+    alice: User, variant: Variant, rest: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="history"):
+        start(alice, variant, history=HISTORY, **rest)
+
+
 def test_every_run_can_be_repeated_since_its_seed_is_stored(alice: User, variant: Variant) -> None:
     drawn = start(alice, variant)
     assert (isinstance(drawn.params["seed"], int), drawn.is_repeatable) == (True, False)
@@ -101,6 +136,9 @@ def test_the_stored_parameters_read_back_to_the_same_value(alice: User, variant:
         ("prompt", "At most 32000 characters; this has 32001", {"prompt": "x" * 32_001}),
         ("prompt", "Null characters", {"prompt": "a\x00b"}),
         ("system_prompt", "At most 8000 characters", {"system_prompt": "x" * 8_001}),
+        ("system_prompt", "At most 8000 characters", {"history": [Message("system", "x" * 8_001)]}),
+        ("history", "At most 32000 characters", {"history": [Message("user", "x" * 32_001)]}),
+        ("history", "Null characters", {"history": [Message("assistant", "a\x00b")]}),
         ("max_tokens", "At most 2048 tokens", {"params": SamplingParams(max_tokens=2049)}),
     ],
 )
