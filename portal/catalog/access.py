@@ -6,7 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
 from portal.accounts.models import User
-from portal.catalog.models import CardRevision, ModelCard
+from portal.catalog.models import CardRevision, ModelCard, Variant
 from portal.catalog.queries import cards_with_page_parts
 
 
@@ -28,3 +28,12 @@ def get_current_revision(user: User | AnonymousUser, owner_name: str, slug: str)
     if revision is None:
         raise Http404
     return revision
+
+
+def get_variant(user: User | AnonymousUser, owner_name: str, slug: str, variant_slug: str) -> Variant:
+    """One variant with its card. Raises Http404 when there is none, or `user` may not see the card."""
+    variants = Variant.objects.select_related("card").defer("facts", "digests")
+    variant = variants.filter(card__owner_name=owner_name, card__slug=slug, slug=variant_slug).first()
+    if variant is None or not (variant.card.is_published or may_maintain_cards(user)):
+        raise Http404
+    return variant

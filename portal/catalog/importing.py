@@ -19,11 +19,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from inference.sampling_params import InvalidParameter, SamplingParams
-from inference.weight_facts import UnreadableWeights, WeightFacts, file_stamps, read_weight_facts
+from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
 from inference.weight_folder import DIGEST_CACHE_NAME, PICKLE_SUFFIXES, WeightsRefused, read_weight_folder
+from inference.weight_tensors import UnreadableWeights
 from portal.catalog.card_text import MAX_BYTES, CardText, parse_card
 from portal.catalog.models import Backend, ModelCard, Variant
-from portal.catalog.services import publish_revision
+from portal.catalog.services import keep_tensor_lists, publish_revision
 
 README: Final = "README.md"
 MAX_FILES: Final = 2_000
@@ -218,6 +219,7 @@ def _variant(card: ModelCard, destination: Path, facts: WeightFacts, defaults: d
         defaults=defaults,
         position=card.variants.count(),
     )
+    keep_tensor_lists(variant, destination)
     return variant, True
 
 

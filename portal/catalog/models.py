@@ -79,6 +79,24 @@ class CardRevision(models.Model):
         return f"{self.card_id} #{self.number}"
 
 
+class CardDraft(models.Model):
+    """What a maintainer typed and has not published yet: one per card and person, kept until then."""
+
+    card = models.ForeignKey(ModelCard, on_delete=models.CASCADE, related_name="drafts")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    text = models.TextField(_("text"))
+    note = models.CharField(_("note"), max_length=MAX_NOTE_CHARACTERS, blank=True)
+    # The number of the revision that the author started from, 0 for none.
+    based_on = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["card", "author"], name="card_draft_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.card_id} {self.author_id}"
+
+
 class Backend(models.TextChoices):
     """What runs a variant; settings.ENGINE_BACKENDS maps each to its engine."""
 
@@ -154,3 +172,24 @@ class Variant(models.Model):
             return None
         home: Path = settings.STEELYARD_HOME
         return home / self.source
+
+
+class TensorPart(models.TextChoices):
+    """Which file's tensors a list holds."""
+
+    WEIGHTS = "weights", _("The weights that run")
+    ORIGIN = "origin", _("The file they were converted from")
+
+
+class TensorList(models.Model):
+    """All tensors of a variant, kept here so that web processes need not reach the weights; rows: tensor_rows.py."""
+
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="tensor_lists")
+    part = models.CharField(max_length=10, choices=TensorPart)
+    packed = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["variant", "part"], name="tensor_list_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.variant_id} {self.part}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from portal.catalog.models import NAME_PATTERN, CardRevision, ModelCard, Variant
+from portal.catalog.models import NAME_PATTERN, CardRevision, ModelCard, TensorPart, Variant
+from portal.catalog.tensor_rows import TensorRow, unpack_rows
 
 MAX_SEARCH_CHARACTERS: Final = 200
 _MODEL_ID: Final = re.compile(rf"(?P<owner>{NAME_PATTERN})/(?P<card>{NAME_PATTERN})(?::(?P<variant>{NAME_PATTERN}))?")
@@ -71,3 +73,14 @@ def get_variant_by_model_id(model_id: str) -> Variant | None:
     if parts["variant"]:
         variants = variants.filter(slug=parts["variant"])
     return variants.first()
+
+
+def tensor_rows(variant: Variant) -> dict[TensorPart, tuple[TensorRow, ...]]:
+    """What the headers of a variant's files list, by part; empty for an upstream or unread weights."""
+    lists = {kept.part: bytes(kept.packed) for kept in variant.tensor_lists.all()}
+    return {part: _unpacked(lists[part]) for part in TensorPart if part in lists}
+
+
+@lru_cache(maxsize=16)
+def _unpacked(packed: bytes) -> tuple[TensorRow, ...]:
+    return unpack_rows(packed)

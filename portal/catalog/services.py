@@ -9,10 +9,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from inference.weight_facts import UnreadableWeights, file_stamps, read_weight_facts
+from inference.gguf_header import read_gguf_header
+from inference.weight_facts import file_stamps, read_weight_facts
+from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User
 from portal.catalog.card_text import parse_card
-from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard, Variant
+from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard, TensorList, TensorPart, Variant
+from portal.catalog.tensor_rows import gguf_rows, pack_rows, safetensors_rows
 
 logger = logging.getLogger(__name__)
 
@@ -91,5 +94,21 @@ def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:
         variant.facts = facts.as_dict()
         variant.digests = {file.name: file.sha256 for file in facts.files}
         variant.quantisation = facts.quantisation or facts.origin_type
+        keep_tensor_lists(variant, folder, origin=origin if facts.origin_types else None)
     variant.save(update_fields=["file_stamps", "is_runnable", "facts", "digests", "quantisation"])
     return True
+
+
+def keep_tensor_lists(variant: Variant, folder: Path, *, origin: Path | None = None) -> None:
+    """Keep which tensors a variant has, read from the headers in `folder`; of `origin`, a GGUF file, likewise.
+
+    Raises UnreadableWeights or InvalidGGUF, and OSError when a file cannot be read.
+    """
+    packed = {TensorPart.WEIGHTS: pack_rows(safetensors_rows(read_tensors(folder).values()))}
+    if origin is not None:
+        packed[TensorPart.ORIGIN] = pack_rows(gguf_rows(read_gguf_header(origin).tensors))
+    with transaction.atomic():
+        variant.tensor_lists.all().delete()
+        TensorList.objects.bulk_create(
+            TensorList(variant=variant, part=part, packed=value) for part, value in packed.items()
+        )

@@ -20,4 +20,14 @@ urlpatterns = [
     path("", views.card_list, name="list"),
     path("models/<card_name:owner_name>/<card_name:slug>/", views.card, name="card"),
     path("models/<card_name:owner_name>/<card_name:slug>/README.md", views.readme, name="readme"),
+    path(
+        "models/<card_name:owner_name>/<card_name:slug>/<card_name:variant_slug>/tensors/",
+        views.tensors,
+        name="tensors",
+    ),
+    path(
+        "models/<card_name:owner_name>/<card_name:slug>/<card_name:variant_slug>/tensors.json",
+        views.tensors_json,
+        name="tensors-json",
+    ),
 ]

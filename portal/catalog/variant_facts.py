@@ -45,6 +45,13 @@ def size_text(size_bytes: int) -> str:
     return ngettext("%(count)s byte", "%(count)s bytes", size_bytes) % {"count": size_bytes}
 
 
+def share_text(part: int, whole: int) -> str:
+    """A part of a whole: 78.9 %, or < 0.1 % for what would round to nothing."""
+    if 0 < part * 1000 < whole:
+        return "< 0.1 %"
+    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
 def key_facts(variant: Variant) -> list[Fact]:
     """The few that a reader compares models by."""
     facts = variant.facts
@@ -113,9 +120,4 @@ def _shares(counts: Any) -> Iterator[str]:
     total = sum(counts.values())
     # PostgreSQL's jsonb does not keep the order.
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if count == total:
-            yield name
-        elif count * 1000 < total:
-            yield f"{name} < 0.1 %"
-        else:
-            yield f"{name} {100 * count / total:.1f} %"
+        yield name if count == total else f"{name} {share_text(count, total)}"

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
-from portal.catalog.access import get_card, get_current_revision, may_maintain_cards
+from portal.catalog.access import get_card, get_current_revision, get_variant, may_maintain_cards
 from portal.catalog.card_metadata import describe_metadata
 from portal.catalog.card_page import render_card
-from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, list_cards
+from portal.catalog.models import TensorPart
+from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, list_cards, tensor_rows
+from portal.catalog.tensor_rows import TensorRow, matching_rows
+from portal.catalog.tensor_tree import tree_steps, type_shares
 from portal.catalog.variant_facts import all_facts, key_facts
 
 CARDS_PER_PAGE = 24
+TENSORS_PER_PAGE = 100
 
 
 @require_safe
@@ -74,3 +78,51 @@ def readme(request: HttpRequest, owner_name: str, slug: str) -> HttpResponseBase
         },
     )
     return get_conditional_response(request, etag=response["ETag"], response=response) or response
+
+
+@require_safe
+def tensors(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -> HttpResponse:
+    """What lies inside a variant's weights: a tree of all tensors, or a list of those that a search finds."""
+    variant = get_variant(request.user, owner_name, slug, variant_slug)
+    parts = tensor_rows(variant)
+    part, rows = _tensor_part(request, parts)
+    search = request.GET.get("q")
+    searched = search is not None
+    words = (search or "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS]
+    context = {
+        "card": variant.card,
+        "variant": variant,
+        "parts": list(parts),
+        "part": part,
+        "tensors": len(rows),
+        "size_bytes": sum(row.size_bytes for row in rows),
+        "values": sum(row.values for row in rows),
+        "types": type_shares(rows),
+        "steps": () if searched else tree_steps(rows),
+        "searched": searched,
+        "search": words,
+        "page": Paginator(matching_rows(rows, words), TENSORS_PER_PAGE).get_page(request.GET.get("page"))
+        if searched
+        else None,
+    }
+    return render(request, "catalog/tensors.html", context)
+
+
+@require_safe
+def tensors_json(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -> HttpResponse:
+    """The same for programs: every tensor with name, dtype, shape and bytes."""
+    variant = get_variant(request.user, owner_name, slug, variant_slug)
+    part, rows = _tensor_part(request, tensor_rows(variant))
+    listed = [{"name": r.name, "dtype": r.dtype, "shape": r.shape, "bytes": r.size_bytes} for r in rows]
+    return JsonResponse({"variant": variant.model_id, "part": part, "tensors": listed})
+
+
+def _tensor_part(
+    request: HttpRequest, parts: dict[TensorPart, tuple[TensorRow, ...]]
+) -> tuple[TensorPart, tuple[TensorRow, ...]]:
+    """The part that the address names, the weights without one. Raises Http404 for others."""
+    wanted = request.GET.get("part", TensorPart.WEIGHTS)
+    if wanted not in parts and wanted != TensorPart.WEIGHTS:
+        raise Http404
+    part = TensorPart(wanted)
+    return part, parts.get(part, ())

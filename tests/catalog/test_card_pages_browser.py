@@ -7,8 +7,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from portal.catalog.models import ModelCard
+from portal.catalog.models import ModelCard, TensorList
 from portal.catalog.seed import seed_cards
+from portal.catalog.tensor_rows import TensorRow, pack_rows
 from tests.catalog.shelf import make_card, make_variant
 from tests.catalog.test_card_pages_view import FACTS, HOSTILE
 
@@ -44,6 +45,32 @@ def test_list_and_card_are_accessible_and_fit(
         for summary in tab.locator("main summary").all():
             summary.click()
         expect_accessible(tab)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_tensors_are_accessible_fit_and_open_by_keyboard(
+    tab: Page, live_server: LiveServer, width: int, theme: str
+) -> None:
+    variant = make_variant(make_card())
+    rows = [
+        TensorRow(f"model.layers.{layer}.{part}_proj.weight", "BF16", (4, layer // 9 + 1), 8 * (layer // 9 + 1))
+        for layer in range(30)
+        for part in ("gate_" * 12, "up", "down")
+    ] + [TensorRow(f"head{number}.weight", "F32", (number,), 4 * number) for number in range(100)]
+    TensorList.objects.create(variant=variant, part="weights", packed=pack_rows(rows))
+    TensorList.objects.create(variant=variant, part="origin", packed=pack_rows(rows[:3]))
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    for query in ("?q=up", "?q=nothing", "?part=origin", ""):
+        tab.goto(f"{live_server.url}/models/acme/tiny/bf16/tensors/{query}")
+        expect_accessible(tab)
+    layers = tab.locator("summary").filter(has_text="0\N{EN DASH}8")
+    expect(tab.get_by_text("up_proj.weight").first).to_be_hidden()
+    layers.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_text("up_proj.weight").first).to_be_visible()
+    expect_accessible(tab)
 
 
 @pytest.mark.parametrize("width", [1280, 360])

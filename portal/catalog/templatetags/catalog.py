@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from portal.catalog.variant_facts import short_count, size_text
+from portal.catalog.variant_facts import share_text, short_count, size_text
 
 register = template.Library()
 
@@ -21,3 +21,9 @@ def count_short(value: Any) -> str:
 def size(value: Any) -> str:
     """Bytes in decimal units; nothing for what is no number."""
     return size_text(value) if isinstance(value, int) else ""
+
+
+@register.simple_tag
+def share(part: int, whole: int) -> str:
+    """A part of a whole in percent."""
+    return share_text(part, whole)
