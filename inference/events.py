@@ -45,7 +45,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One sampled token. `logprob` is of the unmodified distribution, before temperature and filters."""
+    """One sampled token. `logprob` is of the unmodified distribution, before temperature and filters.
+
+    `id` is -1 where an upstream tells only texts.
+    """
 
     id: int
     text: str
@@ -55,11 +58,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts. `cached_tokens` of the prompt were not computed again."""
+    """Token counts. `cached_tokens` of the prompt were not computed again.
+
+    `is_counted`: an upstream did not tell them, so they were counted from what arrived (tokens where it names them,
+    else pieces of text); a prompt's tokens that nobody told are 0.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    is_counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,13 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The request has a slot. `rendered_prompt` is the exact text that was tokenised."""
+    """The request has a slot. `rendered_prompt` is the exact text that was tokenised.
 
-    prompt_tokens: int
+    An upstream renders by itself: then it is the JSON of what was sent to it, and `prompt_tokens` is None where the
+    upstream tells them only at the end or not at all.
+    """
+
+    prompt_tokens: int | None
     rendered_prompt: str
 
 

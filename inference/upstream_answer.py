@@ -1,0 +1,134 @@
+"""One upstream answer while it arrives: chunks in, deltas out; counts, stop strings, and bounds on what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from inference.events import Channel, Delta, FailureCode, FinishReason, Token, Usage
+from inference.sampling_params import SamplingParams
+from inference.stop_strings import StopStrings
+from inference.upstream_chunks import Chunk, UpstreamUsage
+from inference.upstream_request import UnsupportedByUpstream
+from inference.upstream_sse import StreamMalformed
+
+_SPARE_CHARACTERS: Final = 4_096
+_CHARACTERS_PER_TOKEN: Final = 256
+_REASONS: Final = {
+    "stop": FinishReason.STOP,
+    "eos_token": FinishReason.STOP,  # TGI
+    "stop_sequence": FinishReason.STOP,  # TGI
+    "length": FinishReason.LENGTH,
+}
+
+
+class UpstreamFailure(Exception):
+    """The run ends without an answer, with a code and a sentence for the person who asked."""
+
+    def __init__(self, code: FailureCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class UpstreamAnswer:
+    """Collects chunks. `finish_reason` is set by the chunk that ends the answer."""
+
+    def __init__(self, params: SamplingParams) -> None:
+        self._params = params
+        self._stops = StopStrings(params.stop)
+        self._pending: list[Token] = []
+        self._tokens = 0
+        self._deltas = 0
+        self._characters = 0
+        self._usage: UpstreamUsage | None = None
+        self._is_stopped = False
+        self.finish_reason: FinishReason | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether text or a token has come, after which nothing may be asked again."""
+        return self._deltas > 0 or self._tokens > 0
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        return self._usage.prompt_tokens if self._usage else None
+
+    @property
+    def ended_here(self) -> bool:
+        """Whether a stop string or the limit ended the answer on this side: the upstream must be told by hanging up."""
+        return self._is_stopped
+
+    def take(self, chunk: Chunk) -> list[Delta]:
+        """The deltas that a chunk gives. Raises UpstreamFailure, UnsupportedByUpstream and StreamMalformed."""
+        if chunk.usage is not None:
+            self.take_usage(chunk.usage)
+        if chunk.has_tool_call:
+            raise UpstreamFailure(FailureCode.UNSUPPORTED, "The model called a tool, and there are none here.")
+        deltas: list[Delta] = []
+        if (chunk.text or chunk.thinking or chunk.tokens) and not self._ends_at_limit():
+            self._count(chunk)
+            self._pending += chunk.tokens
+            if chunk.thinking:
+                deltas += self._delta(chunk.thinking, Channel.THINKING, keep_tokens=bool(chunk.text))
+            if chunk.text:
+                shown, self._is_stopped = self._stops.push(chunk.text)
+                deltas += self._delta(shown, Channel.ANSWER)
+                if self._is_stopped:
+                    self.finish_reason = FinishReason.STOP
+        if chunk.finish_reason is not None and self.finish_reason is None:
+            self.finish_reason = _finish_reason(chunk.finish_reason)
+        return deltas
+
+    def take_usage(self, usage: UpstreamUsage) -> None:
+        """Counts that come after the answer's end."""
+        self._usage = usage
+
+    def finish(self) -> list[Delta]:
+        """The last delta: text held back because a stop string might have followed, and the tokens left over."""
+        text = "" if self._is_stopped else self._stops.flush()
+        tokens, self._pending = tuple(self._pending), []
+        return [Delta(text, tokens=tokens)] if text or tokens else []
+
+    def usage(self) -> Usage:
+        """The upstream's counts; ours, marked so, when the answer was cut short or the upstream told none."""
+        counted = self._tokens or self._deltas
+        if self._usage is None or (self._usage.completion_tokens < counted and self._tokens > 0):
+            return Usage(self.prompt_tokens or 0, counted, is_counted=True)
+        return Usage(self._usage.prompt_tokens, self._usage.completion_tokens, self._usage.cached_tokens)
+
+    def _ends_at_limit(self) -> bool:
+        # Without logprobs a delta is a token or more, except where a server gives out held text by itself.
+        is_full = self._tokens >= self._params.max_tokens or self._deltas > 2 * self._params.max_tokens + 16
+        if is_full:
+            self._is_stopped = True
+            self.finish_reason = FinishReason.LENGTH
+        return is_full
+
+    def _count(self, chunk: Chunk) -> None:
+        self._tokens += len(chunk.tokens)
+        if chunk.text or chunk.thinking:
+            self._deltas += 1
+        if self._params.top_logprobs and not self._tokens:
+            raise UnsupportedByUpstream("top_logprobs: this upstream reports no probabilities.")
+        self._characters += len(chunk.text) + len(chunk.thinking)
+        if self._characters > _SPARE_CHARACTERS + _CHARACTERS_PER_TOKEN * self._params.max_tokens:
+            raise StreamMalformed("it sends more text than max_tokens allows")
+
+    def _delta(self, text: str, channel: Channel, *, keep_tokens: bool = False) -> Sequence[Delta]:
+        if not text:
+            return ()
+        tokens: tuple[Token, ...] = ()
+        if not keep_tokens:
+            tokens, self._pending = tuple(self._pending), []
+        return (Delta(text, channel=channel, tokens=tokens),)
+
+
+def _finish_reason(reason: str) -> FinishReason:
+    if reason in _REASONS:
+        return _REASONS[reason]
+    if reason == "content_filter":
+        raise UpstreamFailure(FailureCode.UPSTREAM, "The upstream's content filter ended this answer.")
+    if reason in {"tool_calls", "function_call"}:
+        raise UpstreamFailure(FailureCode.UNSUPPORTED, "The model called a tool, and there are none here.")
+    raise UpstreamFailure(FailureCode.UPSTREAM, "The upstream ended this answer for a reason of its own.")

@@ -1,0 +1,145 @@
+"""A request in the words of an OpenAI-compatible server; servers differ in what they take beyond OpenAI's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from inference.engine import GenerationRequest
+from inference.sampling_params import SamplingParams
+
+MAX_STOPS_SENT: Final = 4
+"""OpenAI's limit. More are not sent at all: the engine ends the answer itself, as it does in any case."""
+
+_DEFAULTS: Final = SamplingParams()
+_OPENAI: Final[Mapping[str, str]] = {
+    name: name for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "logit_bias")
+}
+_VLLM: Final[Mapping[str, str]] = {
+    **_OPENAI,
+    **{name: name for name in ("top_k", "min_p", "repetition_penalty", "min_tokens")},
+}
+
+
+class UnsupportedByUpstream(ValueError):
+    """The server cannot do what is asked; the message begins with the parameter's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What one kind of server takes.
+
+    takes: sampling parameter → the server's name for it; what is absent is refused by name unless it is at its default.
+    always: the parameters sent even at our default, because the server's own default is another.
+    top_k_off: the server's word for `top_k` 0.
+    extra: fields that every request carries. `wishes` are those of them, and of ours, that it may lack: dropped when
+        the server refuses them by name.
+    continuation: fields that make the server continue an answer that the last message begins; None when it cannot.
+    """
+
+    name: str
+    owners: frozenset[str] = frozenset()
+    takes: Mapping[str, str] = field(default_factory=lambda: _VLLM)
+    always: frozenset[str] = frozenset({"temperature", "top_p"})
+    top_k_off: int = 0
+    max_tokens: str = "max_tokens"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    usage_in_every_chunk: bool = False
+    continuation: Mapping[str, Any] | None = None
+
+
+# A kind that is not listed is spoken to as `unknown`: OpenAI's fields, and vLLM's names for what differs from its
+# default. The listed ones name themselves in /v1/models as `owned_by`.
+UNKNOWN: Final = Dialect(name="unknown")
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    dialect.name: dialect
+    for dialect in (
+        UNKNOWN,
+        # Without these vLLM takes the defaults of the model's generation_config.json, and not ours.
+        Dialect(
+            name="vllm",
+            owners=frozenset({"vllm"}),
+            always=frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_penalty"}),
+            top_k_off=-1,
+            extra={"return_token_ids": True},
+            usage_in_every_chunk=True,
+            continuation={"continue_final_message": True, "add_generation_prompt": False},
+        ),
+        # Its own defaults are top_k 40, top_p 0.95, min_p 0.05, and penalties over the last 64 tokens alone.
+        Dialect(
+            name="llama.cpp",
+            owners=frozenset({"llamacpp"}),
+            takes={**_OPENAI, "top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"},
+            always=frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_penalty"}),
+            extra={"repeat_last_n": -1},
+            continuation={},
+        ),
+        # It refuses a top_p of 1, which is its default.
+        Dialect(
+            name="tgi",
+            takes={name: wire for name, wire in _OPENAI.items() if name != "logit_bias"},
+            always=frozenset({"temperature"}),
+        ),
+        # It takes two more of OpenAI's fields but gives them another meaning or none.
+        Dialect(name="transformers", takes={name: name for name in ("temperature", "top_p", "seed")}),
+        Dialect(
+            name="openai", owners=frozenset({"openai", "system"}), takes=_OPENAI, max_tokens="max_completion_tokens"
+        ),
+    )
+}
+WISHES: Final = frozenset({"stream_options", "logprobs", "return_token_ids"})
+"""What the engine asks for by itself and can do without."""
+
+
+def dialect_of(owner: str) -> Dialect:
+    """The dialect of the server that says this of itself in /v1/models."""
+    return next((each for each in DIALECTS.values() if owner in each.owners), UNKNOWN)
+
+
+def request_body(
+    request: GenerationRequest, *, model: str, dialect: Dialect, without: frozenset[str] = frozenset()
+) -> tuple[str, dict[str, Any]]:
+    """The path below the base URL, and the JSON body, less the wishes in `without`. Raises UnsupportedByUpstream."""
+    body: dict[str, Any] = {"model": model, "stream": True, **_sampling(request.params, dialect), **dialect.extra}
+    body["stream_options"] = {"include_usage": True}
+    if dialect.usage_in_every_chunk:
+        body["stream_options"]["continuous_usage_stats"] = True
+    if request.completion:
+        path = "completions"
+        body["prompt"] = "".join(message.content for message in request.messages)
+        body["max_tokens"] = request.params.max_tokens
+        body["logprobs"] = max(1, request.params.top_logprobs)
+    else:
+        path = "chat/completions"
+        body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+        body[dialect.max_tokens] = request.params.max_tokens
+        body["logprobs"] = True
+        if request.params.top_logprobs:
+            body["top_logprobs"] = request.params.top_logprobs
+        if request.messages[-1].role == "assistant":
+            if dialect.continuation is None:
+                raise UnsupportedByUpstream("messages: this upstream cannot continue an answer that is given to it.")
+            body.update(dialect.continuation)
+    if "logprobs" in without and request.params.top_logprobs:
+        raise UnsupportedByUpstream("top_logprobs: this upstream reports no probabilities.")
+    return path, {name: value for name, value in body.items() if name not in without}
+
+
+def _sampling(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in _VLLM:
+        value = getattr(params, name)
+        is_default = value == getattr(_DEFAULTS, name)
+        wire_name = dialect.takes.get(name)
+        if wire_name is None and not is_default:
+            raise UnsupportedByUpstream(f"{name}: this upstream does not take it.")
+        if wire_name is not None and (not is_default or name in dialect.always):
+            fields[wire_name] = value
+    if params.top_k == 0 and "top_k" in fields:
+        fields["top_k"] = dialect.top_k_off
+    if "logit_bias" in fields:
+        fields["logit_bias"] = {str(token_id): bias for token_id, bias in params.logit_bias.items()}
+    if 0 < len(params.stop) <= MAX_STOPS_SENT:
+        fields["stop"] = list(params.stop)
+    return fields
