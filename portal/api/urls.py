@@ -1,6 +1,6 @@
 """Addresses of the API and of its documentation."""
 
-from django.urls import path
+from django.urls import include, path
 
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/feedback/", FeedbackList.as_view(), name="feedback-list"),
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
     path("api/v1/<path:rest>", unknown_address, name="unknown"),
+    path("v1/", include("portal.api.openai.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SwaggerView.as_view(), name="docs"),
     path("api/redoc/", RedocView.as_view(), name="redoc"),

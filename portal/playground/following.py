@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 async def follow(
     generation: Generation, after: StreamId = BEGINNING, *, with_position: bool = True
-) -> AsyncIterator[tuple[StreamId | None, StreamEvent | None]]:
+) -> AsyncGenerator[tuple[StreamId | None, StreamEvent | None], None]:
     """A generation's events behind `after`, each with its id, up to and including the terminal one.
 
     Events that stand in no stream (queued, reset, and all that come from the row) have no id. (None, None) is a

@@ -1,0 +1,149 @@
+"""`/v1/chat/completions`: a run of the playground's kind, its answer given whole or as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from http import HTTPMethod, HTTPStatus
+from typing import IO, Any, cast
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+
+from inference.events import Channel, FinishReason
+from portal.accounts.models import Scope
+from portal.api.openai.attended_run import AttendedRun
+from portal.api.openai.chat_request import ChatRequest, read_chat_request
+from portal.api.openai.chat_response import whole_answer
+from portal.api.openai.chunks import KEEP_ALIVE, ChunkWriter, error_event
+from portal.api.openai.endpoint import require_method, require_token
+from portal.api.openai.errors import OpenAIError, error_response, openai_error, run_cancelled, run_failed
+from portal.api.parsers import BoundedJSONParser
+from portal.playground.following import KEEP_ALIVE_S, follow, run_query
+from portal.playground.models import Generation, TokenTrace
+from portal.playground.services import start_generation
+from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
+
+
+@csrf_exempt
+async def chat_completions(request: HttpRequest) -> HttpResponseBase:
+    """Starts the run, and stops it when the client goes away before its end."""
+    run = AttendedRun()
+    try:
+        asked, generation = await run_query(_start, request, run)
+        if asked.stream:
+            return _streamed(request, asked, generation, run)
+        return JsonResponse(await _whole(asked, generation, run), headers={"Cache-Control": "no-store"})
+    except asyncio.CancelledError:
+        run.leave()
+        raise
+    except Exception as error:  # noqa: BLE001 - error_response logs what nobody expects
+        run.leave()
+        return error_response(request, error)
+
+
+def _start(request: HttpRequest, run: AttendedRun) -> tuple[ChatRequest, Generation]:
+    require_method(request, HTTPMethod.POST)
+    actor = require_token(request, Scope.SUBMIT)
+    if request.content_type != BoundedJSONParser.media_type:
+        raise OpenAIError(
+            _("The body must be JSON: “Content-Type: application/json”."),
+            code="unsupported_media_type",
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+    asked = read_chat_request(BoundedJSONParser().parse(cast("IO[bytes]", request)))
+    try:
+        generation = start_generation(
+            actor,
+            variant=asked.variant,
+            prompt=asked.messages[-1].content,
+            history=asked.messages[:-1],
+            params=asked.params,
+        )
+    except ValidationError as error:
+        if "max_tokens" in error.message_dict:
+            raise OpenAIError(" ".join(error.message_dict["max_tokens"]), param=asked.length_name) from error
+        raise
+    run.begin(generation)
+    return asked, generation
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What a run has written until now."""
+
+    texts: dict[str, list[str]] = field(default_factory=lambda: {channel.value: [] for channel in Channel})
+
+    def joined(self) -> dict[str, str]:
+        return {channel: "".join(texts) for channel, texts in self.texts.items()}
+
+
+async def _whole(asked: ChatRequest, generation: Generation, run: AttendedRun) -> dict[str, Any]:
+    """The answer once it is complete. Raises OpenAIError for a run that failed or was stopped."""
+    answer = _Answer()
+    async with aclosing(follow(generation, with_position=False)) as events:
+        async for _id, event in events:
+            match event:
+                case StreamEvent(type=EventType.RESET):
+                    answer = _Answer()
+                case StreamEvent(type=EventType.DELTA, data=data):
+                    answer.texts[data["channel"]].append(data["text"])
+                case StreamEvent(type=EventType.FAILED, data=data):
+                    run.ended()
+                    raise run_failed(data["code"], data["message"])
+                case StreamEvent(type=EventType.FINISHED, data=data):
+                    run.ended()
+                    if data["finish_reason"] == FinishReason.CANCELLED:
+                        raise run_cancelled()
+                    tokens = await run_query(_answer_tokens, generation) if asked.logprobs else None
+                    return whole_answer(generation, answer.joined(), data["finish_reason"], data["usage"], tokens)
+    raise AssertionError("unreachable: a followed run ends with a terminal event")
+
+
+def _answer_tokens(generation: Generation) -> list[dict[str, Any]]:
+    trace: list[dict[str, Any]] = TokenTrace.objects.get(generation=generation).tokens
+    return [token for token in trace if token["channel"] == Channel.ANSWER]
+
+
+def _streamed(
+    request: HttpRequest, asked: ChatRequest, generation: Generation, run: AttendedRun
+) -> StreamingHttpResponse:
+    chunks = _chunks(request, asked, generation, run)
+    response = StreamingHttpResponse(chunks, content_type="text/event-stream; charset=utf-8")
+    response["Cache-Control"] = "no-store"
+    # nginx would hold the tokens back.
+    response["X-Accel-Buffering"] = "no"
+    # A client that leaves before the first chunk was asked for ends a generator that never began.
+    weakref.finalize(response, run.leave).atexit = False
+    return response
+
+
+async def _chunks(
+    request: HttpRequest, asked: ChatRequest, generation: Generation, run: AttendedRun
+) -> AsyncIterator[bytes]:
+    writer = ChunkWriter(generation, asked)
+    last_sent = time.monotonic()
+    try:
+        async with aclosing(follow(generation, with_position=False)) as events:
+            async for _id, event in events:
+                if event is not None and event.type in TERMINAL_TYPES:
+                    run.ended()
+                chunks = writer.chunks(event) if event is not None else b""
+                if not chunks and time.monotonic() - last_sent >= KEEP_ALIVE_S:
+                    chunks = KEEP_ALIVE
+                if chunks:
+                    yield chunks
+                    last_sent = time.monotonic()
+                if writer.is_over:
+                    return
+    except Exception as error:  # noqa: BLE001 - openai_error logs what nobody expects
+        yield error_event(openai_error(request, error))
+    finally:
+        run.leave()

@@ -1,0 +1,55 @@
+"""`/v1/models`: the variants that run here. And whatever else is asked for below `/v1/`."""
+
+from __future__ import annotations
+
+from http import HTTPMethod, HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+
+from portal.accounts.models import Scope
+from portal.api.openai.chat_request import read_model
+from portal.api.openai.endpoint import require_method, require_token, with_error_objects
+from portal.api.openai.errors import OpenAIError
+from portal.catalog.models import Variant
+from portal.catalog.queries import runnable_variants
+
+MAX_ADDRESS_CHARACTERS = 200
+
+
+@with_error_objects
+def model_list(request: HttpRequest) -> HttpResponse:
+    """All of them: an installation runs few, and OpenAI's list has no pages."""
+    require_method(request, HTTPMethod.GET)
+    require_token(request, Scope.READ, Scope.SUBMIT)
+    return JsonResponse({"object": "list", "data": [_model_json(variant) for variant in runnable_variants()]})
+
+
+@with_error_objects
+def model_detail(request: HttpRequest, model_id: str) -> HttpResponse:
+    """One of them, by owner/card:variant, or the first of owner/card."""
+    require_method(request, HTTPMethod.GET)
+    require_token(request, Scope.READ, Scope.SUBMIT)
+    return JsonResponse(_model_json(read_model(model_id)))
+
+
+@with_error_objects
+def unknown_address(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """404 in OpenAI's form."""
+    if rest.rstrip("/") == "completions":
+        message = _("Plain completions are not offered here yet; use /v1/chat/completions.")
+    else:
+        message = _("There is nothing at /v1/%s. There are: /v1/models, /v1/chat/completions; without a last slash.")
+        message = message % rest[:MAX_ADDRESS_CHARACTERS]
+    raise OpenAIError(message, code="unknown_url", status=HTTPStatus.NOT_FOUND)
+
+
+def _model_json(variant: Variant) -> dict[str, Any]:
+    return {
+        "id": variant.model_id,
+        "object": "model",
+        "created": int(variant.created_at.timestamp()),
+        "owned_by": variant.card.owner_name,
+        "context_length": variant.context_length,
+    }

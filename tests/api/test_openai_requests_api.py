@@ -1,0 +1,343 @@
+"""What `/v1/chat/completions` takes and refuses, and the run that it starts."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import OperationalError
+from django.test import Client
+
+from portal.accounts.models import ApiToken, Scope, User
+from portal.api.openai import chat_view
+from portal.catalog.models import Variant
+from portal.playground import dispatch, stream
+from portal.playground.models import Conversation, Generation, TokenTrace
+from tests.playground.turns import make_variant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CHAT = "/v1/chat/completions"
+USER = {"role": "user", "content": "What is a steelyard?"}
+BODY: dict[str, Any] = {"model": "smol/lm2:bf16", "messages": [USER]}
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _no_broker() -> Iterator[None]:
+    with mock.patch.object(dispatch, "current_app"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's events, without a worker."""
+
+    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[tuple[None, stream.StreamEvent]]:
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1}
+        await sync_to_async(TokenTrace.objects.create)(generation=generation)
+        yield None, stream.finished("stop", usage, {})
+
+    monkeypatch.setattr(chat_view, "follow", follow)
+
+
+@pytest.fixture
+def variant(db: None) -> Variant:
+    return make_variant()
+
+
+@pytest.fixture
+def ask(alice: User, variant: Variant, token_client: Callable[..., Client]) -> Ask:
+    """Posts BODY with changes as alice; a value of ... leaves the member out."""
+    client = token_client(alice, Scope.SUBMIT)
+
+    def post(**changes: Any) -> Any:
+        body = {name: value for name, value in (BODY | changes).items() if value is not ...}
+        return client.post(CHAT, json.dumps(body), content_type="application/json")
+
+    return post
+
+
+def error_of(response: Any) -> dict[str, Any]:
+    """The error object, whose form every refusal shares."""
+    error: dict[str, Any] = json.loads(response.content)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    return error
+
+
+def only_generation() -> Generation:
+    return Generation.objects.select_related("conversation").get()
+
+
+# Started runs
+
+
+def test_a_run_belongs_to_the_tokens_person_and_is_named_in_the_answer(ask: Ask, alice: User) -> None:
+    response = ask()
+    assert response.status_code == 200
+    generation = only_generation()
+    assert (generation.conversation.owner, generation.conversation.visitor) == (alice, None)
+    assert uuid.UUID(response.json()["id"].removeprefix("chatcmpl-")) == generation.pk
+    assert response.json()["model"] == "smol/lm2:bf16"
+
+
+def test_a_card_alone_names_its_first_variant(ask: Ask) -> None:
+    assert ask(model="smol/lm2").json()["model"] == "smol/lm2:bf16"
+
+
+def test_messages_are_stored_exactly_as_sent(ask: Ask) -> None:
+    ask(
+        messages=[
+            {"role": "developer", "content": " Be brief.\n"},
+            {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": ", two"}]},
+            {"role": "assistant", "content": "3", "reasoning_content": "Counting.", "tool_calls": None},
+            {"role": "user", "content": "Größe 🙂"},
+        ]
+    )
+    generation = only_generation()
+    assert generation.messages == [
+        {"role": "system", "content": " Be brief.\n"},
+        {"role": "user", "content": "One, two"},
+        {"role": "assistant", "content": "3"},
+        {"role": "user", "content": "Größe 🙂"},
+    ]
+    assert (generation.prompt, generation.conversation.system_prompt) == ("Größe 🙂", " Be brief.\n")
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ({"temperature": 0}, {"temperature": 0}),
+        ({"top_p": 0.5, "top_k": 5, "min_p": 0.1}, {"top_p": 0.5, "top_k": 5, "min_p": 0.1}),
+        ({"max_tokens": 7}, {"max_tokens": 7}),
+        ({"max_completion_tokens": 8, "min_tokens": 8}, {"max_tokens": 8, "min_tokens": 8}),
+        ({"max_completion_tokens": 8, "max_tokens": 8}, {"max_tokens": 8}),
+        ({"stop": "END"}, {"stop": ["END"]}),
+        ({"stop": ["END", "STOP"]}, {"stop": ["END", "STOP"]}),
+        ({"seed": 42}, {"seed": 42}),
+        ({"presence_penalty": 1, "frequency_penalty": -1}, {"presence_penalty": 1, "frequency_penalty": -1}),
+        ({"repetition_penalty": 1.1}, {"repetition_penalty": 1.1}),
+        ({"logit_bias": {"50": -100}}, {"logit_bias": {"50": -100}}),
+        ({"logprobs": True}, {"top_logprobs": 0}),
+        ({"logprobs": True, "top_logprobs": 5}, {"top_logprobs": 5}),
+        ({"temperature": None, "stop": None, "stream_options": None}, {"temperature": 0.2, "stop": []}),
+        ({}, {"temperature": 0.2, "top_p": 0.9, "max_tokens": 256}),
+    ],
+)
+def test_each_parameter_reaches_the_run(ask: Ask, sent: dict[str, Any], stored: dict[str, Any]) -> None:
+    assert ask(**sent).status_code == 200
+    params = only_generation().params
+    assert {name: params[name] for name in stored} == stored
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"n": 1},
+        {"response_format": {"type": "text"}},
+        {"modalities": ["text"]},
+        {"tools": []},
+        {"tool_choice": "none"},
+        {"store": False},
+        {"service_tier": "auto"},
+        {"user": "someone"},
+        {"tools": None, "functions": None, "audio": None, "anything": None},
+        {"stream": False, "logprobs": False, "top_logprobs": 0},
+    ],
+)
+def test_what_asks_for_nothing_else_than_is_done_is_taken(ask: Ask, harmless: dict[str, Any]) -> None:
+    assert ask(**harmless).status_code == 200
+
+
+# Refusals
+
+REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
+    ({"messages": ...}, "messages", "list of at least one"),
+    ({"messages": []}, "messages", "list of at least one"),
+    ({"messages": "Hello"}, "messages", "list of at least one"),
+    ({"messages": [USER] * 2049}, "messages", "At most 2048"),
+    ({"messages": ["Hello"]}, "messages[0]", "object with role"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", "Must be one of"),
+    ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role", "Must be one of"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content", "Must be a text"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "Must be a text"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages[0].content", "at least one"),
+    ({"messages": [{**USER, "name": "Bob"}]}, "messages[0].name", "“name”"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+        "messages[0].content[0]",
+        "not “image_url”",
+    ),
+    ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]", "Only text parts"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text", "text"),
+    ({"messages": [USER, {"role": "assistant", "content": "Well"}]}, "messages[1].role", "user's"),
+    ({"messages": [{"role": "user", "content": "  "}]}, "messages", "Write a prompt"),
+    ({"messages": [{"role": "user", "content": "x" * 32_001}]}, "messages", "At most 32000 characters"),
+    ({"messages": [{"role": "system", "content": "x" * 8_001}, USER]}, "messages", "At most 8000 characters"),
+    ({"messages": [{"role": "assistant", "content": "a\x00b"}, USER]}, "messages", "Null characters"),
+    ({"model": ...}, "model", "Name a model"),
+    ({"model": 5}, "model", "Name a model"),
+    ({"temperature": 2.5}, "temperature", "at most 2"),
+    ({"temperature": "hot"}, "temperature", "number"),
+    ({"top_p": 0}, "top_p", "above 0"),
+    ({"max_tokens": 0}, "max_tokens", "max_tokens"),
+    ({"max_completion_tokens": 0}, "max_completion_tokens", "max_completion_tokens"),
+    ({"max_completion_tokens": 2049}, "max_completion_tokens", "At most 2048 tokens"),
+    ({"max_tokens": 2049}, "max_tokens", "At most 2048 tokens"),
+    ({"max_tokens": 8, "max_completion_tokens": 9}, "max_tokens", "Differs"),
+    ({"seed": -1}, "seed", "whole number"),
+    ({"seed": 1.5}, "seed", "whole number"),
+    ({"stop": ["x"] * 9}, "stop", "at most 8"),
+    ({"stop": [""]}, "stop", "1 to 100"),
+    ({"stop": 5}, "stop", "list of strings"),
+    ({"stop": [5]}, "stop", "list of strings"),
+    ({"logit_bias": {"a": 1}}, "logit_bias", "token ids"),
+    ({"logit_bias": {"5": 101}}, "logit_bias", "at most 100"),
+    ({"logit_bias": [1]}, "logit_bias", "object"),
+    ({"logprobs": 5}, "logprobs", "true or false"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "20"),
+    ({"logprobs": True, "top_logprobs": "many"}, "top_logprobs", "whole number"),
+    ({"top_logprobs": 3}, "top_logprobs", "logprobs: true"),
+    ({"stream": "yes"}, "stream", "true or false"),
+    ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
+    ({"stream": True, "stream_options": []}, "stream_options", "object"),
+    ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage", "true or false"),
+    ({"stream": True, "stream_options": {"chunks": 5}}, "stream_options.chunks", "“chunks”"),
+    ({"user": 5}, "user", "text"),
+    ({"n": 2}, "n", "“n”"),
+    ({"n": True}, "n", "“n”"),
+    ({"tools": [{"type": "function"}]}, "tools", "“tools”"),
+    ({"tool_choice": "auto"}, "tool_choice", "“tool_choice”"),
+    ({"response_format": {"type": "json_object"}}, "response_format", "“response_format”"),
+    ({"service_tier": ["auto"]}, "service_tier", "“service_tier”"),
+    ({"reasoning_effort": "high"}, "reasoning_effort", "“reasoning_effort”"),
+    ({"store": True}, "store", "“store”"),
+    ({"no_such_thing": 1}, "no_such_thing", "“no_such_thing”"),
+]
+
+
+@pytest.mark.parametrize(("change", "param", "words"), REFUSED)
+def test_what_is_refused_is_named_and_starts_nothing(
+    ask: Ask, change: dict[str, Any], param: str | None, words: str
+) -> None:
+    response = ask(**change)
+    error = error_of(response)
+    assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
+    assert words in error["message"]
+    assert not Conversation.objects.exists()
+
+
+@pytest.mark.parametrize("model", ["smol/other", "smol/lm2:int8", "nonsense", "x" * 10_000, "smol/lm2:bf16\n"])
+def test_a_model_that_does_not_run_here_is_not_found(ask: Ask, model: str) -> None:
+    response = ask(model=model)
+    assert (response.status_code, error_of(response)["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b'{"model": ', 400, "line 1, column 11"),
+        (b"[]", 400, "JSON object"),
+        (b"\xff", 400, "UTF-8"),
+        (b'{"temperature": NaN}', 400, "number"),
+        (b"[" * 100_000, 400, "nested"),
+        (b" " * 1_048_577, 413, "1048576 bytes"),
+    ],
+)
+def test_a_broken_body_is_refused_in_words(
+    alice: User, token_client: Callable[..., Client], body: bytes, status: int, words: str
+) -> None:
+    response = token_client(alice, Scope.SUBMIT).generic("POST", CHAT, body, content_type="application/json")
+    assert response.status_code == status
+    assert words in error_of(response)["message"]
+
+
+def test_only_json_is_taken(alice: User, token_client: Callable[..., Client]) -> None:
+    response = token_client(alice, Scope.SUBMIT).generic("POST", CHAT, b"{}", content_type="text/plain")
+    assert (response.status_code, error_of(response)["code"]) == (415, "unsupported_media_type")
+
+
+# Who may
+
+
+def test_without_a_token_nobody_may_not_even_a_session(alice_client: Client, variant: Variant) -> None:
+    for client in (Client(), alice_client):
+        response = client.post(CHAT, json.dumps(BODY), content_type="application/json")
+        assert (response.status_code, error_of(response)["code"]) == (401, "invalid_api_key")
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("header", ["Bearer sy_wrong", "Bearer", "Bearer a b", "Basic YTpi", "Bearer sy_é"])
+def test_a_wrong_token_is_refused(variant: Variant, header: str) -> None:
+    client = Client(headers={"Authorization": header})
+    response = client.post(CHAT, json.dumps(BODY), content_type="application/json")
+    assert (response.status_code, error_of(response)["code"]) == (401, "invalid_api_key")
+
+
+def test_a_revoked_token_is_refused(ask: Ask) -> None:
+    ApiToken.objects.all().delete()
+    assert ask().status_code == 401
+
+
+def test_a_token_needs_the_scope(alice: User, variant: Variant, token_client: Callable[..., Client]) -> None:
+    response = token_client(alice, Scope.READ).post(CHAT, json.dumps(BODY), content_type="application/json")
+    assert (response.status_code, error_of(response)["code"]) == (403, "insufficient_scope")
+    assert 'scope="submit"' in response["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("limit", ["GENERATION_RATE", "API_RATE"])
+def test_beyond_a_rate_it_says_when_to_try_again(ask: Ask, settings: Any, limit: str) -> None:
+    setattr(settings, limit, "1/minute")
+    assert ask().status_code == 200
+    response = ask()
+    assert (response.status_code, error_of(response)["code"]) == (429, "rate_limit_exceeded")
+    assert 0 < int(response["Retry-After"]) <= 60
+    assert Generation.objects.count() == 1
+
+
+def test_only_so_many_run_at_a_time(ask: Ask, settings: Any) -> None:
+    settings.MAX_CONCURRENT_GENERATIONS = 1
+    ask()
+    response = ask()
+    assert (response.status_code, error_of(response)["type"]) == (429, "requests")
+    assert int(response["Retry-After"]) > 0
+
+
+# Addresses and failures
+
+
+def test_it_can_only_be_posted(alice: User, token_client: Callable[..., Client]) -> None:
+    response = token_client(alice, Scope.SUBMIT).get(CHAT)
+    assert (response.status_code, response["Allow"], error_of(response)["code"]) == (405, "POST", "method_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["completions", "chat/completions/", "embeddings", "", "chat", "models/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_other_addresses_say_what_there_is(client: Client, path: str, method: str) -> None:
+    response = getattr(client, method)(f"/v1/{path}")
+    assert response.status_code == 404
+    assert "/v1/chat/completions" in error_of(response)["message"]
+
+
+def test_a_database_that_is_away_is_said_so(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_view, "start_generation", mock.Mock(side_effect=OperationalError("away")))
+    response = ask()
+    assert (response.status_code, error_of(response)["code"]) == (503, "unavailable")
+    assert response["Retry-After"]
+
+
+def test_what_nobody_expected_is_an_error_object_with_an_id_to_quote(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(chat_view, "start_generation", mock.Mock(side_effect=RuntimeError("secret detail")))
+    response = ask()
+    assert (response.status_code, error_of(response)["type"]) == (500, "server_error")
+    assert response["X-Request-ID"] in error_of(response)["message"]
+    assert "secret" not in response.content.decode()
+    assert "secret detail" in caplog.text
