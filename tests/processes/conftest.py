@@ -15,6 +15,7 @@ from portal.catalog.models import ModelCard, Variant
 from portal.playground.models import Generation
 from portal.playground.services import start_generation
 from tests.processes.viewer import Viewer
+from tests.processes.web_process import WebProcess
 from tests.processes.worker_process import WorkerProcess
 from tests.services.valkey import Valkey
 
@@ -48,6 +49,21 @@ def start_worker(transactional_db: None, valkey: Valkey, tmp_path: Path) -> Iter
     yield start
     for worker in workers:
         worker.end()
+
+
+@pytest.fixture
+def start_web(transactional_db: None, valkey: Valkey, tmp_path: Path) -> Iterator[Callable[..., WebProcess]]:
+    """Starts a web process that answers when the call returns; all end with the test."""
+    webs: list[WebProcess] = []
+
+    def start(**environment: str) -> WebProcess:
+        web = WebProcess(tmp_path / f"web-{len(webs)}.log", **environment)
+        webs.append(web)
+        return web
+
+    yield start
+    for web in webs:
+        web.end()
 
 
 @pytest.fixture

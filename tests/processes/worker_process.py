@@ -28,17 +28,7 @@ class WorkerProcess:
                 [sys.executable, "-m", "celery", "-A", "portal", "worker", "--pool", "threads", "--concurrency", "16",
                  "--queues", "generations,portal", "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
                 cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-                env={
-                    **os.environ,
-                    "DJANGO_SETTINGS_MODULE": "tests.settings",
-                    "TEST_DATABASE_URL": database_url(),
-                    "TEST_REDIS_URL": settings.REDIS_URL,
-                    "TEST_BROKER_URL": settings.CELERY_BROKER_URL,
-                    "GENERATION_LEASE_S": "2",
-                    "GENERATION_REDISPATCH_S": "1",
-                    "GENERATION_SHUTDOWN_GRACE_S": "1",
-                    **environment,
-                },
+                env=process_environment(**environment),
             )  # fmt: skip
 
     def wait_until_ready(self) -> None:
@@ -68,6 +58,21 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.signal(signal.SIGCONT)
             self.kill()
+
+
+def process_environment(**extra: str) -> dict[str, str]:
+    """For a process on the test's database and Valkey, with short leases."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "TEST_DATABASE_URL": database_url(),
+        "TEST_REDIS_URL": settings.REDIS_URL,
+        "TEST_BROKER_URL": settings.CELERY_BROKER_URL,
+        "GENERATION_LEASE_S": "2",
+        "GENERATION_REDISPATCH_S": "1",
+        "GENERATION_SHUTDOWN_GRACE_S": "1",
+        **extra,
+    }
 
 
 def database_url() -> str:

@@ -1,0 +1,185 @@
+"""`/v1` as OpenAI's own package meets it: a real web process, a real worker, real connections that break."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from portal.accounts.models import Scope, User
+from portal.accounts.services import create_token
+from portal.catalog.models import Variant
+from portal.feedback.models import Submission
+from portal.playground.models import Generation, State
+from tests.processes.scripted_backend import counted
+from tests.processes.web_process import WebProcess
+from tests.processes.worker_process import WorkerProcess
+from tests.services.installation import eventually
+
+pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
+
+MODEL = "tests/counting:scripted"
+StartWeb = Callable[..., WebProcess]
+StartWorker = Callable[..., WorkerProcess]
+
+
+def count_to(number: int) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": f"count to {number}"}], "max_tokens": 2000}
+
+
+@pytest.fixture(autouse=True)
+def _served(variant: Variant) -> None:
+    """The scripted variant is there before any process starts."""
+
+
+@pytest.fixture
+def secret(transactional_db: None, alice: User) -> str:
+    return create_token(alice, name="test", scopes=[Scope.READ, Scope.SUBMIT], lifetime=None)[1]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
+def state_of(run_id: str) -> str:
+    return Generation.objects.get(pk=run_id.removeprefix("chatcmpl-")).state
+
+
+def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, secret: str, alice: User) -> None:
+    web = start_web()
+    start_worker()
+    client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0)
+
+    assert [model.id for model in client.models.list()] == [MODEL]
+    assert client.models.retrieve(MODEL).owned_by == "tests"
+
+    whole = client.chat.completions.create(**count_to(20), logprobs=True)
+    assert whole.choices[0].message.content == counted(20)
+    assert whole.choices[0].finish_reason == "stop"
+    assert whole.choices[0].logprobs is not None
+    assert [token.logprob for token in whole.choices[0].logprobs.content or []] == [-0.5] * 20
+    assert whole.usage is not None
+    assert (whole.usage.completion_tokens, whole.usage.total_tokens) == (20, whole.usage.prompt_tokens + 20)
+
+    cut = client.chat.completions.create(**{**count_to(20), "max_tokens": 5}, extra_body={"min_tokens": 5, "top_k": 3})
+    assert (cut.choices[0].message.content, cut.choices[0].finish_reason) == (counted(5), "length")
+
+    chunks = list(
+        client.chat.completions.create(
+            **count_to(30), stream=True, stream_options={"include_usage": True}, logprobs=True, top_logprobs=0
+        )
+    )
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == counted(30)
+    tokens = [
+        token
+        for chunk in chunks
+        if chunk.choices and (found := chunk.choices[0].logprobs)
+        for token in found.content or []
+    ]
+    assert [token.token for token in tokens] == [f"{each} " for each in range(1, 31)]
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 30
+
+    generation = Generation.objects.get(pk=chunks[0].id.removeprefix("chatcmpl-"))
+    assert (generation.state, generation.output, generation.conversation.owner) == (State.SUCCEEDED, counted(30), alice)
+
+    rated = urllib.request.Request(
+        f"{web.url}/api/v1/feedback/",
+        json.dumps({"generation": whole.id.removeprefix("chatcmpl-"), "answers": {"thumb": "up"}}).encode(),
+        {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(rated) as response:
+        assert response.status == 201
+    assert Submission.objects.get().generation_id == uuid.UUID(whole.id.removeprefix("chatcmpl-"))
+
+
+def test_the_asynchronous_client(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
+    web = start_web()
+    start_worker()
+
+    async def ask_at_once() -> tuple[list[str], Any]:
+        async with AsyncOpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0) as client:
+
+            async def streamed(number: int) -> str:
+                chunks = await client.chat.completions.create(**count_to(number), stream=True)
+                return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
+
+            answers = await asyncio.gather(*(streamed(number) for number in (10, 20, 30)))
+            whole = await client.chat.completions.create(**count_to(5))
+            return answers, whole.choices[0].message.content
+
+    assert asyncio.run(ask_at_once()) == ([counted(10), counted(20), counted(30)], counted(5))
+
+
+def test_the_clients_own_error_classes(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
+    web = start_web(GENERATION_RATE="2/minute")
+    client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0)
+    with pytest.raises(openai.AuthenticationError, match="unknown or was revoked"):
+        OpenAI(base_url=f"{web.url}/v1", api_key="sy_wrong", max_retries=0).models.list()
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.chat.completions.create(**{**count_to(5), "model": "no/such"})
+    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+    with pytest.raises(openai.NotFoundError, match="Plain completions"):
+        client.completions.create(model=MODEL, prompt="Once")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(**count_to(5), n=2)
+    assert (refused.value.param, refused.value.code) == ("n", "unsupported_parameter")
+
+    start_worker()
+    sing = {"model": MODEL, "messages": [{"role": "user", "content": "sing"}]}
+    with pytest.raises(openai.BadRequestError, match="can only count") as failed:
+        client.chat.completions.create(**sing)
+    assert failed.value.code == "unsupported"
+    with pytest.raises(openai.APIError, match="can only count"):
+        list(client.chat.completions.create(**sing, stream=True))
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.chat.completions.create(**count_to(5))
+    assert int(limited.value.response.headers["Retry-After"]) > 0
+
+
+def test_a_client_that_disconnects_stops_its_run(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
+    web = start_web()
+    client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0)
+
+    # Still queued, and nothing to read yet but a status.
+    with client.chat.completions.create(**count_to(1000), stream=True):
+        queued = Generation.objects.get()
+    eventually(lambda: state_of(str(queued.pk)) == State.CANCELLED, 10, "the queued run is stopped")
+    assert Generation.objects.get().attempt == 0
+
+    start_worker()
+    with client.chat.completions.create(**count_to(1000), stream=True) as chunks:
+        seen = [next(chunks) for _ in range(10)]
+    eventually(lambda: state_of(seen[0].id) == State.CANCELLED, 10, "the streaming run is stopped")
+    assert len(Generation.objects.get(pk=seen[0].id.removeprefix("chatcmpl-")).output) < len(counted(1000))
+
+    earlier = set(Generation.objects.values_list("pk", flat=True))
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=2).chat.completions.create(**count_to(1000))
+    [waiting] = Generation.objects.exclude(pk__in=earlier)
+    eventually(lambda: state_of(str(waiting.pk)) == State.CANCELLED, 10, "the run of who waited is stopped")
+    assert "Traceback" not in web.log.read_text()
+
+
+def test_a_run_stopped_elsewhere_is_told_to_its_client(
+    start_web: StartWeb, start_worker: StartWorker, secret: str
+) -> None:
+    web = start_web()
+    start_worker()
+    client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0)
+    with client.chat.completions.create(**count_to(1000), stream=True) as chunks:
+        run = Generation.objects.get(pk=next(chunks).id.removeprefix("chatcmpl-"))
+        run.request_cancel()
+        with pytest.raises(openai.APIError, match="stopped before"):
+            list(chunks)
