@@ -1,0 +1,61 @@
+"""Every recipe in docs/openai.md runs as it stands, against an installation on the real weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services.installation import ROOT, Installation, manage
+
+DOCUMENT = (ROOT / "docs" / "openai.md").read_text()
+RECIPES = re.findall(r"^```(sh|python)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.processes
+@pytest.mark.weights
+def test_every_recipe_runs(installation: Installation, tmp_path: Path) -> None:
+    installation.start().wait_until_ready()
+    made = manage(
+        installation.home,
+        "create_token",
+        "--user",
+        "admin",
+        "--scope",
+        "read",
+        "submit",
+        DJANGO_SETTINGS_MODULE="portal.settings",
+    )
+    assert made.returncode == 0, made.stderr
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PORTAL": f"http://127.0.0.1:{installation.port}",
+        "TOKEN": made.stdout.strip(),
+        "no_proxy": "*",
+    }
+    printed = []
+    for language, recipe in RECIPES:
+        command = [sys.executable, "-c", recipe] if language == "python" else ["bash", "-euo", "pipefail", "-c", recipe]
+        done = subprocess.run(
+            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, (recipe, done.stdout, done.stderr)
+        printed.append(done.stdout)
+    whole, streamed = printed
+    assert json.loads(whole)["choices"][0]["message"]["content"]
+    answer, tokens, rated = streamed.strip().rsplit("\n", 2)
+    assert answer
+    assert re.fullmatch(r"\d+ tokens by HuggingFaceTB/SmolLM2-135M-Instruct:\S+", tokens)
+    assert rated == "rated: down"
+
+
+def test_the_codes_in_the_table_are_those_that_are_sent() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "portal" / "api" / "openai").glob("*.py"))
+    told = set(re.findall(r'code="([a-z_]+)"', source))
+    rows = DOCUMENT.partition("## Errors")[2]
+    assert told <= set(re.findall(r"`([a-z_]+)`", rows))
