@@ -109,7 +109,8 @@ class UpstreamAnswer:
         self._tokens += len(chunk.tokens)
         if chunk.text or chunk.thinking:
             self._deltas += 1
-        if self._params.top_logprobs and not self._tokens:
+        # Some servers report them for the answer alone, and not for the thinking before it.
+        if self._params.top_logprobs and chunk.text and not self._tokens:
             raise UnsupportedByUpstream("top_logprobs: this upstream reports no probabilities.")
         self._characters += len(chunk.text) + len(chunk.thinking)
         if self._characters > _SPARE_CHARACTERS + _CHARACTERS_PER_TOKEN * self._params.max_tokens:

@@ -36,6 +36,7 @@ class Dialect:
     extra: fields that every request carries. `wishes` are those of them, and of ours, that it may lack: dropped when
         the server refuses them by name.
     continuation: fields that make the server continue an answer that the last message begins; None when it cannot.
+    lists_models: whether /v1/models names what is served.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dialect:
     extra: Mapping[str, Any] = field(default_factory=dict)
     usage_in_every_chunk: bool = False
     continuation: Mapping[str, Any] | None = None
+    lists_models: bool = True
 
 
 # A kind that is not listed is spoken to as `unknown`: OpenAI's fields, and vLLM's names for what differs from its
@@ -81,8 +83,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             takes={name: wire for name, wire in _OPENAI.items() if name != "logit_bias"},
             always=frozenset({"temperature"}),
         ),
-        # It takes two more of OpenAI's fields but gives them another meaning or none.
-        Dialect(name="transformers", takes={name: name for name in ("temperature", "top_p", "seed")}),
+        # It takes more of OpenAI's fields but gives them another meaning or none, and lists its cache of downloads.
+        Dialect(
+            name="transformers", takes={name: name for name in ("temperature", "top_p", "seed")}, lists_models=False
+        ),
+        # What is left out takes the variant's default there.
+        Dialect(
+            name="steelyard",
+            always=frozenset(_VLLM) - {"seed", "logit_bias"},
+        ),
         Dialect(
             name="openai", owners=frozenset({"openai", "system"}), takes=_OPENAI, max_tokens="max_completion_tokens"
         ),

@@ -228,7 +228,15 @@ CELERY_BEAT_SCHEDULE = {"sweep-generations": {"task": "playground.sweep_generati
 # --- Generations
 
 # Entry points of the engines that a worker may build for a variant, by the variant's backend.
-ENGINE_BACKENDS = {"transformers": "portal.playground.engines.transformers_engine"}
+ENGINE_BACKENDS = {
+    "transformers": "portal.playground.engines.transformers_engine",
+    "openai": "portal.playground.engines.upstream_engine",
+}
+# Keys of upstreams by the names that variants know them by: the database holds no key.
+UPSTREAM_API_KEYS: dict[str, str] = env.dict("UPSTREAM_API_KEYS", default={})
+UPSTREAM_CONNECT_S: float = env.float("UPSTREAM_CONNECT_S", default=5.0)
+UPSTREAM_FIRST_BYTE_S: float = env.float("UPSTREAM_FIRST_BYTE_S", default=120.0)
+UPSTREAM_SILENCE_S: float = env.float("UPSTREAM_SILENCE_S", default=60.0)
 WORKER_CONCURRENCY: int = env.int("WORKER_CONCURRENCY", default=16)
 WORKER_THREADS: int = env.int("WORKER_THREADS", default=0) or (os.cpu_count() or 1)
 GENERATION_LEASE_S: float = env.float("GENERATION_LEASE_S", default=15.0)
@@ -372,5 +380,5 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "{levelname:<7} {request_id:<16} {name}  {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"httpx": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+    "loggers": {"httpx2": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
 }

@@ -145,8 +145,13 @@ class Variant(models.Model):
         return self.slug
 
     def clean(self) -> None:
-        """Raises ValidationError({"defaults": …}) for sampling parameters that no engine takes."""
+        """Raises ValidationError({"defaults": …}) for sampling parameters that no engine takes, and ({"source": …}) for
+        an upstream's address that was typed: the import asks it, and ties the key to it."""
         super().clean()
+        if self.backend == Backend.OPENAI and self.source != self.facts.get("upstream_url"):
+            raise ValidationError(
+                {"source": _("An upstream is added, and moved, with manage.py import_model, which asks it first.")}
+            )
         if not isinstance(self.defaults, dict):
             raise ValidationError({"defaults": _("Must be a JSON object, such as {“temperature”: 0.2}.")})
         try:

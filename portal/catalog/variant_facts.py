@@ -74,6 +74,8 @@ def all_facts(variant: Variant) -> list[Fact]:
     origin = facts.get("origin") if isinstance(facts.get("origin"), dict) else {}
     tokenizer = [str(part) for part in (facts.get("tokenizer_class"), facts.get("tokenizer_model")) if part]
     rows = [
+        (_("Model at the upstream"), str(facts.get("upstream_model") or "")),
+        (_("Kind of server"), str(facts.get("server") or "")),
         (_("Hidden size"), _number(facts, "hidden_size")),
         (_("Inner size"), _number(facts, "intermediate_size")),
         (_("Embeddings"), _("input and output share one matrix") if facts.get("tied_embeddings") else ""),

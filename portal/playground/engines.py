@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from inference.engine import Engine, EngineClosed, Listener
@@ -72,4 +73,34 @@ def transformers_engine(variant: Variant, listener: Listener) -> Engine:
         dtype=variant.dtype or "bfloat16",
         max_batch=settings.WORKER_CONCURRENCY,
         threads=settings.WORKER_THREADS,
+    )
+
+
+def upstream_engine(variant: Variant, listener: Listener) -> Engine:
+    """An OpenAI-compatible server. Raises ImproperlyConfigured when its key is not in this worker's settings.
+
+    The key goes to the address that the variant was imported from, and to no other.
+    """
+    # Here and not above, as the engine of local weights: the web process sends no prompts.
+    from inference.upstream_client import UpstreamPatience  # noqa: PLC0415
+    from inference.upstream_engine import UpstreamEngine  # noqa: PLC0415
+    from inference.upstream_request import DIALECTS, UNKNOWN  # noqa: PLC0415
+
+    facts = variant.facts
+    if variant.source != facts.get("upstream_url"):
+        raise ImproperlyConfigured(f"{variant.model_id} was imported from another address; import it again.")
+    name = facts.get("upstream_key", "")
+    if name and name not in settings.UPSTREAM_API_KEYS:
+        raise ImproperlyConfigured(f"UPSTREAM_API_KEYS has no key named {name}, which {variant.model_id} needs.")
+    return UpstreamEngine(
+        listener,
+        base_url=variant.source,
+        model=facts["upstream_model"],
+        dialect=DIALECTS.get(facts.get("server", ""), UNKNOWN),
+        key=settings.UPSTREAM_API_KEYS.get(name),
+        patience=UpstreamPatience(
+            connect_s=settings.UPSTREAM_CONNECT_S,
+            first_byte_s=settings.UPSTREAM_FIRST_BYTE_S,
+            between_pieces_s=settings.UPSTREAM_SILENCE_S,
+        ),
     )

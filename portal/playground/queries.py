@@ -73,6 +73,7 @@ class RunFigures:
 
 def run_figures(generation: Generation) -> RunFigures:
     """Read a run's figures off its row."""
+    prompt_tokens = _count(generation.usage, "prompt_tokens")
     completion_tokens = _count(generation.usage, "completion_tokens")
     decode_s = _seconds(generation.timings, "decode_s")
     # Decoding begins with the first token, so it made all the others.
@@ -80,7 +81,8 @@ def run_figures(generation: Generation) -> RunFigures:
     return RunFigures(
         first_token_s=_seconds(generation.timings, "first_token_s"),
         tokens_per_s=decoded / decode_s if decode_s and decoded > 0 else None,
-        prompt_tokens=_count(generation.usage, "prompt_tokens"),
+        # A run whose tokens were counted here has 0 for a prompt whose tokens the upstream did not tell.
+        prompt_tokens=(prompt_tokens or None) if generation.usage.get("is_counted") else prompt_tokens,
         completion_tokens=completion_tokens,
     )
 

@@ -79,6 +79,6 @@ def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
         except EngineClosed:
             return
         except Exception:
-            logger.exception("The weights of %s could not be loaded", variant.model_id)
+            logger.exception("The engine of %s could not be built", variant.model_id)
         else:
             logger.info("%s is ready", variant.model_id)

@@ -154,7 +154,8 @@ class GenerationWorker:
 
     def _fail_unloadable(self, generation: Generation) -> None:
         if generation.claim(self.worker_id, timedelta(seconds=settings.GENERATION_LEASE_S)):
-            message = f"The weights of {generation.variant.model_id} could not be loaded. The operator's log says why."
+            what = "upstream" if generation.variant.folder is None else "weights"
+            message = f"The {what} of {generation.variant.model_id} cannot be used. The operator's log says why."
             generation.fail("unloadable", message)
             self._publisher.open(generation.pk, generation.attempt)
             self._publisher.append(generation.pk, generation.attempt, stream.failed("unloadable", message))

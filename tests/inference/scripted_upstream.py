@@ -6,6 +6,7 @@ As a program it counts for ever: `python -m tests.inference.scripted_upstream PO
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import sys
@@ -160,8 +161,10 @@ class ScriptedUpstream:
         try:
             exchange = await _read_request(reader, writer)
             watch = asyncio.ensure_future(_watch(reader, exchange))
-            if exchange.path.endswith("/models"):
+            if exchange.path == "/v1/models":
                 await exchange.respond(200, self.models)
+            elif exchange.method == "GET":
+                await exchange.respond(404, {"detail": "Not Found"})
             else:
                 self.exchanges.append(exchange)
                 await self.behave(exchange)
@@ -181,10 +184,8 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 async def _watch(reader: asyncio.StreamReader, exchange: Exchange) -> None:
-    try:
+    with contextlib.suppress(ConnectionError):
         await reader.read(1)
-    except ConnectionError:
-        pass
     exchange.hung_up_at = time.monotonic()
     exchange.hung_up.set()
 
@@ -192,14 +193,16 @@ async def _watch(reader: asyncio.StreamReader, exchange: Exchange) -> None:
 def main() -> None:
     port, log = int(sys.argv[1]), Path(sys.argv[2])
 
-    async def count_and_log(exchange: Exchange) -> None:
+    def write(line: str) -> None:
         with log.open("a") as file:
-            file.write("asked\n")
+            file.write(f"{line}\n")
+
+    async def count_and_log(exchange: Exchange) -> None:
+        write("asked")
         try:
             await count(exchange, 0.02)
         except (Gone, ConnectionError):
-            with log.open("a") as file:
-                file.write("hung up\n")
+            write("hung up")
 
     ScriptedUpstream(count_and_log, port=port)
     threading.Event().wait()

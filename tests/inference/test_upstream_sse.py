@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,9 +25,14 @@ def read(pieces: list[bytes]) -> list[ServerEvent]:
     return [event for piece in pieces for event in reader.push(piece)]
 
 
+def push_often(reader: ServerEventReader, piece: bytes) -> None:
+    for _ in range(2_000):
+        reader.push(piece)
+
+
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     borders = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(borders)]
 
 
 @given(st.lists(st.tuples(LINES, ENDS), max_size=4), st.lists(st.integers(0, 10_000), max_size=12))
@@ -58,15 +65,13 @@ def test_an_event_that_the_end_cuts_off_is_none() -> None:
 def test_a_line_without_an_end_meets_the_bound(line: bytes) -> None:
     reader = ServerEventReader(max_event_bytes=1_000)
     with pytest.raises(StreamMalformed, match="1,000 bytes"):
-        for _ in range(2_000):
-            reader.push(line)
+        push_often(reader, line)
 
 
 def test_an_event_of_endless_lines_meets_the_bound() -> None:
     reader = ServerEventReader(max_event_bytes=1_000)
     with pytest.raises(StreamMalformed, match="1,000 bytes"):
-        for _ in range(2_000):
-            reader.push(b"data: x\n")
+        push_often(reader, b"data: x\n")
 
 
 def test_endless_comments_are_kept_nowhere() -> None:
