@@ -21,6 +21,7 @@ from inference.events import Alternative, Emission, Failed, FailureCode, FinishR
 from inference.forward_failure import failure_of, isolated_logits
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.prefix_archive import PrefixArchive
+from inference.process_memory import return_freed_memory
 from inference.running_request import RunningRequest
 from inference.sampler import Choice, SamplingState, choose
 from inference.schedule import ReadingPace, share_prefill
@@ -266,3 +267,4 @@ class BatchRunner:
             self._archive.clear()
         self._model.forward.clear()
         self._model.slots.clear()
+        return_freed_memory()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
 from inference.key_value_slots import KeyValueSlots, Place
-from inference.linear_layers import Linear, LinearMaker
+from inference.linear_layers import Linear, LinearMaker, PlainLinear
 from inference.slot_attention import Attention
 from inference.step_plan import Span, StepPlan
 
@@ -85,6 +85,11 @@ class JoinedStore:
             both[chunk.place.index, :, chunk.start : chunk.end] = part
 
 
+def can_fuse(config: Any) -> bool:
+    """Whether the architecture is of the kind computed here."""
+    return config.model_type in MODEL_TYPES and config.hidden_act == "silu"
+
+
 class FusedDecoder:
     """Implements `BatchForward` for the architectures in `MODEL_TYPES`."""
 
@@ -93,12 +98,15 @@ class FusedDecoder:
     def __init__(self, model: Any, slots: KeyValueSlots, make_linear: LinearMaker, *, name: str = "fused") -> None:
         self.name = name
         config = model.config
-        if config.model_type not in MODEL_TYPES or config.hidden_act != "silu":
+        if not can_fuse(config):
             raise ValueError(f"{config.model_type} with {config.hidden_act} is not of the kind computed here")
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._heads = HeadShape(config.num_attention_heads, config.num_key_value_heads, size)
         self._slots = slots
         self._embedding = model.get_input_embeddings().weight.detach()
+        if make_linear is not PlainLinear:
+            # The other weights are rearranged copies, and this one would keep the whole mapped file in memory.
+            self._embedding = self._embedding.clone()
         self._rotary = model.model.rotary_emb
         self._layers = [_layer(layer, number, make_linear) for number, layer in enumerate(model.model.layers)]
         self._stores = [JoinedStore(slots, number, self._heads.groups) for number in range(len(self._layers))]
@@ -143,6 +151,7 @@ class FusedDecoder:
         self._layers.clear()
         self._stores.clear()
         self._slots.clear()
+        del self._embedding, self._head
 
 
 def _signed(sines: Tensor) -> Tensor:
@@ -152,11 +161,12 @@ def _signed(sines: Tensor) -> Tensor:
 
 
 def _norm(module: Any) -> Norm:
-    return Norm(module.weight.detach(), module.variance_epsilon)
+    return Norm(module.weight.detach().clone(), module.variance_epsilon)
 
 
 def _joined(modules: Sequence[Any], make_linear: LinearMaker) -> Linear:
-    weight = torch.cat([module.weight.detach() for module in modules])
+    weights = [module.weight.detach() for module in modules]
+    weight = torch.cat(weights) if len(weights) > 1 else weights[0]
     biases = [module.bias for module in modules]
     if all(bias is None for bias in biases):
         return make_linear(weight, None)

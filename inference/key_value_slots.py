@@ -41,12 +41,16 @@ class Group:
         return next((index for index in range(self.size) if index not in self.used), None)
 
     def resize(self, size: int) -> None:
-        """Change the number of slots; those in use must fit. Copies what they hold, layer by layer."""
-        # All or nothing: the allocation may fail in any layer.
-        layers = {
-            number: tuple(self._moved(tensor, size) for tensor in tensors) for number, tensors in self.layers.items()
-        }
-        self.size, self.layers = size, layers
+        """Change the number of slots; those in use must fit. Copies what they hold, so that only one layer is twice
+        in memory at a time.
+
+        When memory ends in the middle, the layers before that point are larger or smaller than the others, which does
+        no harm: the group counts no more slots than every layer has.
+        """
+        self.size = min(self.size, size)
+        for number, tensors in self.layers.items():
+            self.layers[number] = tuple(self._moved(tensor, size) for tensor in tensors)
+        self.size = size
 
     def _moved(self, old: Tensor, size: int) -> Tensor:
         new = old.new_zeros((size, *old.shape[1:]))

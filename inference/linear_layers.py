@@ -69,13 +69,16 @@ class Int8Linear:
     __slots__ = ("_bias", "_many_rows", "_scales", "_weight")
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        wide = weight.float()
-        scales = (wide.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.bfloat16).tiny).to(torch.bfloat16)
-        self._weight = (wide / scales.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+        # In place, because an output layer in float32 is the largest thing that loading needs room for.
+        wide = weight.to(torch.float32, copy=True)
+        largest = weight.abs().amax(dim=1).float()
+        scales = (largest / 127).clamp(min=torch.finfo(torch.bfloat16).tiny).to(torch.bfloat16)
+        self._weight = wide.div_(scales.float()[:, None]).round_().clamp_(-127, 127).to(torch.int8)
         self._scales = scales
         self._bias = bias
-        rounded = (self._weight.float() * scales.float()[:, None]).to(torch.bfloat16)
-        self._many_rows = packed_maker()(rounded, bias)
+        del wide
+        # Whole numbers up to 127 are exact in bfloat16, so their products round once, as from float32.
+        self._many_rows = packed_maker()(self._weight.to(torch.bfloat16).mul_(scales[:, None]), bias)
 
     def __call__(self, rows: Tensor) -> Tensor:
         if rows.shape[0] > INT8_ROWS:

@@ -21,6 +21,8 @@ from inference.engine import Listener
 from inference.engine_thread import EngineThread
 from inference.forward_choice import NoSuchVariant, choose_forward, choose_int8_forward
 from inference.key_value_slots import KeyValueSlots
+from inference.memory_need import MemoryNeed, memory_need
+from inference.process_memory import available_memory, return_freed_memory
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder
 
 DTYPES: Final = {
@@ -30,9 +32,6 @@ DTYPES: Final = {
     "int8": torch.bfloat16,  # weight-only: everything else is computed in bfloat16
 }
 DEFAULT_POSITIONS_PER_REQUEST: Final = 2_048
-# Beside the weights: the step's activations, the tokenizer, torch's own libraries.
-MEMORY_SLACK_BYTES: Final = 256 * 2**20
-
 ProgressListener = Callable[[float, str], None]
 
 
@@ -72,17 +71,18 @@ def load_engine(
         raise ValueError("max_batch: must be at least 1")
     report(0.0, "checking the files")
     checked = read_weight_folder(Path(folder))
-    _require_memory(checked, DTYPES[dtype])
+    config = _load_config(checked)
+    context_length = _context_length(config)
+    budget = kv_budget_tokens or _default_positions(context_length, max_batch)
+    may_copy = _require_memory(checked, config, dtype, max_batch, budget)
     file_digests = digests(checked, lambda share: report(0.05 + 0.15 * share, "computing digests"))
     report(0.2, "loading the tokenizer")
     tokenizer = _load_tokenizer(checked)
     report(0.3, "loading the weights")
     model = _load_model(checked, DTYPES[dtype])
-    context_length = _context_length(model.config)
-    budget = kv_budget_tokens or max(context_length, max_batch * min(context_length, DEFAULT_POSITIONS_PER_REQUEST))
     slots = KeyValueSlots(budget=budget, longest=context_length)
     report(0.8, "trying the fast path")
-    forward = _forward(model, slots, dtype)
+    forward = _forward(model, slots, dtype, may_copy=may_copy)
     end_ids = _end_ids(model, tokenizer)
     renderer = PromptRenderer(tokenizer)
     loaded = LoadedModel(
@@ -113,15 +113,55 @@ def load_engine(
         "libraries": {name: version(name) for name in ("torch", "transformers", "tokenizers", "safetensors")},
         "python": platform.python_version(),
     }
+    del model  # a fused path has its own copies
+    return_freed_memory()
     engine = TransformersEngine(listener, loaded, facts, max_batch=max_batch, threads=threads)
     report(1.0, "ready")
     return engine
 
 
-def _forward(model: Any, slots: KeyValueSlots, dtype: str) -> BatchForward:
-    available = _available_memory()
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    may_copy = available is None or weights + MEMORY_SLACK_BYTES < available
+def estimate_memory(
+    folder: Path, *, dtype: str = "bfloat16", max_batch: int = 16, kv_budget_tokens: int | None = None
+) -> MemoryNeed:
+    """What `load_engine` with the same arguments will take, from the headers alone. Raises WeightsRefused."""
+    checked = read_weight_folder(Path(folder))
+    config = _load_config(checked)
+    positions = kv_budget_tokens or _default_positions(_context_length(config), max_batch)
+    return _need(checked, config, dtype, max_batch, positions, fused=True)
+
+
+def _need(folder: WeightFolder, config: Any, dtype: str, max_batch: int, positions: int, *, fused: bool) -> MemoryNeed:
+    return memory_need(
+        folder,
+        config,
+        dtype=DTYPES[dtype],
+        int8=dtype == "int8",
+        max_batch=max_batch,
+        positions=positions,
+        fused=fused,
+    )
+
+
+def _require_memory(folder: WeightFolder, config: Any, dtype: str, max_batch: int, positions: int) -> bool:
+    """Whether there is room for the fused path's copies. Raises WeightsRefused without room for the plain weights."""
+    available = available_memory()
+    fused = _need(folder, config, dtype, max_batch, positions, fused=True).peak
+    if available is None or fused <= available:
+        return True
+    least = fused if dtype == "int8" else _need(folder, config, dtype, max_batch, positions, fused=False).peak
+    if least > available:
+        raise WeightsRefused(
+            f"{folder.path.name} needs {least / 2**30:.2f} GiB of memory with its keys and values for {positions} "
+            f"tokens, and {available / 2**30:.2f} GiB are available."
+        )
+    return False
+
+
+def _default_positions(context_length: int, max_batch: int) -> int:
+    return max(context_length, max_batch * min(context_length, DEFAULT_POSITIONS_PER_REQUEST))
+
+
+def _forward(model: Any, slots: KeyValueSlots, dtype: str, *, may_copy: bool) -> BatchForward:
     try:
         if dtype == "int8":
             return choose_int8_forward(model, slots)
@@ -130,22 +170,11 @@ def _forward(model: Any, slots: KeyValueSlots, dtype: str) -> BatchForward:
         raise WeightsRefused(str(error)) from error
 
 
-def _require_memory(folder: WeightFolder, dtype: torch.dtype) -> None:
-    needed = (folder.parameters * dtype.itemsize + MEMORY_SLACK_BYTES) / 2**30
-    available = _available_memory()
-    if available is not None and needed > available / 2**30:
-        raise WeightsRefused(
-            f"{folder.path.name} needs {needed:.1f} GiB of memory, and {available / 2**30:.1f} GiB are available."
-        )
-
-
-def _available_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system does not tell."""
+def _load_config(folder: WeightFolder) -> Any:
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
+        return transformers.AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise WeightsRefused(f"The configuration of {folder.path.name} cannot be read: {_first_line(error)}") from error
 
 
 def _load_tokenizer(folder: WeightFolder) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from inference.safetensors_header import InvalidHeader, read_safetensors_header
+from inference.safetensors_header import InvalidHeader, Tensor, read_safetensors_header
 
 PICKLE_SUFFIXES: Final = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -22,12 +22,17 @@ class WeightsRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WeightFolder:
-    """A folder that passed the checks. `parameters` counts the stored numbers."""
+    """A folder that passed the checks, and what its headers say."""
 
     path: Path
     weight_files: tuple[Path, ...]
     config: dict[str, Any]
-    parameters: int
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def parameters(self) -> int:
+        """The number of stored numbers."""
+        return sum(tensor.values for tensor in self.tensors)
 
 
 def read_weight_folder(path: Path) -> WeightFolder:
@@ -43,7 +48,9 @@ def read_weight_folder(path: Path) -> WeightFolder:
     tokenizer_config = path / "tokenizer_config.json"
     if tokenizer_config.exists() and "auto_map" in _json_object(tokenizer_config):
         raise WeightsRefused(f"The tokenizer of {path.name} needs code from its repository, which is never run here.")
-    return WeightFolder(path, weight_files, config, sum(count_parameters(file) for file in weight_files))
+    return WeightFolder(
+        path, weight_files, config, tuple(each for file in weight_files for each in stored_tensors(file))
+    )
 
 
 def _json_object(file: Path) -> dict[str, Any]:
@@ -81,10 +88,10 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
     raise WeightsRefused(f"{path.name} holds no .safetensors file.")
 
 
-def count_parameters(file: Path) -> int:
-    """The number of stored numbers, from a checked header. Raises WeightsRefused when the file is damaged."""
+def stored_tensors(file: Path) -> tuple[Tensor, ...]:
+    """What a checked header lists. Raises WeightsRefused when the file is damaged."""
     try:
-        return sum(tensor.values for tensor in read_safetensors_header(file).tensors)
+        return read_safetensors_header(file).tensors
     except InvalidHeader as error:
         raise WeightsRefused(f"{error}.") from error
     except OSError as error:

@@ -110,7 +110,7 @@ def test_missing_weights_are_never_filled_with_random_numbers(folder: Path, reco
 def test_too_little_memory_is_noticed_before_loading(
     folder: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inference.transformers_engine._available_memory", lambda: 1_000)
+    monkeypatch.setattr("inference.transformers_engine.available_memory", lambda: 1_000)
     monkeypatch.setattr("inference.transformers_engine._load_model", lambda *_: pytest.fail("it was loaded"))
     with pytest.raises(WeightsRefused, match="GiB"):
         load_engine(folder, listener=recorder)

@@ -1,0 +1,114 @@
+"""How much memory an engine will take, computed from a folder's headers and configuration before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from inference.fused_decoder import can_fuse
+from inference.linear_layers import PlainLinear, packed_maker
+from inference.schedule import TOKENS_ALONE
+from inference.weight_folder import WeightFolder
+
+# Measured with SmolLM2's (3.5 MB of JSON, 49,152 tokens): 55 MB stay, 67 at most.
+TOKENIZER_BYTES_PER_FILE_BYTE: Final = 18
+# What the arithmetic library keeps for itself. Measured once, on 2 threads.
+LIBRARY_BYTES: Final = 32 * 2**20
+# The sampler's copies of a row of logits: as they come, in float32, penalised, sorted, summed.
+LOGIT_COPIES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes on top of what the process takes with torch loaded.
+
+    loading: weights and their rearranged copies, where both are there at once.
+    weights: what stays of them.
+    keys_and_values: the whole budget of positions.
+    working: the tokenizer, and a step's intermediate results.
+    """
+
+    loading: int
+    weights: int
+    keys_and_values: int
+    working: int
+
+    @property
+    def running(self) -> int:
+        """The most that the engine takes once it is loaded."""
+        return self.weights + self.keys_and_values + self.working
+
+    @property
+    def peak(self) -> int:
+        """The most that it ever takes. Keys and values come with the first requests, when loading is over."""
+        return max(self.loading + self.working, self.running)
+
+
+def memory_need(
+    folder: WeightFolder, config: Any, *, dtype: torch.dtype, int8: bool, max_batch: int, positions: int, fused: bool
+) -> MemoryNeed:
+    """What an engine on this folder needs.
+
+    `config` is transformers' own; `positions` is the budget of keys and values; without `fused` the weights are used as
+    they are, which is slower and needs no copies.
+    """
+    text = config.get_text_config()
+    item = dtype.itemsize
+    whole = folder.parameters * item
+    # Weights stored in the wanted dtype are mapped; others are read, and converted one after the other.
+    stored = sum(tensor.size_bytes for tensor in folder.tensors)
+    converted = 0 if _stored_as(folder, dtype) else stored
+    weights, loading = whole, whole + converted
+    if fused and can_fuse(config):
+        weights, copying = _fused(folder, text, dtype, int8=int8)
+        loading = max(loading, whole + copying)
+    return MemoryNeed(
+        loading, weights, positions * _position_bytes(text, item), _working(folder, text, max_batch, item)
+    )
+
+
+def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, *, int8: bool) -> tuple[int, int]:
+    """Bytes that stay, and bytes beside the model while its weights are rearranged."""
+    item = dtype.itemsize
+    embedding = text.vocab_size * text.hidden_size
+    in_layers = sum(tensor.values for tensor in folder.tensors if ".layers." in tensor.name)
+    if not int8 and (dtype is not torch.bfloat16 or packed_maker() is PlainLinear):
+        joined = sum(tensor.values for tensor in folder.tensors if tensor.name.split(".")[-2] in JOINED)
+        return folder.parameters * item, joined * item
+    matrices = in_layers + embedding
+    kept = (matrices + embedding) * item
+    if not int8:
+        return kept, kept
+    largest = max(math.prod(tensor.shape) for tensor in folder.tensors)
+    return kept + matrices, kept + matrices + 4 * largest
+
+
+JOINED: Final = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
+
+
+def _stored_as(folder: WeightFolder, dtype: torch.dtype) -> bool:
+    names = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32"}
+    return all(tensor.dtype == names[dtype] for tensor in folder.tensors)
+
+
+def _position_bytes(text: Any, item: int) -> int:
+    """Keys and values of one token in all layers."""
+    heads = text.num_attention_heads
+    if getattr(text, "kv_lora_rank", None):  # latent attention: transformers keeps the keys and values made of it
+        numbers = heads * (text.qk_nope_head_dim + text.qk_rope_head_dim + text.v_head_dim)
+    else:
+        size = getattr(text, "head_dim", None) or text.hidden_size // heads
+        numbers = 2 * (getattr(text, "num_key_value_heads", None) or heads) * size
+    return int(text.num_hidden_layers * numbers * item)
+
+
+def _working(folder: WeightFolder, text: Any, max_batch: int, item: int) -> int:
+    tokenizer = folder.path / "tokenizer.json"
+    tokenizer_bytes = tokenizer.stat().st_size * TOKENIZER_BYTES_PER_FILE_BYTE if tokenizer.is_file() else 0
+    logits = max_batch * text.vocab_size * 4 * LOGIT_COPIES
+    inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    rows = (TOKENS_ALONE + max_batch) * (3 * inner + 6 * text.hidden_size) * item
+    return int(tokenizer_bytes + logits + rows + LIBRARY_BYTES)
