@@ -1,0 +1,285 @@
+"""What the portal costs: streamed answers through `/v1` beside the worker's engine alone, in turns in the same run.
+
+    python -m benchmarks.portal_throughput [--batches 1 8 16] [--rounds 5] [--transformers-serve] [--json]
+
+Starts the product as `make run` does, in a home of its own (web, Valkey, Celery worker, SQLite), and the same
+variant's engine in a process of its own (benchmarks/_bare_engine.py), built as the worker builds it. Both sides
+greedily write the same number of tokens for the same prompts, sent at the same moment; the clock runs from sending until
+the last answer has ended, the reading of the prompts included. Only one side works at a time, and the order changes with
+every round. `ratio` is the median of the rounds' own ratios to the engine, since the machine drifts.
+`--transformers-serve` adds transformers' own server with continuous batching, where its parts are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+
+from tests.services.installation import ROOT, Installation, environment_of, eventually, free_port, manage
+
+PROMPT = "Tell me a story about the lighthouse number {number} and the people who lived there in the year {year}."
+UNLIMITED = {"GENERATION_RATE": "100000/minute", "API_RATE": "100000/minute", "MAX_CONCURRENT_GENERATIONS": "1000"}
+ENGINE = "engine alone"
+PORTAL = "portal /v1"
+SERVE = "transformers serve --continuous-batching"
+SERVE_READY_WITHIN_S = 180
+FIRST_VARIANT = """
+    SELECT card.owner_name || '/' || card.slug || ':' || variant.slug
+    FROM catalog_variant AS variant JOIN catalog_modelcard AS card ON card.id = variant.card_id
+    WHERE variant.is_runnable ORDER BY card.id, variant.position, variant.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One side's turn: seconds until each first token and until the end of all, and the tokens of all."""
+
+    first_s: list[float]
+    tokens: int
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        return self.tokens / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One side at one number of streams."""
+
+    side: str
+    streams: int
+    tokens_per_s: float
+    ratio: float
+    first_token_p50_s: float
+    first_token_p95_s: float
+
+
+class Side(Protocol):
+    """Something that answers prompts."""
+
+    def measure(self, prompts: Sequence[str], tokens: int) -> Measured: ...
+
+
+class BareEngine:
+    """The engine in a process of its own."""
+
+    def __init__(self, home: Path, model: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks._bare_engine", model],
+            cwd=ROOT, env=environment_of(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._expect("ready")
+
+    def measure(self, prompts: Sequence[str], tokens: int) -> Measured:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"prompts": prompts, "tokens": tokens}) + "\n")
+        self._process.stdin.flush()
+        return Measured(**json.loads(self._expect("{")))
+
+    def _expect(self, start: str) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(start):
+                return line
+        raise RuntimeError("the engine's process ended")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class ChatServer:
+    """Any server with OpenAI's chat completions, asked by as many connections as there are prompts."""
+
+    def __init__(self, url: str, body: Callable[[int], dict[str, Any]], *, token: str = "") -> None:
+        self._url = url
+        self._body = body
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def measure(self, prompts: Sequence[str], tokens: int) -> Measured:
+        return asyncio.run(self._measure(prompts, tokens))
+
+    async def _measure(self, prompts: Sequence[str], tokens: int) -> Measured:
+        limits = httpx2.Limits(max_connections=len(prompts))
+        async with httpx2.AsyncClient(headers=self._headers, timeout=600, limits=limits, trust_env=False) as client:
+            began = time.perf_counter()
+            answers = await asyncio.gather(*(self._ask(client, prompt, tokens) for prompt in prompts))
+            ended = time.perf_counter()
+        return Measured([first - began for first, _ in answers], sum(count for _, count in answers), ended - began)
+
+    async def _ask(self, client: httpx2.AsyncClient, prompt: str, tokens: int) -> tuple[float, int]:
+        """When the first text came, and how many tokens the answer has."""
+        first, chunks, counted = None, 0, None
+        messages = [{"role": "user", "content": prompt}]
+        body = {"messages": messages, "stream": True, "max_tokens": tokens, **self._body(tokens)}
+        async with client.stream("POST", f"{self._url}/v1/chat/completions", json=body) as response:
+            assert response.status_code == 200, (await response.aread()).decode()
+            async for line in response.aiter_lines():
+                if not line.startswith("data: {"):
+                    continue
+                chunk = json.loads(line[6:])
+                assert "error" not in chunk, chunk
+                if chunk.get("usage"):
+                    counted = chunk["usage"]["completion_tokens"]
+                if any(choice["delta"].get("content") for choice in chunk["choices"]):
+                    first = first or time.perf_counter()
+                    chunks += 1
+        assert first is not None, "an answer without text"
+        return first, counted if counted is not None else chunks
+
+
+@contextmanager
+def portal(home: Path) -> Iterator[tuple[ChatServer, str]]:
+    """The running product, and the id of its first variant."""
+    installation = Installation(home, **UNLIMITED)
+    try:
+        installation.start().wait_until_ready()
+        made = manage(home, "create_token", "--user", "admin", "--scope", "submit")
+        assert made.returncode == 0, made.stderr
+        with sqlite3.connect(f"file:{home}/steelyard.sqlite3?mode=ro", uri=True) as database:
+            model: str = database.execute(FIRST_VARIANT).fetchone()[0]
+
+        def body(tokens: int) -> dict[str, Any]:
+            return {
+                "model": model,
+                "temperature": 0,
+                "min_tokens": tokens,
+                "stream_options": {"include_usage": True},
+            }
+
+        yield ChatServer(f"http://127.0.0.1:{installation.port}", body, token=made.stdout.strip()), model
+    finally:
+        installation.kill_everything()
+
+
+@contextmanager
+def transformers_serve(folder: Path, log: Path) -> Iterator[ChatServer]:
+    """transformers' own server on the same weights, told that no token ends an answer."""
+    port = free_port()
+    command = [
+        *(str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--continuous-batching"),
+        *("--dtype", "bfloat16", "--device", "cpu", "--port", str(port)),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+
+        def answers() -> bool:
+            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            try:
+                return httpx2.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        eventually(answers, SERVE_READY_WITHIN_S, "transformers serve answers")
+        settings = {"do_sample": False, "eos_token_id": None}
+
+        def body(tokens: int) -> dict[str, Any]:
+            return {"model": str(folder), "generation_config": json.dumps({**settings, "max_new_tokens": tokens})}
+
+        yield ChatServer(f"http://127.0.0.1:{port}", body)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, rounds: int) -> list[Row]:
+    """All sides in turns."""
+    rows = []
+    for streams in batches:
+        measured: dict[str, list[Measured]] = {name: [] for name in sides}
+        # The first round warms up.
+        for number in range(rounds + 1):
+            # Other prompts in every round: none is remembered from the one before.
+            year = 1000 + 100 * streams + number
+            prompts = [PROMPT.format(number=each, year=year) for each in range(streams)]
+            names = list(sides) if number % 2 else list(reversed(sides))
+            for name in names:
+                result = sides[name].measure(prompts, tokens)
+                if result.tokens != streams * tokens:
+                    sys.stderr.write(f"{name}: {result.tokens} tokens instead of {streams * tokens}\n")
+                if number:
+                    measured[name].append(result)
+        for name, results in measured.items():
+            ratios = [one.speed / engine.speed for one, engine in zip(results, measured[ENGINE], strict=True)]
+            first = [seconds for result in results for seconds in result.first_s]
+            rows.append(
+                Row(
+                    name,
+                    streams,
+                    statistics.median(result.speed for result in results),
+                    statistics.median(ratios),
+                    statistics.median(first),
+                    statistics.quantiles(first, n=20, method="inclusive")[-1],
+                )
+            )
+        sys.stderr.write(as_markdown(rows[-len(sides) :]) + "\n")
+    return rows
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """A table for people."""
+    lines = [
+        "| side | streams | tok/s, median | ratio to the engine | first token p50, s | p95, s |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {row.side} | {row.streams} | {row.tokens_per_s:.0f} | {row.ratio:.2f} |"
+        f" {row.first_token_p50_s:.2f} | {row.first_token_p95_s:.2f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 16])
+    parser.add_argument("--tokens", type=int, default=64, help="new tokens per answer")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--transformers-serve", action="store_true", help="measure transformers' own server beside")
+    parser.add_argument("--json", action="store_true", help="JSON instead of the table")
+    options = parser.parse_args()
+    weights = ROOT / ".steelyard" / "weights"
+    with (
+        tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as folder,
+        ExitStack() as stack,
+    ):
+        home = Path(folder).resolve() / "home"
+        home.mkdir()
+        (home / "weights").symlink_to(weights)
+        server, model = stack.enter_context(portal(home))
+        engine = BareEngine(home, model)
+        stack.callback(engine.close)
+        sides: dict[str, Side] = {ENGINE: engine, PORTAL: server}
+        if options.transformers_serve:
+            prepared = weights / "smollm2-135m-instruct"
+            sides[SERVE] = stack.enter_context(transformers_serve(prepared, Path(folder) / "serve.log"))
+        rows = measure(sides, options.batches, tokens=options.tokens, rounds=options.rounds)
+    if options.json:
+        facts = {"model": model, "tokens": options.tokens, "rounds": options.rounds}
+        json.dump({"facts": facts, "rows": [asdict(row) for row in rows]}, sys.stdout, indent=2)
+        print()
+    else:
+        print(as_markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
