@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +23,13 @@ _VLLM: Final[Mapping[str, str]] = {
 }
 
 
+_FLOATS: Final = frozenset(_VLLM) - {"seed", "logit_bias", "top_k", "min_tokens"}
+GENERATE_NAMES: Final[Mapping[str, str]] = {
+    **{name: name for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")},
+    "min_tokens": "min_new_tokens",
+}
+
+
 class UnsupportedByUpstream(ValueError):
     """The server cannot do what is asked; the message begins with the parameter's name."""
 
@@ -35,6 +43,7 @@ class Dialect:
     top_k_off: the server's word for `top_k` 0.
     extra: fields that every request carries. `wishes` are those of them, and of ours, that it may lack: dropped when
         the server refuses them by name.
+    as_generation_config: the sampling goes as one text of JSON with the names of transformers' generate().
     continuation: fields that make the server continue an answer that the last message begins; None when it cannot.
     lists_models: whether /v1/models names what is served.
     """
@@ -47,6 +56,7 @@ class Dialect:
     max_tokens: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict)
     usage_in_every_chunk: bool = False
+    as_generation_config: bool = False
     continuation: Mapping[str, Any] | None = None
     lists_models: bool = True
 
@@ -83,9 +93,14 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             takes={name: wire for name, wire in _OPENAI.items() if name != "logit_bias"},
             always=frozenset({"temperature"}),
         ),
-        # It takes more of OpenAI's fields but gives them another meaning or none, and lists its cache of downloads.
+        # Of OpenAI's fields it gives the penalties another meaning or none, and a temperature samples only where the
+        # model's own generation_config.json says so (5.23): all goes by generate()'s names. It lists its downloads.
         Dialect(
-            name="transformers", takes={name: name for name in ("temperature", "top_p", "seed")}, lists_models=False
+            name="transformers",
+            takes={name: name for name in _VLLM if name in GENERATE_NAMES or name == "seed"},
+            always=frozenset(GENERATE_NAMES) - {"min_tokens"},
+            as_generation_config=True,
+            lists_models=False,
         ),
         # What is left out takes the variant's default there.
         Dialect(
@@ -144,11 +159,25 @@ def _sampling(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
         if wire_name is None and not is_default:
             raise UnsupportedByUpstream(f"{name}: this upstream does not take it.")
         if wire_name is not None and (not is_default or name in dialect.always):
-            fields[wire_name] = value
+            # A whole number is a float too, except for transformers (5.23), which refuses a temperature of 2.
+            fields[wire_name] = float(value) if name in _FLOATS else value
     if params.top_k == 0 and "top_k" in fields:
         fields["top_k"] = dialect.top_k_off
     if "logit_bias" in fields:
         fields["logit_bias"] = {str(token_id): bias for token_id, bias in params.logit_bias.items()}
+    if dialect.as_generation_config:
+        fields = _as_generation_config(fields)
     if 0 < len(params.stop) <= MAX_STOPS_SENT:
         fields["stop"] = list(params.stop)
     return fields
+
+
+def _as_generation_config(fields: Mapping[str, Any]) -> dict[str, Any]:
+    config = {GENERATE_NAMES[name]: value for name, value in fields.items() if name in GENERATE_NAMES}
+    config["do_sample"] = config["temperature"] > 0
+    if not config["do_sample"]:
+        config = {
+            name: config[name] for name in config if name in {"do_sample", "repetition_penalty", "min_new_tokens"}
+        }
+    rest = {name: value for name, value in fields.items() if name not in GENERATE_NAMES}
+    return {**rest, "generation_config": json.dumps(config)}

@@ -68,6 +68,17 @@ def test_llama_cpp_is_told_our_defaults_under_its_names() -> None:
     assert "repetition_penalty" not in body
 
 
+def test_transformers_is_told_all_as_a_generation_config() -> None:
+    body = body_of(asked(temperature=2, min_tokens=3, seed=4), "transformers")
+    assert not {"temperature", "top_k", "min_tokens"} & set(body)
+    assert body["seed"] == 4
+    config = json.loads(body["generation_config"])
+    assert (config["do_sample"], config["temperature"], config["top_k"], config["min_new_tokens"]) == (True, 2.0, 0, 3)
+    assert isinstance(config["temperature"], float)
+    greedy = json.loads(body_of(asked(temperature=0), "transformers")["generation_config"])
+    assert greedy == {"do_sample": False, "repetition_penalty": 1.0}
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
