@@ -37,3 +37,23 @@ def get_variant(user: User | AnonymousUser, owner_name: str, slug: str, variant_
     if variant is None or not (variant.card.is_published or may_maintain_cards(user)):
         raise Http404
     return variant
+
+
+def get_revision(user: User | AnonymousUser, owner_name: str, slug: str, number: int) -> CardRevision:
+    """One text of a card's history. Raises Http404 when there is none, or the user may not see the card."""
+    revisions = CardRevision.objects.select_related("card__current_revision", "author")
+    revision = revisions.filter(card__owner_name=owner_name, card__slug=slug, number=number).first()
+    if revision is None or not (revision.card.is_published or may_maintain_cards(user)):
+        raise Http404
+    return revision
+
+
+def get_maintained_card(user: User | AnonymousUser, owner_name: str, slug: str) -> ModelCard:
+    """A card that `user` may change. Raises Http404 for everybody else, so that nobody learns of unpublished ones."""
+    if not may_maintain_cards(user):
+        raise Http404
+    cards = ModelCard.objects.select_related("current_revision__author")
+    card = cards.filter(owner_name=owner_name, slug=slug).first()
+    if card is None:
+        raise Http404
+    return card

@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 
 from portal.catalog.card_text import parse_card
 from portal.catalog.markdown import Heading, markdown_outline, render_markdown
-from portal.catalog.models import CardRevision, ModelCard
+from portal.catalog.models import ModelCard
 
 ANCHORS: Final = "card-"
 CACHED_PAGES: Final = 32
@@ -28,9 +28,9 @@ class RenderedCard:
     outline: tuple[Heading, ...]
 
 
-def render_card(card: ModelCard, revision: CardRevision) -> RenderedCard:
-    """The card's text without the heading that only repeats its title."""
-    return _rendered(revision.text, (card.title, card.slug, card.name), get_language() or "")
+def render_card(card: ModelCard, text: str) -> RenderedCard:
+    """A text of the card without the heading that only repeats its title. Raises ValidationError where it is none."""
+    return _rendered(text, (card.title, card.slug, card.name), get_language() or "")
 
 
 @lru_cache(maxsize=CACHED_PAGES)

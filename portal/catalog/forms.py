@@ -1,4 +1,4 @@
-"""The form in which a maintainer writes a card in the admin."""
+"""The forms in which maintainers write cards: a whole card in the admin, a new text on the card's own page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,38 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.card_text import parse_card
 from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard
+
+
+def with_line_ends_of(current: CardRevision | None, text: str) -> str:
+    """Browsers send every line end as CRLF; a card keeps the ones that it had."""
+    if current is not None and "\r\n" in current.text:
+        return text
+    return text.replace("\r\n", "\n")
+
+
+class RevisionForm(forms.Form):
+    """A new text for a card. What is wrong with the text itself, publish_revision says."""
+
+    text = forms.CharField(
+        label=_("Text"),
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 28, "spellcheck": "true", "class": "catalog-editor__text"}),
+        help_text=_("As on model hubs: YAML between two lines of ---, then Markdown."),
+    )
+    note = forms.CharField(
+        label=_("What changed"),
+        required=False,
+        max_length=MAX_NOTE_CHARACTERS,
+        help_text=_("One sentence for the card's history."),
+    )
+    based_on = forms.IntegerField(label=_("Revision"), min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, current: CardRevision | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._current = current
+
+    def clean_text(self) -> str:
+        return with_line_ends_of(self._current, self.cleaned_data["text"])
 
 
 class CardForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -56,9 +88,7 @@ class CardForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
         current = self.current_revision
-        if current is None or "\r\n" not in current.text:
-            # Browsers send every line end as CRLF; a card keeps the ones that it had.
-            text = text.replace("\r\n", "\n")
+        text = with_line_ends_of(current, text)
         if not text and current is not None:
             raise ValidationError(_("A card that has a text cannot lose it. Take the card out of the list instead."))
         try:

@@ -8,7 +8,8 @@ from typing import Final
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from portal.catalog.models import NAME_PATTERN, CardRevision, ModelCard, TensorPart, Variant
+from portal.accounts.models import User
+from portal.catalog.models import NAME_PATTERN, CardDraft, CardRevision, ModelCard, TensorPart, Variant
 from portal.catalog.tensor_rows import TensorRow, unpack_rows
 
 MAX_SEARCH_CHARACTERS: Final = 200
@@ -42,6 +43,11 @@ def cards_with_page_parts() -> QuerySet[ModelCard]:
 def card_revisions(card: ModelCard) -> QuerySet[CardRevision]:
     """A card's history, newest first, without the texts."""
     return card.revisions.select_related("author").defer("text")
+
+
+def get_draft(card: ModelCard, author: User) -> CardDraft | None:
+    """What this person typed for this card and has not published."""
+    return card.drafts.filter(author=author).first()
 
 
 def runnable_variants() -> QuerySet[Variant]:

@@ -13,11 +13,27 @@ from inference.gguf_header import read_gguf_header
 from inference.weight_facts import file_stamps, read_weight_facts
 from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User
-from portal.catalog.card_text import parse_card
-from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard, TensorList, TensorPart, Variant
+from portal.catalog.card_text import MAX_BYTES, parse_card
+from portal.catalog.models import (
+    MAX_NOTE_CHARACTERS,
+    CardDraft,
+    CardRevision,
+    ModelCard,
+    TensorList,
+    TensorPart,
+    Variant,
+)
 from portal.catalog.tensor_rows import gguf_rows, pack_rows, safetensors_rows
 
 logger = logging.getLogger(__name__)
+
+
+class RevisionConflict(ValidationError):
+    """Somebody else's revision, `current`, came between the one that the author started from and theirs."""
+
+    def __init__(self, current: CardRevision | None) -> None:
+        super().__init__({"text": [_changed_meanwhile(current)]})
+        self.current = current
 
 
 def publish_revision(
@@ -26,8 +42,8 @@ def publish_revision(
     """Give a card a new text. The text that is current already makes no revision; that one is returned.
 
     `based_on` is the number of the revision that the author started from (0 for none): when somebody else's came in
-    between, nothing is written over. Raises ValidationError({"text": …}) or ({"note": …}) for bad input, which changes
-    nothing.
+    between, nothing is written over. The author's draft has done its work and goes. Raises RevisionConflict, and
+    ValidationError({"text": …}) or ({"note": …}) for bad input; both change nothing.
     """
     parsed = parse_card(text)
     if len(note) > MAX_NOTE_CHARACTERS:
@@ -38,12 +54,14 @@ def publish_revision(
         # Two authors at once get two numbers: the second waits for the card's row.
         locked = ModelCard.objects.select_for_update().get(pk=card.pk)
         current = locked.current_revision
+        if author is not None:
+            CardDraft.objects.filter(card=locked, author=author).delete()
         if current is not None and current.sha256 == parsed.sha256:
             card.current_revision = current
             return current
         number = current.number if current else 0
         if based_on is not None and based_on != number:
-            raise ValidationError({"text": [_changed_meanwhile(current)]})
+            raise RevisionConflict(current)
         latest = locked.revisions.order_by("-number").values_list("number", flat=True).first() or 0
         revision = locked.revisions.create(
             number=latest + 1,
@@ -68,6 +86,37 @@ def _changed_meanwhile(current: CardRevision | None) -> str:
         "number": current.number if current else 0,
         "author": (current.author if current else None) or _("nobody known"),
     }
+
+
+def restore_revision(revision: CardRevision, author: User, *, based_on: int) -> CardRevision:
+    """Make an earlier text current again, as a new revision. Raises as `publish_revision` does."""
+    note = _("Restored revision %(number)s") % {"number": revision.number}
+    return publish_revision(revision.card, revision.text, author, note, based_on=based_on)
+
+
+def save_draft(card: ModelCard, author: User, *, text: str, note: str, based_on: int) -> CardDraft | None:
+    """Keep what somebody typed, whatever is wrong with it; None where it is the text that the card has.
+
+    Raises ValidationError({"text": …}) for a text longer than a card can be.
+    """
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        limits = {"size": f"{size:,}", "limit": f"{MAX_BYTES:,}"}
+        message = _("The card has %(size)s bytes; at most %(limit)s are allowed. This draft was not kept.")
+        raise ValidationError({"text": [message % limits]})
+    current = card.current_revision
+    if text == (current.text if current else "") and not note:
+        discard_draft(card, author)
+        return None
+    draft, _created = CardDraft.objects.update_or_create(
+        card=card, author=author, defaults={"text": text, "note": note[:MAX_NOTE_CHARACTERS], "based_on": based_on}
+    )
+    return draft
+
+
+def discard_draft(card: ModelCard, author: User) -> None:
+    """Forget what somebody typed, because they said so."""
+    CardDraft.objects.filter(card=card, author=author).delete()
 
 
 def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:

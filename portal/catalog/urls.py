@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal.catalog import views
+from portal.catalog import revision_views, views
 from portal.catalog.models import NAME_PATTERN
 
 
@@ -15,19 +15,29 @@ class CardNameConverter(StringConverter):
 
 register_converter(CardNameConverter, "card_name")
 
+CARD = "models/<card_name:owner_name>/<card_name:slug>/"
+
 app_name = "catalog"
 urlpatterns = [
     path("", views.card_list, name="list"),
-    path("models/<card_name:owner_name>/<card_name:slug>/", views.card, name="card"),
-    path("models/<card_name:owner_name>/<card_name:slug>/README.md", views.readme, name="readme"),
+    path(CARD, views.card, name="card"),
+    path(CARD + "README.md", views.readme, name="readme"),
     path(
-        "models/<card_name:owner_name>/<card_name:slug>/<card_name:variant_slug>/tensors/",
+        CARD + "<card_name:variant_slug>/tensors/",
         views.tensors,
         name="tensors",
     ),
     path(
-        "models/<card_name:owner_name>/<card_name:slug>/<card_name:variant_slug>/tensors.json",
+        CARD + "<card_name:variant_slug>/tensors.json",
         views.tensors_json,
         name="tensors-json",
     ),
+    path(CARD + "edit/", revision_views.edit, name="edit"),
+    path(CARD + "edit/draft/", revision_views.draft, name="draft"),
+    path(CARD + "edit/discard/", revision_views.discard, name="discard"),
+    path(CARD + "revisions/", revision_views.revisions, name="revisions"),
+    path(CARD + "revisions/compare/", revision_views.compare, name="compare"),
+    path(CARD + "revisions/<int:number>/", revision_views.revision, name="revision"),
+    path(CARD + "revisions/<int:number>/README.md", revision_views.revision_readme, name="revision-readme"),
+    path(CARD + "revisions/<int:number>/restore/", revision_views.restore, name="restore"),
 ]

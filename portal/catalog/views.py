@@ -6,7 +6,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
@@ -15,6 +14,7 @@ from portal.catalog.card_metadata import describe_metadata
 from portal.catalog.card_page import render_card
 from portal.catalog.models import TensorPart
 from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, list_cards, tensor_rows
+from portal.catalog.raw_text import raw_text_response
 from portal.catalog.tensor_rows import TensorRow, matching_rows
 from portal.catalog.tensor_tree import tree_steps, type_shares
 from portal.catalog.variant_facts import all_facts, key_facts
@@ -54,10 +54,11 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     context = {
         "card": shown,
         "revision": revision,
-        "rendered": render_card(shown, revision) if revision else None,
+        "rendered": render_card(shown, revision.text) if revision else None,
         "metadata": describe_metadata(revision.metadata if revision else {}),
         "variants": [(variant, all_facts(variant)) for variant in variants],
         "first_variant": first,
+        "may_maintain": may_maintain_cards(request.user),
         "first_runnable": next(iter(runnable), None),
         "key_facts": key_facts(first) if first else [],
     }
@@ -67,17 +68,7 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
 @require_safe
 def readme(request: HttpRequest, owner_name: str, slug: str) -> HttpResponseBase:
     """The card's text byte for byte, as model hubs serve it."""
-    revision = get_current_revision(request.user, owner_name, slug)
-    response = HttpResponse(
-        revision.text.encode(),
-        content_type="text/markdown; charset=utf-8",
-        headers={
-            "Content-Disposition": 'inline; filename="README.md"',
-            "ETag": f'"{revision.sha256}"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
-    return get_conditional_response(request, etag=response["ETag"], response=response) or response
+    return raw_text_response(request, get_current_revision(request.user, owner_name, slug))
 
 
 @require_safe

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from portal.catalog.models import ModelCard, TensorList
+from portal.accounts.models import User
+from portal.catalog.models import CardDraft, ModelCard, TensorList
 from portal.catalog.seed import seed_cards
+from portal.catalog.services import publish_revision
 from portal.catalog.tensor_rows import TensorRow, pack_rows
-from tests.catalog.shelf import make_card, make_variant
+from tests.catalog.shelf import CARD_TEXT, make_card, make_variant
 from tests.catalog.test_card_pages_view import FACTS, HOSTILE
+from tests.conftest import signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -115,3 +121,58 @@ def test_a_hostile_card_asks_nobody_for_anything(tab: Page, live_server: LiveSer
     tab.goto(live_server.url + make_card(text=HOSTILE).get_absolute_url())
     expect(tab.get_by_role("link", name="pixel")).to_be_visible()
     assert [address for address in asked if not address.startswith(live_server.url)] == []
+
+
+@pytest.fixture
+def editor(tab: Page, live_server: LiveServer, maintainer: User) -> Page:
+    """The tab of a maintainer who is signed in."""
+    client = signed_in(maintainer)
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    tab.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+    return tab
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_history_and_editor_are_accessible_and_fit(
+    editor: Page, live_server: LiveServer, bob: User, width: int, theme: str
+) -> None:
+    card = make_card()
+    changed = CARD_TEXT.replace("None to", "Nothing to").replace("apache-2.0", "mit " * 30)
+    publish_revision(card, changed, bob, "A note that goes on " * 10)
+    editor.set_viewport_size({"width": width, "height": 900})
+    editor.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    address = live_server.url + card.get_absolute_url()
+    for path in ("revisions/", "revisions/1/", "revisions/2/", "revisions/compare/?from=1&to=2", "edit/"):
+        editor.goto(address + path)
+        for summary in editor.locator("main summary").all():
+            summary.click()
+        expect_accessible(editor)
+    publish_revision(card, CARD_TEXT + "Theirs.\n", bob)
+    editor.get_by_label("Text").fill(changed + "Mine.\n")
+    with editor.expect_response(lambda response: response.status == 409):
+        editor.get_by_role("button", name="Publish").click()
+    expect(editor.get_by_role("heading", name="Somebody else published while you wrote")).to_be_visible()
+    expect_accessible(editor)
+
+
+def test_what_is_typed_is_kept_previewed_and_published(editor: Page, live_server: LiveServer) -> None:
+    card = make_card()
+    address = f"{live_server.url}{card.get_absolute_url()}edit/"
+    editor.goto(address)
+    text = editor.get_by_label("Text")
+    text.press("Control+End")
+    text.press_sequentially("\nA *new* thought.")
+    expect(editor.get_by_text("Draft kept at")).to_be_visible()
+    editor.reload()
+    expect(editor.get_by_text("Your draft, last changed")).to_be_visible()
+    expect(text).to_have_value(re.compile(r"A \*new\* thought\."))
+    editor.get_by_role("button", name="Preview").click()
+    expect(editor.locator("#preview em").filter(has_text="new")).to_be_visible()
+    expect(editor.locator("#preview ins")).to_have_text(re.compile("thought"))
+    assert editor.url == address
+    editor.get_by_label("What changed").fill("A thought")
+    text.press("Control+Enter")
+    expect(editor.get_by_text("Revision 2 is what readers see now.")).to_be_visible()
+    expect(editor.get_by_role("main").get_by_text("A new thought.")).to_be_visible()
+    assert not CardDraft.objects.exists()

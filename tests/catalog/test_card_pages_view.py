@@ -263,7 +263,7 @@ def test_pages_are_only_read(client: Client, address: str) -> None:
 
 def test_only_a_maintainer_is_offered_to_edit(alice_client: Client, maintainer_client: Client) -> None:
     card = make_card()
-    edit = reverse("admin:catalog_modelcard_change", args=[card.pk])
+    edit = reverse("catalog:edit", args=[card.owner_name, card.slug])
     assert edit not in page(alice_client, card.get_absolute_url())
     assert edit in page(maintainer_client, card.get_absolute_url())
 
