@@ -82,7 +82,7 @@ class Generation(models.Model):
     prompt = models.TextField(_("prompt"))
     messages = models.JSONField(_("messages sent to the model"))
     params = models.JSONField(_("sampling parameters"))
-    # The person chose the seed: the run is computed as a whole, nothing of it remembered from others.
+    # The run is computed as a whole, nothing of it remembered from others: alone, it comes out the same every time.
     is_repeatable = models.BooleanField(_("repeats exactly"), default=False)
 
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)

@@ -101,7 +101,8 @@ def _start(
             prompt=prompt,
             messages=[*_turns_before(conversation, parent, history), {"role": "user", "content": prompt}],
             params=replace(params, seed=seed).as_mapping(),
-            is_repeatable=params.seed is not None,
+            # A further turn may be read from what its worker remembers, which is quicker and rounds differently.
+            is_repeatable=params.seed is not None or not (parent or history),
             dispatch_after=first_redispatch(),
         )
         dispatch_soon(generation)

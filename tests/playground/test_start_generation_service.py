@@ -118,10 +118,18 @@ def test_a_chat_brings_its_own_system_prompt_and_conversation(
 
 
 def test_every_run_can_be_repeated_since_its_seed_is_stored(alice: User, variant: Variant) -> None:
-    drawn = start(alice, variant)
-    assert (isinstance(drawn.params["seed"], int), drawn.is_repeatable) == (True, False)
-    chosen = start(alice, variant, params=replace(PARAMS, seed=42))
-    assert (chosen.params["seed"], chosen.is_repeatable) == (42, True)
+    first = start(alice, variant)
+    assert isinstance(first.params["seed"], int)
+    assert start(alice, variant, params=replace(PARAMS, seed=42)).params["seed"] == 42
+
+
+def test_first_turns_and_runs_with_a_chosen_seed_repeat_exactly(alice: User, variant: Variant) -> None:
+    conversation = make_conversation(alice)
+    before = add_turn(conversation, variant)
+    assert start(alice, variant).is_repeatable
+    assert not start(alice, variant, conversation=conversation, parent=before).is_repeatable
+    seeded = replace(PARAMS, seed=42)
+    assert start(alice, variant, conversation=conversation, parent=before, params=seeded).is_repeatable
 
 
 def test_the_stored_parameters_read_back_to_the_same_value(alice: User, variant: Variant) -> None:
