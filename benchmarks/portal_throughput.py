@@ -4,9 +4,9 @@
 
 Starts the product as `make run` does, in a home of its own (web, Valkey, Celery worker, SQLite), and the same
 variant's engine in a process of its own (benchmarks/_bare_engine.py), built as the worker builds it. Both sides
-greedily write the same number of tokens for the same prompts, sent at the same moment; the clock runs from sending until
-the last answer has ended, the reading of the prompts included. Only one side works at a time, and the order changes with
-every round. `ratio` is the median of the rounds' own ratios to the engine, since the machine drifts.
+greedily write the same number of tokens for the same prompts, sent at the same moment; the clock runs from sending
+until the last answer has ended, the reading of the prompts included. Only one side works at a time, and the order
+changes with every round. `ratio` is the median of the rounds' own ratios to the engine, since the machine drifts.
 `--transformers-serve` adds transformers' own server with continuous batching, where its parts are installed.
 """
 
