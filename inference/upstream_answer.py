@@ -8,6 +8,7 @@ from typing import Final
 from inference.events import Channel, Delta, FailureCode, FinishReason, Token, Usage
 from inference.sampling_params import SamplingParams
 from inference.stop_strings import StopStrings
+from inference.think_text import ThinkText
 from inference.upstream_chunks import Chunk, UpstreamUsage
 from inference.upstream_request import UnsupportedByUpstream
 from inference.upstream_sse import StreamMalformed
@@ -34,8 +35,9 @@ class UpstreamFailure(Exception):
 class UpstreamAnswer:
     """Collects chunks. `finish_reason` is set by the chunk that ends the answer."""
 
-    def __init__(self, params: SamplingParams) -> None:
+    def __init__(self, params: SamplingParams, *, may_think: bool = True) -> None:
         self._params = params
+        self._think_text = ThinkText() if may_think else None
         self._stops = StopStrings(params.stop)
         self._pending: list[Token] = []
         self._tokens = 0
@@ -70,12 +72,11 @@ class UpstreamAnswer:
             self._count(chunk)
             self._pending += chunk.tokens
             if chunk.thinking:
+                # Whoever tells thinking apart leaves none in the text.
+                self._think_text = None
                 deltas += self._delta(chunk.thinking, Channel.THINKING, keep_tokens=bool(chunk.text))
-            if chunk.text:
-                shown, self._is_stopped = self._stops.push(chunk.text)
-                deltas += self._delta(shown, Channel.ANSWER)
-                if self._is_stopped:
-                    self.finish_reason = FinishReason.STOP
+            for channel, text in self._told(chunk.text):
+                deltas += self._show(channel, text)
         if chunk.finish_reason is not None and self.finish_reason is None:
             self.finish_reason = _finish_reason(chunk.finish_reason)
         return deltas
@@ -86,9 +87,26 @@ class UpstreamAnswer:
 
     def finish(self) -> list[Delta]:
         """The last delta: text held back because a stop string might have followed, and the tokens left over."""
+        deltas: list[Delta] = []
+        for channel, text in self._think_text.flush() if self._think_text else ():
+            deltas += self._show(channel, text)
         text = "" if self._is_stopped else self._stops.flush()
         tokens, self._pending = tuple(self._pending), []
-        return [Delta(text, tokens=tokens)] if text or tokens else []
+        return [*deltas, Delta(text, tokens=tokens)] if text or tokens else deltas
+
+    def _told(self, text: str) -> list[tuple[Channel, str]]:
+        return self._think_text.push(text) if self._think_text else [(Channel.ANSWER, text)]
+
+    def _show(self, channel: Channel, text: str) -> Sequence[Delta]:
+        """Stop strings end the answer, not the thinking before it."""
+        if channel is Channel.THINKING:
+            return self._delta(text, channel)
+        if self._is_stopped:
+            return ()
+        shown, self._is_stopped = self._stops.push(text)
+        if self._is_stopped:
+            self.finish_reason = FinishReason.STOP
+        return self._delta(shown, channel)
 
     def usage(self) -> Usage:
         """The upstream's counts; ours, marked so, when the answer was cut short or the upstream told none."""

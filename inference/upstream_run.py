@@ -46,7 +46,7 @@ class UpstreamRun:
         self._submission = submission
         self._upstream = upstream
         self._emit = emit
-        self._answer = UpstreamAnswer(submission.request.params)
+        self._answer = UpstreamAnswer(self.request.params, may_think=not self.request.completion)
         self._is_started = False
         self._asked_at = time.monotonic()
         self._first_token_at: float | None = None

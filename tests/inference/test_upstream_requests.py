@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from inference.engine import GenerationRequest, Message
-from inference.events import Failed, FailureCode, Finished, FinishReason, Started, Usage
+from inference.events import Channel, Failed, FailureCode, Finished, FinishReason, Started, Usage
 from inference.sampling_params import SamplingParams
 from inference.upstream_engine import UpstreamEngine
 from inference.upstream_request import DIALECTS, UNKNOWN, UnsupportedByUpstream, dialect_of, request_body
@@ -281,6 +281,17 @@ def test_a_stop_string_ends_the_answer_here_and_is_never_shown(
     assert ended.finish_reason is FinishReason.STOP
     assert recorder.text("a") == "one "
     assert upstream.exchanges[0].hung_up.wait(5)
+
+
+def test_thinking_that_the_server_leaves_in_the_text_is_told_apart(run: Callable, recorder: Recorder) -> None:
+    run(saying("<thi", "nk>STOP here?", "</think>Ye", "s. STOP"), asked(stop=("STOP",)))
+    assert recorder.text("a", Channel.THINKING) == "STOP here?"
+    assert recorder.text("a") == "Yes. "
+
+
+def test_what_is_held_back_at_the_end_is_shown(run: Callable, recorder: Recorder) -> None:
+    run(saying("<thi", finish_reason="length"), asked(stop=("i!",)))
+    assert recorder.text("a") == "<thi"
 
 
 def test_what_only_began_like_a_stop_string_is_shown(run: Callable, recorder: Recorder) -> None:
