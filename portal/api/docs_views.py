@@ -8,6 +8,7 @@ from csp.constants import SELF
 from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
@@ -46,10 +47,12 @@ class RedocView(SpectacularRedocView):
 
 
 @csrf_exempt
-def unknown_address(request: HttpRequest, rest: str) -> HttpResponse:
-    """Whatever else is asked for below /api/v1/."""
-    missing_slash = "" if rest.endswith("/") else _(" Every address of this API ends with a slash.")
-    return problem_document(request, Problem("not-found", _("There is nothing at this address.") + missing_slash))
+def unknown_address(request: HttpRequest, rest: str = "/") -> HttpResponse:
+    """/api/ and /api/v1/ themselves, and whatever else is asked for below /api/v1/."""
+    sentences = [_("There is nothing at this address."), _("What there is: %s.") % reverse("api:docs")]
+    if not rest.endswith("/"):
+        sentences.insert(1, _("Every address of this API ends with a slash."))
+    return problem_document(request, Problem("not-found", " ".join(sentences)))
 
 
 @require_safe

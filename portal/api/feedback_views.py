@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -26,7 +27,7 @@ from portal.accounts.models import Scope, User
 from portal.api import schema
 from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer
 from portal.api.parsers import BoundedJSONParser
-from portal.api.permissions import HasScope
+from portal.api.permissions import HasScope, has_any_scope
 from portal.api.problems import Problem
 from portal.api.serializers import (
     FeedbackPageSerializer,
@@ -46,6 +47,8 @@ from portal.playground.access import get_generation
 
 API_RATE_NAME: Final = "api"
 PAGE_PARAMETERS: Final = ("limit", "cursor")
+# Any of them reads everybody's judgements.
+READING: Final = (Scope.READ, Scope.EXPORT)
 
 
 class ApiView(APIView):
@@ -93,8 +96,8 @@ class ApiView(APIView):
 class FeedbackList(ApiView):
     renderer_classes = [JSONRenderer, JsonLinesRenderer, CsvRenderer]
     scopes = {
-        HTTPMethod.GET: (Scope.READ, Scope.EXPORT),
-        HTTPMethod.HEAD: (Scope.READ, Scope.EXPORT),
+        HTTPMethod.GET: READING,
+        HTTPMethod.HEAD: READING,
         HTTPMethod.POST: (Scope.SUBMIT,),
     }
     parameters = (*PARAMETERS, *PAGE_PARAMETERS, "format")
@@ -169,21 +172,30 @@ class FeedbackList(ApiView):
 
 class FeedbackDetail(ApiView):
     scopes = {
-        HTTPMethod.GET: (Scope.READ, Scope.EXPORT, Scope.SUBMIT),
-        HTTPMethod.HEAD: (Scope.READ, Scope.EXPORT, Scope.SUBMIT),
+        HTTPMethod.GET: (*READING, Scope.SUBMIT),
+        HTTPMethod.HEAD: (*READING, Scope.SUBMIT),
         HTTPMethod.PATCH: (Scope.SUBMIT,),
         HTTPMethod.DELETE: (Scope.SUBMIT,),
     }
 
     @extend_schema(
         operation_id="feedback_retrieve",
-        summary="Read one judgement of your own",
+        summary="Read one judgement",
+        description=(
+            "The row that the list has. A token with the scope submit alone reads those of its owner. A withdrawn one "
+            "is 410 for the person who gave it, 404 for others."
+        ),
         responses={200: FeedbackRowSerializer, **schema.problems(404, 410)},
         examples=[schema.ROW_EXAMPLE],
         tags=["feedback"],
     )
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        return Response(_row(self._own(submission_id)))
+        own = self.actor.owns()
+        visible = own | Q(withdrawn_at=None) if has_any_scope(request, *READING) else own
+        submission = Submission.objects.filter(visible, pk=submission_id).first()
+        if submission is None:
+            raise Http404
+        return Response(_row(submission))
 
     @extend_schema(
         operation_id="feedback_revise",

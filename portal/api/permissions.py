@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -14,17 +15,22 @@ from portal.api.problems import Problem
 
 
 class HasScope(BasePermission):
-    """Lets a token through that has one of the view's `scopes[method]`; a method that names none takes no token."""
+    """Lets a token through that has one of the view's `scopes[method]`.
+
+    A method without scopes is one that the address does not take: whatever the token, 405.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not request.user.is_authenticated:
             return False
-        token = request.auth
-        if not isinstance(token, ApiToken):
+        if not isinstance(request.auth, ApiToken):
             return True
         scopes: Mapping[str, tuple[Scope, ...]] = getattr(view, "scopes", {})
-        wanted = scopes.get(request.method or "", ())
-        if any(token.allows(scope) for scope in wanted):
+        method = request.method or ""
+        if method not in scopes:
+            raise MethodNotAllowed(method)
+        wanted = scopes[method]
+        if has_any_scope(request, *wanted):
             return True
         names = [scope.value for scope in wanted]
         raise Problem(
@@ -33,3 +39,9 @@ class HasScope(BasePermission):
             # RFC 6750, section 3.1
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(names)}"'},
         )
+
+
+def has_any_scope(request: Request, *scopes: Scope) -> bool:
+    """Whether the request's token has one of these; a signed-in session needs none."""
+    token = request.auth
+    return not isinstance(token, ApiToken) or any(token.allows(scope) for scope in scopes)

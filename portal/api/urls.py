@@ -10,6 +10,8 @@ urlpatterns = [
     path("api/v1/feedback/", FeedbackList.as_view(), name="feedback-list"),
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
     path("api/v1/<path:rest>", unknown_address, name="unknown"),
+    path("api/v1/", unknown_address),
+    path("api/", unknown_address),
     path("v1/", include("portal.api.openai.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SwaggerView.as_view(), name="docs"),

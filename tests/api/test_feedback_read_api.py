@@ -207,6 +207,45 @@ def test_another_method_is_405_with_those_allowed(alice_client: Client, method: 
     assert response["Allow"] == "GET, HEAD, POST"
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
+def test_a_token_gets_405_too_and_never_a_scope_that_is_none(
+    token_client: Callable[..., Client], alice: User, method: str
+) -> None:
+    client = token_client(alice, Scope.READ, Scope.SUBMIT)
+    item = reverse("api:feedback-detail", args=[judge(alice).pk])
+    for url, allowed in ((URL, {"GET", "HEAD", "POST"}), (item, {"GET", "HEAD", "PATCH", "DELETE"})):
+        if method in allowed:
+            continue
+        response = client.generic(method, url)
+        assert response.status_code == 405
+        assert response.json()["type"] == "/api/problems/#method-not-allowed"
+        assert set(response["Allow"].split(", ")) == allowed
+        assert "WWW-Authenticate" not in response
+
+
+def test_a_single_judgement_is_the_row_of_the_list_for_whoever_reads_the_list(
+    token_client: Callable[..., Client], alice: User, bob: User, bob_client: Client, visitor: uuid.UUID
+) -> None:
+    for owner in (alice, visitor):
+        submission = judge(owner, helpfulness=4)
+        url = reverse("api:feedback-detail", args=[submission.pk])
+        for client in (bob_client, token_client(bob, Scope.READ), token_client(bob, Scope.EXPORT)):
+            response = client.get(url)
+            assert response.status_code == 200
+            assert response.json() == row_of(submission)
+        assert token_client(bob, Scope.SUBMIT).get(url).status_code == 404
+
+
+def test_a_withdrawn_judgement_is_gone_for_its_owner_and_was_never_there_for_others(
+    alice: User, alice_client: Client, bob_client: Client
+) -> None:
+    submission = judge(alice)
+    withdraw_feedback(Actor(user=alice), submission.generation)
+    url = reverse("api:feedback-detail", args=[submission.pk])
+    assert alice_client.get(url).status_code == 410
+    assert bob_client.get(url).status_code == 404
+
+
 def test_withdrawn_judgements_are_not_given_out(alice: User, alice_client: Client) -> None:
     submission = judge(alice)
     withdraw_feedback(Actor(user=alice), submission.generation)
@@ -247,3 +286,11 @@ def test_an_unknown_address_is_a_problem_document(client: Client, method: str, p
     assert response.status_code == 404
     assert response.json()["type"] == "/api/problems/#not-found"
     assert ("ends with a slash" in response.json()["detail"]) == (not path.endswith("/"))
+    assert "/api/docs/" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/"])
+def test_the_roots_point_to_the_documentation(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert response.json()["detail"] == "There is nothing at this address. What there is: /api/docs/."

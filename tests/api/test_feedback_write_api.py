@@ -138,7 +138,7 @@ def test_an_unfinished_run_is_a_conflict(client_of_alice: Client, alice: User) -
     assert response.json()["type"] == "/api/problems/#not-judgeable"
 
 
-def test_other_peoples_things_do_not_exist(
+def test_other_peoples_judgements_are_not_changed_nor_their_runs_judged(
     token_client: Callable[..., Client], alice: User, bob: User, visitor: uuid.UUID
 ) -> None:
     client = token_client(bob, Scope.READ, Scope.SUBMIT)
@@ -147,7 +147,6 @@ def test_other_peoples_things_do_not_exist(
         body = {"generation": str(submission.generation_id), "answers": {"thumb": "down"}}
         for response in (
             client.post(URL, body, JSON),
-            client.get(detail(submission)),
             client.patch(detail(submission), {"answers": {"thumb": "down"}}, JSON),
             client.delete(detail(submission)),
         ):
