@@ -109,7 +109,7 @@ def test_the_card_page_shows_the_model_and_neither_address_nor_key(
     run(upstream.url, "--upstream-key", "lab-key")
     page = client.get("/models/local/counting/").content.decode()
     assert MODEL in page
-    assert "Runs here" in page
+    assert "Runs on another server" in page
     assert "127.0.0.1" not in page
     assert "lab-key" not in page
 
