@@ -50,6 +50,8 @@ class ErrorWords:
     happened: Text
     meaning: Text
     advice: Text
+    # The advice for a notice on a page that is still open with what was typed; empty where it is the same.
+    advice_in_place: Text = ""
     # Whether somebody who signs in may get further.
     sign_in_may_help: bool = False
     # Whether the same address may answer when it is asked again.
@@ -60,14 +62,15 @@ BAD_REQUEST: Final = ErrorWords(
     HTTPStatus.BAD_REQUEST,
     _("The request was not understood"),
     _("Something in the address or in what was sent is malformed, so the portal did not act on it."),
-    _("Nothing was changed."),
+    _("Nothing of it was carried out, and sent again as it is, it is refused again."),
     _("Go back, check what you entered, and send it again."),
+    advice_in_place=_("Check what you entered, and send it again."),
 )
 FORBIDDEN: Final = ErrorWords(
     HTTPStatus.FORBIDDEN,
     _("You may not do this"),
     _("This page or action needs a role that your account does not have."),
-    _("Nothing was changed."),
+    _("You cannot see or do this without that role. What you asked for was not done."),
     _("If you think you should have that role, ask the people who run this portal."),
     sign_in_may_help=True,
 )
@@ -78,14 +81,18 @@ CSRF_FAILED: Final = ErrorWords(
         "Its security token was missing or out of date. That happens when a page stays open while you sign in or out "
         "elsewhere, or when the browser keeps no cookies for this site."
     ),
-    _("Nothing was changed."),
+    _("What you sent was not accepted, and nothing of it was saved."),
     _("Go back, reload the page, and send the form again. Cookies must be allowed for this site."),
+    advice_in_place=_(
+        "What you typed is still here: copy it, reload this page, and send it again. Cookies must be allowed for this "
+        "site."
+    ),
 )
 NOT_FOUND: Final = ErrorWords(
     HTTPStatus.NOT_FOUND,
     _("There is nothing at this address"),
     _("The address is mistyped, the page was moved or deleted, or it belongs to somebody else."),
-    _("Nothing was changed."),
+    _("There is nothing here, or it is not yours to see; which of the two, the portal tells nobody."),
     _("Check the address, or start from the model cards."),
     sign_in_may_help=True,
 )
@@ -158,7 +165,8 @@ def _words_for_bad_request(exception: Exception) -> ErrorWords:
         limit = _("What was sent is larger than %(limit)s, the most that this portal takes at once.") % {
             "limit": filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         }
-        return replace(BAD_REQUEST, happened=limit, advice=_("Shorten it, and send it again."))
+        shorten = _("Shorten it, and send it again.")
+        return replace(BAD_REQUEST, happened=limit, advice=shorten, advice_in_place=shorten)
     if isinstance(exception, TooManyFieldsSent | TooManyFilesSent):
         limit = _("The form has more fields than %(limit)d, the most that this portal takes at once.") % {
             "limit": settings.DATA_UPLOAD_MAX_NUMBER_FIELDS

@@ -5,4 +5,7 @@ from django.urls import path
 from portal.operations import views
 
 app_name = "operations"
-urlpatterns = [path("status/", views.status, name="status")]
+urlpatterns = [
+    path("status/", views.status, name="status"),
+    path("favicon.ico", views.favicon, name="favicon"),
+]

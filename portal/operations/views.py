@@ -1,9 +1,11 @@
-"""The status page: what `/readyz` tells a machine, for people, with each variant's queue."""
+"""The status page: what `/readyz` tells a machine, for people, with each variant's queue; and the favicon's address."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from portal.operations.load import variant_loads, workers_at_work
@@ -25,3 +27,10 @@ def status(request: HttpRequest) -> HttpResponse:
             "workers": workers_at_work() if queryable else None,
         },
     )
+
+
+@require_safe
+@cache_control(public=True, max_age=86400)
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where browsers look for the icon of a page that names none, such as the administration's."""
+    return redirect(static("steelyard/favicon-32.png"))

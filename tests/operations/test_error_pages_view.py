@@ -14,6 +14,14 @@ from django.test import AsyncClient, Client, override_settings
 
 pytestmark = pytest.mark.urls("tests.operations.failing_urls")
 
+# What only that page may say in its row "What it means".
+MEANINGS = {
+    400: "sent again as it is, it is refused again",
+    403: "without that role",
+    429: "This request was not carried out.",
+    500: "may not have been done",
+    503: "may not have been done",
+}
 EVERY_FAILURE = [
     ("malformed", 400, "The request was not understood"),
     ("denied", 403, "You may not do this"),
@@ -50,7 +58,8 @@ def test_each_failure_has_a_page_that_explains_it(browser: Client, failure: str,
     assert response["Content-Type"].startswith("text/html")
     assert page.count("<h1>") == 1
     assert f"<h1>{title}</h1>" in page
-    assert "What it means" in page
+    assert f"<dt>What it means</dt><dd>{response.context['error'].meaning}</dd>" in page
+    assert MEANINGS[status] in page
     assert "What to do" in page
     assert response["X-Request-ID"] in page
     assert response["Cache-Control"] == "no-store"
@@ -135,6 +144,7 @@ def test_an_unknown_address_offers_an_anonymous_visitor_to_sign_in_and_come_back
     page = response.content.decode()
     assert response.status_code == 404
     assert "There is nothing at this address" in page
+    assert "There is nothing here, or it is not yours to see" in page
     assert "/accounts/login/?next=/nothing/here/%3Fa%3D1%26b%3D%253Cscript%253E" in page
     assert "b=<script>" not in page
 
@@ -150,7 +160,20 @@ def test_a_form_without_its_token_is_refused_in_words() -> None:
     browser = Client(enforce_csrf_checks=True)
     response = browser.post("/accounts/login/", {"login": "alice", "password": "x"})
     assert response.status_code == 403
-    assert "The form could not be verified" in response.content.decode()
+    page = response.content.decode()
+    assert "The form could not be verified" in page
+    assert "nothing of it was saved" in page
+    assert "Go back, reload the page" in page
+
+
+@pytest.mark.django_db
+def test_a_form_refused_in_place_does_not_send_back_somebody_who_is_still_on_the_page() -> None:
+    browser = Client(enforce_csrf_checks=True)
+    response = browser.post("/accounts/login/", {"login": "alice"}, headers={"HX-Request": "true"})
+    notice = response.content.decode()
+    assert response.status_code == 403
+    assert "What you typed is still here" in notice
+    assert "Go back" not in notice
 
 
 @pytest.mark.django_db

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.messages.storage.base import Message
+from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
@@ -170,3 +171,10 @@ def test_a_message_is_announced_escaped_and_can_be_put_away(level: int, look: st
 @pytest.mark.django_db
 def test_without_messages_nothing_is_announced(client: Client) -> None:
     assert 'aria-live="polite"></div>' in page(client, "account_login")
+
+
+def test_a_browser_that_asks_for_the_icon_of_any_page_gets_it(client: Client) -> None:
+    response = client.get("/favicon.ico")
+    assert (response.status_code, response["Location"]) == (302, "/static/steelyard/favicon-32.png")
+    assert finders.find("steelyard/favicon-32.png") is not None
+    assert "max-age=86400" in response["Cache-Control"]
