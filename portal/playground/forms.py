@@ -27,6 +27,7 @@ _RANGE_MESSAGES: Final = {
     "max_value": _("At most %(limit_value)s."),
     "invalid": _("Enter a number."),
 }
+_TOP_P_RANGE: Final = _("Above 0 and at most 1.")
 
 
 class _VariantSelect(forms.Select):
@@ -81,8 +82,10 @@ class PromptForm(forms.Form):
         required=False,
         min_value=0,
         max_value=1,
-        help_text=_("Samples only from the most probable tokens whose probabilities add up to this. Above 0, up to 1."),
-        error_messages=_RANGE_MESSAGES,
+        help_text=_(
+            "Samples only from the most probable tokens whose probabilities add up to this. Above 0 and at most 1."
+        ),
+        error_messages={**_RANGE_MESSAGES, "min_value": _TOP_P_RANGE, "max_value": _TOP_P_RANGE},
     )
     max_tokens = forms.IntegerField(label=_("Max tokens"), required=False, min_value=1, error_messages=_RANGE_MESSAGES)
     seed = forms.IntegerField(
@@ -116,6 +119,7 @@ class PromptForm(forms.Form):
         self.fields["max_tokens"].help_text = gettext("The answer is cut after this many tokens. 1 to %(most)s.") % {
             "most": f"{most:,}"
         }
+        self.fields["seed"].error_messages["max_value"] = gettext("At most %(most)s.") % {"most": f"{MAX_SEED:,}"}
         for name, step in (("temperature", "0.05"), ("top_p", "0.05"), ("max_tokens", "1")):
             self.fields[name].widget.attrs |= {"step": step, "autocomplete": "off"}
         self.fields["max_tokens"].widget.attrs["max"] = most
@@ -160,8 +164,10 @@ class PromptForm(forms.Form):
             try:
                 cleaned["params"] = SamplingParams.from_mapping(default_parameters(variant) | given)
             except InvalidParameter as error:
-                # The field's help says its range in the reader's language.
-                if error.field in self.fields:
+                if error.field == "top_p":
+                    # The one range with an open end, which Django's validators do not have.
+                    self.add_error("top_p", str(_TOP_P_RANGE))
+                elif error.field in self.fields:
                     self.add_error(error.field, str(self.fields[error.field].help_text))
                 else:
                     self.add_error(None, str(error))

@@ -84,6 +84,45 @@ def test_a_web_process_that_dies_in_mid_stream_costs_seconds_and_no_token(
     assert visitor.streamed_text == visitor.newest_output()
 
 
+WATCH_STATUS = """
+() => {
+  window.statuses = [];
+  const status = document.querySelector("[data-status]");
+  const figures = [...document.querySelectorAll("[data-run-tokens], [data-run-speed]")];
+  new MutationObserver(() => window.statuses.push([status.textContent, figures.filter((each) => !each.hidden).length]))
+    .observe(status, { childList: true, characterData: true, subtree: true });
+}
+"""
+
+
+def test_a_worker_that_dies_in_mid_stream_is_said_and_the_run_begins_again(
+    visitor: Visitor, portal: Installation
+) -> None:
+    page = visitor.page
+    visitor.open_playground().set("Max tokens", "1500").send(STORY)
+    visitor.wait_for_text(60)
+    page.evaluate(WATCH_STATUS)
+    portal.named("celery").kill()
+    expect(page.get_by_text(re.compile(r"No token for \d+ s, waiting for the worker")).first).to_be_visible(
+        timeout=10_000
+    )
+    expect(page.locator("[data-run-speed]")).to_be_hidden()
+    heard = page.locator("#announcer p")
+    again = heard.get_by_text("The run was lost and begins again", exact=True)
+    expect(again).to_have_count(1, timeout=60_000)
+    expect(page.locator("[data-status]")).to_have_text("Writing", timeout=60_000)
+    # No figure of the lost attempt stands beside the sentence, and nothing takes its place before the first token.
+    statuses = page.evaluate("window.statuses")
+    reset = next(at for at, (status, _) in enumerate(statuses) if status == "The run was lost and begins again")
+    assert statuses[reset][1] == 0
+    assert statuses[reset + 1][0] == "Writing"
+    page.get_by_role("button", name="Stop").click()
+    visitor.wait_for_the_end()
+    expect(visitor.figures).to_contain_text("Stopped by you")
+    expect(heard.last).to_have_text("The answer was stopped by you.")
+    expect(again).to_have_count(1)
+
+
 def test_a_lost_connection_is_said_in_words_and_tried_again(visitor: Visitor) -> None:
     refusals = 2
 

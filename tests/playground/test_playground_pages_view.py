@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from inference.events import FinishReason
 from portal.accounts.models import User
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation, State
@@ -32,6 +33,11 @@ def test_the_empty_page_teaches_and_shows_the_variants_defaults(client: Client) 
     assert 'value="0.2"' in page
     assert 'data-fill="Name three balances."' in page
     assert "sessionid" not in client.cookies
+
+
+def test_the_page_has_words_for_a_screen_reader_for_every_end_of_an_answer(client: Client, variant: Variant) -> None:
+    page = client.get(NEW).content.decode()
+    assert set(re.findall(r'data-end-(\w+)="[^"]', page)) == {reason.value for reason in FinishReason}
 
 
 def test_a_link_chooses_the_variant_and_the_prompt(client: Client, variant: Variant) -> None:

@@ -8,6 +8,10 @@ const words = announcer?.dataset ?? {};
 const AT_END_PX = 64;
 const SPEED_WINDOW_MS = 5000;
 const LOST_AFTER_MS = 1500;
+const SILENT_AFTER_MS = 4000;
+const WATCH_EVERY_MS = 1000;
+// A sentence that a first token would replace at once stays long enough to be read.
+const READABLE_MS = 2000;
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 15000;
 const SPOKEN_PARAGRAPHS = 12;
@@ -98,8 +102,15 @@ class Answer {
   #lostTimer = 0;
   #retryMs = FIRST_RETRY_MS;
   #status;
+  // What the status says while the connection stands.
+  #said = "";
   #texts;
   #stopping = false;
+  #restarting = false;
+  #restartedAt = -READABLE_MS;
+  #heardAt = 0;
+  #silenceWasSaid = false;
+  #watch = 0;
 
   constructor(element) {
     this.#element = element;
@@ -130,25 +141,35 @@ class Answer {
     on("queued", ({ position, eta_s: seconds }) => {
       const parts = [fill(words.queued, { position })];
       if (seconds !== null) parts.push(fill(words.estimate, { seconds: Math.max(1, Math.round(seconds)) }));
+      if (this.#restarting) parts.unshift(words.again);
       this.#show(parts.join(", "));
     });
-    on("started", () => this.#show(words.reading));
+    on("started", () => {
+      // Behind a reset: another worker took the run over. That stays to be read until its first token.
+      if (this.#restarting) say(words.again);
+      else this.#show(words.reading);
+    });
     on("delta", ({ text, channel, tokens }) => {
+      this.#restarting = false;
+      this.#heardAt = performance.now();
       this.#arrived[channel] += text;
       this.#newTokens += tokens.length;
       this.#draw();
     });
     on("reset", () => {
       this.#clear();
+      this.#restarting = true;
+      this.#restartedAt = performance.now();
       this.#show(words.again);
     });
-    on("finished", () => this.#end(words.complete));
+    on("finished", ({ finish_reason: reason }) => this.#end(announcer.getAttribute(`data-end-${reason}`)));
     on("failed", () => this.#end(words.failed));
   }
 
   close() {
     this.#source.close();
     clearTimeout(this.#lostTimer);
+    clearInterval(this.#watch);
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
   }
@@ -158,11 +179,27 @@ class Answer {
     this.#newTokens = 0;
     this.#tally.clear();
     this.#speaker.forget();
+    this.#restarting = false;
+    clearInterval(this.#watch);
+    this.#watch = 0;
     for (const text of Object.values(this.#texts)) text.data = "";
+    for (const figure of this.#element.querySelectorAll("[data-run-tokens], [data-run-speed]")) figure.hidden = true;
   }
 
   #show(status) {
-    if (!this.#stopping) this.#status.textContent = status;
+    this.#said = status;
+    if (!this.#stopping && !this.#status.hasAttribute("data-lost")) this.#status.textContent = status;
+  }
+
+  // A worker that died says nothing: its silence is told until another takes the run over, or the next token comes.
+  #lookForSilence() {
+    const silentMs = performance.now() - this.#heardAt;
+    if (silentMs < SILENT_AFTER_MS || this.#lostTimer || this.#stopping) return;
+    const sentence = fill(words.silent, { seconds: Math.floor(silentMs / 1000) });
+    this.#show(sentence);
+    this.#element.querySelector("[data-run-speed]").hidden = true;
+    if (!this.#silenceWasSaid) say(sentence);
+    this.#silenceWasSaid = true;
   }
 
   #draw() {
@@ -185,7 +222,8 @@ class Answer {
     this.#speaker.hear(answer);
     this.#tally.add(this.#newTokens, performance.now());
     this.#newTokens = 0;
-    this.#show(words.writing);
+    if (performance.now() - this.#restartedAt >= READABLE_MS) this.#show(words.writing);
+    this.#watch ||= setInterval(() => this.#lookForSilence(), WATCH_EVERY_MS);
     this.#number("[data-run-tokens]", words.tokens, { count: this.#tally.count.toLocaleString() }, this.#tally.count > 0);
     const speed = this.#tally.perSecond();
     this.#number("[data-run-speed]", words.speed, { speed: speed?.toFixed(1) }, speed !== null);
@@ -207,9 +245,10 @@ class Answer {
     clearTimeout(this.#lostTimer);
     this.#lostTimer = 0;
     this.#retryMs = FIRST_RETRY_MS;
+    this.#heardAt = performance.now();
     if (this.#status.hasAttribute("data-lost")) {
       this.#status.removeAttribute("data-lost");
-      this.#show(words.writing);
+      this.#show(this.#said);
     }
   }
 
@@ -231,7 +270,8 @@ class Answer {
     this.close();
     this.#speaker.finish();
     say(sentence);
-    this.#status.textContent = words.ending;
+    this.#status.removeAttribute("data-lost");
+    this.#status.textContent = sentence;
     this.#element.querySelector("[data-text]").removeAttribute("aria-busy");
     this.#replace(FIRST_RETRY_MS);
   }
