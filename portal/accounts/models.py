@@ -61,11 +61,11 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox's mana
 class Scope(models.TextChoices):
     """What a token may be used for."""
 
-    READ = "read", _("Read cards, runs and judgements")
-    SUBMIT = "submit", _("Start runs and submit judgements")
-    REVIEW = "review", _("Review judgements")
-    EXPORT = "export", _("Export data in bulk")
-    ADMIN = "admin", _("Administer the installation")
+    READ = "read", _("Read judgements (/api/v1) and the list of models (/v1)")
+    SUBMIT = "submit", _("Start runs (/v1/chat/completions) and submit judgements (/api/v1)")
+    REVIEW = "review", _("Reserved for reviewing judgements; nothing uses it yet")
+    EXPORT = "export", _("Read judgements (/api/v1), and nothing else")
+    ADMIN = "admin", _("Reserved for administering the installation; nothing uses it yet")
 
 
 # One of these roles is needed for a scope; a scope that is not named here is everybody's.

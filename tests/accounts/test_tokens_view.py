@@ -56,6 +56,16 @@ def test_each_page_offers_a_request_key_of_its_own(alice_client: Client) -> None
     assert len(keys) == 3
 
 
+def test_a_scope_says_what_it_opens_and_one_that_opens_nothing_says_that(
+    alice_client: Client, superuser_client: Client
+) -> None:
+    page = alice_client.get(URL).content.decode()
+    assert "Read judgements (/api/v1) and the list of models (/v1)" in page
+    assert "Start runs (/v1/chat/completions) and submit judgements (/api/v1)" in page
+    assert "nothing uses it yet" not in page
+    assert superuser_client.get(URL).content.decode().count("nothing uses it yet") == 2
+
+
 def test_a_token_may_never_expire(alice_client: Client) -> None:
     alice_client.post(URL, form_data(lifetime="never"))
     assert ApiToken.objects.get().expiry is None
