@@ -1,4 +1,4 @@
-"""The review database in the Django admin: browsed and filtered, never edited."""
+"""The review database in the admin: browsed and filtered, never edited; of withdrawn judgements the bare fact."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = BoundedPaginator
     # Shows the search box; get_search_results says what is searched.
     search_fields = ("id",)
-    search_help_text = _("Comment, prompt or contributor's user name contains this; or the id of a judgement or a run.")
+    search_help_text = _(
+        "Comment, prompt or contributor's user name of a live judgement contains this; or the id of a judgement or run."
+    )
     ordering = ("-created_at", "-id")
     inlines = (AnswerInline,)
     fieldsets = (
@@ -81,7 +83,8 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return queryset.filter(Q(pk=term) | Q(generation_id=term)), False
         comments = Answer.objects.filter(submission=OuterRef("pk"), text__icontains=term)
         found = Exists(comments) | Q(generation__prompt__icontains=term) | Q(owner__username__icontains=term)
-        return queryset.filter(found), False
+        # What a tombstone does not show is not found either.
+        return queryset.filter(found, withdrawn_at=None), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -119,6 +122,8 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("contributor"))
     def contributor(self, submission: Submission) -> str:
+        if submission.is_withdrawn:
+            return ""
         if submission.owner is not None:
             return submission.owner.get_username()
         return f"visitor {str(submission.visitor)[:8]}" if submission.visitor else ""
@@ -129,11 +134,11 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("prompt"))
     def prompt(self, submission: Submission) -> str:
-        return submission.generation.prompt
+        return "" if submission.is_withdrawn else submission.generation.prompt
 
     @admin.display(description=_("answer"))
     def answer(self, submission: Submission) -> str:
-        return submission.generation.output
+        return "" if submission.is_withdrawn else submission.generation.output
 
 
 class QuestionInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.playground.models import Generation
+
+JUST_NOW: Final = timedelta(seconds=10)
 
 
 class Questionnaire(models.Model):
@@ -127,6 +129,10 @@ class Submission(models.Model):
     @property
     def is_withdrawn(self) -> bool:
         return self.withdrawn_at is not None
+
+    @property
+    def changed_just_now(self) -> bool:
+        return timezone.now() - self.changed_at < JUST_NOW
 
     def values(self) -> dict[str, Any]:
         """Question key → value of everything answered, in the questionnaire's order."""

@@ -29,6 +29,8 @@ def test_a_judgement_is_shown_in_words_with_its_conversation_and_state(alice_cli
         "Clear and well written",
         "Short &amp; &lt;good&gt;",
         "In the review database",
+        "last saved: <time",
+        ">just now</time>",
     ):
         assert part in page
     assert submission.generation.get_absolute_url() in page

@@ -120,6 +120,31 @@ def test_a_draft_survives_a_lost_network_and_a_reload(
         expect(page.get_by_label("Comment")).to_have_value("Not sent yet.")
 
 
+def test_a_comment_that_is_too_long_is_refused_in_words_and_not_cut(
+    live_server: Any, alice_client: Client, alice: User, generation: Generation
+) -> None:
+    judge(alice, generation)
+    with browsing(live_server.url, alice_client) as context:
+        page = open_panel(context.new_page(), generation)
+        comment = page.get_by_label("Comment")
+        comment.fill("é" * 3_599)
+        expect(page.get_by_text("Characters left:")).to_be_hidden()
+        comment.fill("é" * 3_990)
+        expect(page.get_by_text("Characters left: 10", exact=True)).to_be_visible()
+        comment.fill("é" * 4_001)
+        expect(page.get_by_text("Characters left: -1", exact=True)).to_be_visible()
+        with page.expect_response(lambda answer: answer.status == 422):
+            page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Must have at most 4000 characters; this has 4001.")).to_be_visible()
+        expect(comment).to_have_value("é" * 4_001)
+        expect(page.get_by_text("Characters left: -1", exact=True)).to_be_visible()
+        assert said() == {"thumb": "up"}
+        comment.fill("é" * 4_000)
+        page.get_by_role("button", name="Save").click()
+        saved(page)
+        assert said()["comment"] == "é" * 4_000
+
+
 def test_withdrawing_can_be_undone(live_server: Any, alice_client: Client, alice: User, generation: Generation) -> None:
     judge(alice, generation, helpfulness=5, reasons_up=["clear", "correct"], comment="Kept.")
     before = said()

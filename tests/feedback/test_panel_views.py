@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from portal.accounts.models import User
 from portal.feedback.models import Submission
@@ -40,6 +42,13 @@ def test_htmx_gets_the_panel_alone_and_a_browser_gets_a_page(alice_client: Clien
 def test_the_panel_says_before_the_first_click_what_rating_shares(alice_client: Client, alice: User) -> None:
     text = alice_client.get(panel(make_generation(alice)), headers=HTMX).content.decode()
     assert "shares its prompt, the answer and what you say here" in text
+    assert "reviewers, who see your user name, and, under a pseudonym, in the data" in text
+
+
+def test_the_panel_speaks_of_no_user_name_to_somebody_who_has_none(visitor_client: Client, visitor: uuid.UUID) -> None:
+    text = visitor_client.get(panel(make_generation(visitor)), headers=HTMX).content.decode()
+    assert "reviewers and, under a pseudonym, in the data" in text
+    assert "user name" not in text
 
 
 def test_one_click_saves_and_only_the_status_comes_back(alice_client: Client, alice: User) -> None:
@@ -47,10 +56,18 @@ def test_one_click_saves_and_only_the_status_comes_back(alice_client: Client, al
     response = alice_client.post(panel(generation), {"thumb": "up", "version": "0"}, headers=HTMX)
     text = response.content.decode()
     assert response.status_code == 200
-    assert "in the review database" in text
+    assert ">just now</time> in the review database." in text
     assert 'name="version" value="1"' in text
     assert "<textarea" not in text
     assert Submission.objects.get().values() == {"thumb": "up"}
+
+
+def test_a_judgement_of_earlier_says_how_long_ago_it_was_saved(alice_client: Client, alice: User) -> None:
+    submission = judge(alice)
+    Submission.objects.update(changed_at=timezone.now() - timedelta(minutes=3))
+    text = alice_client.get(panel(submission.generation), headers=HTMX).content.decode()
+    assert ">3\xa0minutes ago</time> in the review database." in text
+    assert "just now" not in text
 
 
 def test_without_javascript_a_save_redirects_to_the_page(visitor_client: Client, visitor: uuid.UUID) -> None:

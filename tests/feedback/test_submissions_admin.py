@@ -100,6 +100,23 @@ def test_search_finds_comments_prompts_people_and_ids(superuser_client: Client, 
     assert listed(superuser_client, q="nobody said this") == set()
 
 
+def test_of_a_withdrawn_judgement_only_the_fact_and_the_time_are_shown(superuser_client: Client, alice: User) -> None:
+    run = make_generation(alice, prompt="My secret question", output="A secret answer")
+    submission = judge(alice, run, comment="A secret comment")
+    pages = (LIST, change_url(submission))
+    assert all("alice" in superuser_client.get(page).content.decode() for page in pages)
+    withdraw_as_operator(submission.pk)
+    for page in pages:
+        text = superuser_client.get(page).content.decode()
+        assert "secret" not in text
+        assert "alice" not in text
+        assert run.variant.model_id in text
+    for words in ("secret", "alice"):
+        assert listed(superuser_client, q=words) == set()
+    assert listed(superuser_client, q=str(submission.pk)) == {submission}
+    assert listed(superuser_client, q=str(run.pk)) == {submission}
+
+
 def test_a_submission_shows_its_answers_and_cannot_be_edited(
     operator_client: Client, operator: User, alice: User
 ) -> None:

@@ -1,6 +1,8 @@
-// The judgement panel: a refusal is shown inside the panel, and a comment being written survives a reload.
+// The judgement panel: a refusal is shown inside the panel, a comment being written survives a reload, and near its
+// longest length it says how much is left.
 
 const DRAFT = "feedback-draft:";
+const SAY_FROM = 0.9;
 
 function textareas(scope) {
   return scope.querySelectorAll?.("[data-feedback] textarea") ?? [];
@@ -10,11 +12,24 @@ function restoreDrafts(scope) {
   for (const textarea of textareas(scope)) {
     const draft = sessionStorage.getItem(DRAFT + textarea.id);
     if (draft !== null) textarea.value = draft;
+    sayWhatIsLeft(textarea);
   }
 }
 
+// Counted as the server counts: code points, without the white space around the text.
+function sayWhatIsLeft(textarea) {
+  const left = document.getElementById(`${textarea.id}_left`);
+  const most = Number(textarea.dataset.maxCharacters);
+  const length = [...textarea.value.trim()].length;
+  left.hidden = length < most * SAY_FROM;
+  left.classList.toggle("bad", length > most);
+  left.lastElementChild.textContent = (most - length).toLocaleString(document.documentElement.lang);
+}
+
 document.addEventListener("input", ({ target }) => {
-  if (target.matches("[data-feedback] textarea")) sessionStorage.setItem(DRAFT + target.id, target.value);
+  if (!target.matches("[data-feedback] textarea")) return;
+  sessionStorage.setItem(DRAFT + target.id, target.value);
+  sayWhatIsLeft(target);
 });
 
 // Without this htmx would drop a conflict (409) or a limit (429); both come as the whole panel, problem included.
