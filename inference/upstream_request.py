@@ -43,6 +43,7 @@ class Dialect:
     top_k_off: the server's word for `top_k` 0.
     extra: fields that every request carries. `wishes` are those of them, and of ours, that it may lack: dropped when
         the server refuses them by name.
+    anew: fields that make the server compute the whole prompt anew; most have none.
     as_generation_config: the sampling goes as one text of JSON with the names of transformers' generate().
     continuation: fields that make the server continue an answer that the last message begins; None when it cannot.
     lists_models: whether /v1/models names what is served.
@@ -56,6 +57,7 @@ class Dialect:
     max_tokens: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict)
     usage_in_every_chunk: bool = False
+    anew: Mapping[str, Any] = field(default_factory=dict)
     as_generation_config: bool = False
     continuation: Mapping[str, Any] | None = None
     lists_models: bool = True
@@ -85,6 +87,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             takes={**_OPENAI, "top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"},
             always=frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_penalty"}),
             extra={"repeat_last_n": -1},
+            anew={"cache_prompt": False},
             continuation={},
         ),
         # It refuses a top_p of 1, which is its default.
@@ -127,6 +130,8 @@ def request_body(
     """The path below the base URL, and the JSON body, less the wishes in `without`. Raises UnsupportedByUpstream."""
     body: dict[str, Any] = {"model": model, "stream": True, **_sampling(request.params, dialect), **dialect.extra}
     body["stream_options"] = {"include_usage": True}
+    if not request.reuse_prefix:
+        body.update(dialect.anew)
     if dialect.usage_in_every_chunk:
         body["stream_options"]["continuous_usage_stats"] = True
     if request.completion:

@@ -110,6 +110,7 @@ def test_the_card_page_shows_the_model_and_neither_address_nor_key(
     page = client.get("/models/local/counting/").content.decode()
     assert MODEL in page
     assert "Runs on another server" in page
+    assert "Runs here" not in page
     assert "127.0.0.1" not in page
     assert "lab-key" not in page
 

@@ -65,7 +65,11 @@ def test_vllm_is_told_our_defaults_where_it_would_take_the_models() -> None:
 def test_llama_cpp_is_told_our_defaults_under_its_names() -> None:
     body = body_of(asked(), "llama.cpp")
     assert (body["top_k"], body["min_p"], body["repeat_penalty"], body["repeat_last_n"]) == (0, 0.0, 1.0, -1)
-    assert "repetition_penalty" not in body
+    assert not {"repetition_penalty", "cache_prompt"} & set(body)
+    request = GenerationRequest(
+        request_id="a", messages=(Message("user", "x"),), params=SamplingParams(), reuse_prefix=False
+    )
+    assert body_of(request, "llama.cpp")["cache_prompt"] is False
 
 
 def test_transformers_is_told_all_as_a_generation_config() -> None:
