@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from inference.adapters import EVERY_ROW, AdapterBank, applied
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.slot_attention import ATTENTION_NAME, SlotCache
 from inference.step_plan import Span, StepPlan
@@ -28,6 +29,9 @@ class BatchForward(Protocol):
     def logits(self, spans: Sequence[Span]) -> Tensor:
         """`(spans, vocabulary)`: the logits after the last token of each span."""
 
+    def adapt(self, bank: AdapterBank) -> None:
+        """Apply the bank's adapters to the spans that name one, from now on."""
+
     def forget(self, place: Place) -> None:
         """The place's request has ended."""
 
@@ -45,25 +49,31 @@ class PackedForward:
         self._model = model
         self._slots = slots
         self._cache = SlotCache(slots)
+        self._bank: AdapterBank | None = None
         model.set_attn_implementation(ATTENTION_NAME)
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
         plan = StepPlan(spans, self._model.dtype)
         self._cache.plan = plan
         try:
-            output = self._model(
-                input_ids=plan.tokens[None],
-                position_ids=plan.positions[None],
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=plan.last_tokens,
-                step_plan=plan,
-            )
+            with applied(self._bank, plan.adapter_rows()):
+                output = self._model(
+                    input_ids=plan.tokens[None],
+                    position_ids=plan.positions[None],
+                    past_key_values=self._cache,
+                    use_cache=True,
+                    logits_to_keep=plan.last_tokens,
+                    step_plan=plan,
+                )
         finally:
             self._cache.plan = None
         for span in spans:
             self._slots.note_length(span.place, span.end)
         return plan.in_given_order(output.logits[0])
+
+    def adapt(self, bank: AdapterBank) -> None:
+        self._bank = bank
+        bank.hook_into(self._model)
 
     def forget(self, place: Place) -> None:
         pass
@@ -81,6 +91,7 @@ class SequentialForward:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._bank: AdapterBank | None = None
         self._caches: dict[Place, Any] = {}
         self._done: dict[Place, tuple[int, Tensor]] = {}
 
@@ -93,16 +104,21 @@ class SequentialForward:
             return done[1]  # a repeated step: the cache has these tokens already
         if span.start == 0:
             self._caches[span.place] = DynamicCache(config=self._model.config)
-        output = self._model(
-            input_ids=torch.tensor([list(span.tokens)]),
-            position_ids=torch.arange(span.start, span.end)[None],
-            past_key_values=self._caches[span.place],
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        with applied(self._bank, [(span.adapter, EVERY_ROW)] if span.adapter is not None else []):
+            output = self._model(
+                input_ids=torch.tensor([list(span.tokens)]),
+                position_ids=torch.arange(span.start, span.end)[None],
+                past_key_values=self._caches[span.place],
+                use_cache=True,
+                logits_to_keep=1,
+            )
         logits: Tensor = output.logits[0, -1]
         self._done[span.place] = (span.end, logits)
         return logits
+
+    def adapt(self, bank: AdapterBank) -> None:
+        self._bank = bank
+        bank.hook_into(self._model)
 
     def forget(self, place: Place) -> None:
         self._caches.pop(place, None)

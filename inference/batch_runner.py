@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inference.adapters import AdapterBank
 from inference.answer_text import AnswerText
 from inference.batch_forward import BatchForward
 from inference.channels import ChannelReader
@@ -37,6 +38,7 @@ class LoadedModel:
     """Everything that steps need of a model. `end_ids` end an answer; `context_length` counts positions."""
 
     forward: BatchForward
+    adapters: AdapterBank
     slots: KeyValueSlots
     vocabulary: Vocabulary
     renderer: PromptRenderer
@@ -84,6 +86,9 @@ class BatchRunner:
         return []
 
     def _require_runnable(self, submission: Submission, prompt: Prompt) -> None:
+        adapter = submission.request.adapter
+        if adapter is not None and adapter not in self._model.adapters:
+            raise PromptRefused(FailureCode.UNSUPPORTED, f"adapter: {self._model.name} has none called {adapter}.")
         length, context = len(prompt.token_ids), self._model.context_length
         if length >= context:
             raise PromptRefused(
@@ -150,7 +155,7 @@ class BatchRunner:
         """Begin behind what is already known of the prompt; its last token is always computed, for its logits."""
         if self._archive is None or not request.submission.request.reuse_prefix:
             return
-        layers, length = self._archive.recall(request.prompt.token_ids[:-1])
+        layers, length = self._archive.recall(request.prompt.token_ids[:-1], request.adapter)
         if length:
             self._model.slots.write(place, layers, length)
             request.computed = request.cached = length
@@ -222,7 +227,7 @@ class BatchRunner:
 
     def _end(self, request: RunningRequest, reason: FinishReason, *, stopped: bool = False) -> list[Emission]:
         if self._archive is not None and request.place is not None:
-            self._archive.store(request.place, request.computed_tokens)
+            self._archive.store(request.place, request.computed_tokens, request.adapter)
         self.drop(request.request_id)
         return request.finished(reason, stopped=stopped)
 

@@ -30,6 +30,7 @@ class GenerationRequest:
     Without `reuse_prefix` the whole prompt is computed anew. In bfloat16 a remembered prefix may differ in its last
     digits from one computed now, so only then does a seeded run that is alone repeat exactly.
     `completion` continues the joined contents as plain text, without the model's chat template.
+    `adapter` is the name of an adapter that was attached to the engine's weights, None for the weights alone.
     """
 
     request_id: str
@@ -38,6 +39,7 @@ class GenerationRequest:
     deadline_s: float | None = None
     reuse_prefix: bool = True
     completion: bool = False
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         if not self.messages:

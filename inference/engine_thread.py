@@ -77,6 +77,7 @@ class EngineThread:
         self._wake = threading.Condition()
         self._inbox: list[Submission] = []
         self._cancelled: set[str] = set()
+        self._unwanted: set[str] = set()
         self._accepted: dict[str, Submission] = {}
         self._close_at: float | None = None
         self._closed = False
@@ -116,6 +117,21 @@ class EngineThread:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def end_adapter(self, adapter: str, grace_s: float) -> None:
+        """Let the requests of an adapter end for `grace_s` seconds, release the others and wait until they are out.
+
+        Not for the listener, in whose time nothing ends.
+        """
+
+        def left() -> set[str]:
+            return {each.request_id for each in self._accepted.values() if each.request.adapter == adapter}
+
+        with self._wake:
+            if not self._wake.wait_for(lambda: not left(), timeout=grace_s):
+                self._unwanted |= left()
+                self._wake.notify_all()
+                self._wake.wait_for(lambda: not left())
+
     def provenance(self) -> dict[str, object]:
         """What is needed to repeat a run."""
         return self._provenance()
@@ -137,6 +153,7 @@ class EngineThread:
             with self._wake:
                 self._closed = True
                 left, self._accepted = list(self._accepted), {}
+                self._wake.notify_all()
             self._emit([Emission(request_id, Released()) for request_id in left])
             self._runner.release_memory()
 
@@ -147,12 +164,14 @@ class EngineThread:
                 self._wake.wait()
             inbox, self._inbox = self._inbox, []
             cancelled, self._cancelled = self._cancelled, set()
+            unwanted, self._unwanted = self._unwanted, set()
             close_at = self._close_at
         emissions: list[Emission] = []
         try:
             for submission in inbox:
                 emissions += self._admit(submission)
             emissions += self._end_early(cancelled, _ended(emissions))
+            emissions += self._let_go(unwanted - _ended(emissions))
             ended = _ended(emissions)
             if len(ended) < len(self._accepted):
                 emissions += self._runner.step()
@@ -166,6 +185,8 @@ class EngineThread:
             for request_id in _ended(emissions):
                 self._accepted.pop(request_id, None)
                 self._cancelled.discard(request_id)
+                self._unwanted.discard(request_id)
+            self._wake.notify_all()
             return bool(self._accepted) or self._close_at is None
 
     def _admit(self, submission: Submission) -> Sequence[Emission]:
@@ -200,12 +221,13 @@ class EngineThread:
 
     def _release(self, ended: set[str], *, everything: bool) -> list[Emission]:
         waiting = set(self._runner.waiting())
-        emissions = []
-        for request_id in self._inside(ended):
-            if everything or request_id in waiting:
-                self._runner.drop(request_id)
-                emissions.append(Emission(request_id, Released()))
-        return emissions
+        inside = self._inside(ended)
+        return self._let_go({each for each in inside if everything or each in waiting})
+
+    def _let_go(self, request_ids: set[str]) -> list[Emission]:
+        for request_id in request_ids:
+            self._runner.drop(request_id)
+        return [Emission(request_id, Released()) for request_id in sorted(request_ids)]
 
     def _inside(self, ended: set[str]) -> list[str]:
         """The accepted requests that the runner knows and that have not ended in this turn."""

@@ -7,13 +7,14 @@ against that model before it is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
+from inference.adapters import AdaptedLinear, AdapterBank, applied
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.linear_layers import Linear, LinearMaker, PlainLinear
 from inference.slot_attention import Attention
@@ -103,6 +104,7 @@ class FusedDecoder:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._heads = HeadShape(config.num_attention_heads, config.num_key_value_heads, size)
         self._slots = slots
+        self._bank: AdapterBank | None = None
         self._embedding = model.get_input_embeddings().weight.detach()
         if make_linear is not PlainLinear:
             # The other weights are rearranged copies, and this one would keep the whole mapped file in memory.
@@ -115,12 +117,16 @@ class FusedDecoder:
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
         plan = StepPlan(spans, self._embedding.dtype)
+        with applied(self._bank, plan.adapter_rows()):
+            return self._logits(plan)
+
+    def _logits(self, plan: StepPlan) -> Tensor:
         rows = self._embedding[plan.tokens]
         cosines, sines = self._rotary(rows, plan.positions[None])
         cosines, sines = cosines[0, :, None], _signed(sines[0, :, None])
         for layer, store in zip(self._layers, self._stores, strict=True):
             rows = self._through(layer, store, plan, rows, cosines, sines)
-        for span in spans:
+        for span in plan.spans:
             self._slots.note_length(span.place, span.end)
         if plan.chunks:
             rows = rows[plan.last_tokens]
@@ -143,6 +149,10 @@ class FusedDecoder:
         rows = layer.output.added_to(rows, attended.view(len(rows), -1))
         gate, up = layer.gate_up(layer.feed_norm(rows)).chunk(2, dim=-1)
         return layer.down.added_to(rows, silu(gate).mul_(up))
+
+    def adapt(self, bank: AdapterBank) -> None:
+        self._bank = bank
+        self._layers = [_adapted(layer, bank) for layer in self._layers]
 
     def forget(self, place: Place) -> None:
         pass
@@ -190,4 +200,17 @@ def _layer(layer: Any, number: int, make_linear: LinearMaker) -> Layer:
         feed_norm=_norm(layer.post_attention_layernorm),
         gate_up=_joined((feed.gate_proj, feed.up_proj), make_linear),
         down=_joined((feed.down_proj,), make_linear),
+    )
+
+
+def _adapted(layer: Layer, bank: AdapterBank) -> Layer:
+    def adapted(base: Linear, part: str, *names: str) -> Linear:
+        return AdaptedLinear(base, bank, [f"model.layers.{layer.number}.{part}.{name}" for name in names])
+
+    return replace(
+        layer,
+        query_key_value=adapted(layer.query_key_value, "self_attn", "q_proj", "k_proj", "v_proj"),
+        output=adapted(layer.output, "self_attn", "o_proj"),
+        gate_up=adapted(layer.gate_up, "mlp", "gate_proj", "up_proj"),
+        down=adapted(layer.down, "mlp", "down_proj"),
     )

@@ -18,10 +18,11 @@ logger = logging.getLogger(__name__)
 SHORTEST: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """What a model computed for `tokens`."""
+    """What a model, with that adapter if any, computed for `tokens`."""
 
+    adapter: str | None
     tokens: tuple[int, ...]
     layers: LayerTensors
 
@@ -39,26 +40,28 @@ class PrefixArchive:
         """Positions that the entries hold."""
         return sum(len(entry.tokens) for entry in self._entries)
 
-    def store(self, place: Place, tokens: Sequence[int]) -> None:
+    def store(self, place: Place, tokens: Sequence[int], adapter: str | None = None) -> None:
         """Keep a copy of a slot that holds `tokens`, in place of every entry that is a beginning of it."""
         kept = tuple(tokens)
-        if len(kept) < SHORTEST or any(entry.tokens[: len(kept)] == kept for entry in self._entries):
+        same = [entry for entry in self._entries if entry.adapter == adapter]
+        if len(kept) < SHORTEST or any(entry.tokens[: len(kept)] == kept for entry in same):
             return
-        self._entries = [entry for entry in self._entries if kept[: len(entry.tokens)] != entry.tokens]
+        beginnings = [entry for entry in same if kept[: len(entry.tokens)] == entry.tokens]
+        self._entries = [entry for entry in self._entries if entry not in beginnings]
         if len(kept) > self._slots.room:
             self.give_up(len(kept) - self._slots.room)
         if len(kept) <= self._slots.room:
             try:
-                self._entries.append(Entry(kept, self._slots.read(place, len(kept))))
+                self._entries.append(Entry(adapter, kept, self._slots.read(place, len(kept))))
             except (MemoryError, RuntimeError):
                 # The system has less memory than the budget says; a cache is the first thing to go.
                 logger.warning("No memory to remember a prompt; all remembered ones are dropped.", exc_info=True)
                 self.clear()
 
-    def recall(self, tokens: Sequence[int]) -> tuple[LayerTensors, int]:
+    def recall(self, tokens: Sequence[int], adapter: str | None = None) -> tuple[LayerTensors, int]:
         """The entry with the longest common beginning, and its length; 0 when none is worth it."""
         wanted = tuple(tokens)
-        lengths = [common_length(entry.tokens, wanted) for entry in self._entries]
+        lengths = [common_length(entry.tokens, wanted) if entry.adapter == adapter else 0 for entry in self._entries]
         longest = max(lengths, default=0)
         if longest < SHORTEST:
             return {}, 0

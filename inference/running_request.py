@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inference.answer_text import AnswerText
@@ -35,6 +36,10 @@ class RunningRequest:
         return self.submission.request_id
 
     @property
+    def adapter(self) -> str | None:
+        return self.submission.request.adapter
+
+    @property
     def unread(self) -> int:
         """Prompt tokens still to be computed."""
         return max(0, len(self.prompt.token_ids) - self.computed)
@@ -58,8 +63,10 @@ class RunningRequest:
     def span(self, place: Place, prompt_tokens: int) -> Span:
         """The next step's share: a piece of the prompt, or the last token of the answer."""
         if self.unread:
-            return Span(place, self.computed, self.prompt.token_ids[self.computed : self.computed + prompt_tokens])
-        return Span(place, self.computed, self.output[-1:])
+            tokens: Sequence[int] = self.prompt.token_ids[self.computed : self.computed + prompt_tokens]
+        else:
+            tokens = self.output[-1:]
+        return Span(place, self.computed, tokens, self.adapter)
 
     def started(self) -> Emission:
         """The request has its slot."""

@@ -28,6 +28,7 @@ class Span:
     place: Place
     start: int
     tokens: Sequence[int]
+    adapter: str | None = None
 
     @property
     def end(self) -> int:
@@ -121,6 +122,16 @@ class StepPlan:
         given = torch.empty_like(packed)
         given[self.order] = packed
         return given
+
+    def adapter_rows(self) -> list[tuple[str, Tensor]]:
+        """The packed rows of each adapter that a span names."""
+        rows: dict[str, list[int]] = {}
+        offset = 0
+        for span in self.spans:
+            if span.adapter is not None:
+                rows.setdefault(span.adapter, []).extend(range(offset, offset + len(span.tokens)))
+            offset += len(span.tokens)
+        return [(name, torch.tensor(indices)) for name, indices in rows.items()]
 
     def _lay_out_rows(self, rows: Sequence[Span]) -> None:
         offset = 0

@@ -12,6 +12,9 @@ from typing import Any, Final
 import torch
 import transformers
 
+from inference.adapted_engine import AdaptedEngine
+from inference.adapter_folder import read_adapter_folder
+from inference.adapters import AdapterBank
 from inference.batch_forward import BatchForward
 from inference.batch_runner import BatchRunner, LoadedModel
 from inference.channels import channel_reader_maker
@@ -41,9 +44,31 @@ class TransformersEngine(EngineThread):
     def __init__(
         self, listener: Listener, model: LoadedModel, facts: dict[str, object], *, max_batch: int, threads: int | None
     ) -> None:
+        self._base_name = model.name
+        self._adapters = model.adapters
         super().__init__(
             listener, BatchRunner(model, max_batch=max_batch, threads=threads), provenance=lambda: dict(facts)
         )
+
+    def with_adapter(self, folder: Path, *, name: str | None = None) -> AdaptedEngine:
+        """This engine under a LoRA adapter (peft's folder), whose requests run in the same batches on the same weights.
+
+        `name` is what requests call it, by default the folder's. Raises WeightsRefused when it must not or cannot be
+        applied: pickles, another base, an option that changes more than linear layers.
+        """
+        path = Path(folder)
+        adapter = read_adapter_folder(path, base_name=self._base_name)
+        name = name or path.name
+        self._adapters.attach(name, adapter)
+        ranks = sorted({factors.rank for factors in adapter.modules.values()})
+        facts: dict[str, object] = {
+            "name": name,
+            "sha256": adapter.sha256(),
+            "ranks": ranks,
+            "alpha": adapter.alpha,
+            "modules": len(adapter.modules),
+        }
+        return AdaptedEngine(self, name, facts, detach=lambda: self._adapters.detach(name))
 
 
 def load_engine(
@@ -83,10 +108,13 @@ def load_engine(
     slots = KeyValueSlots(budget=budget, longest=context_length)
     report(0.8, "trying the fast path")
     forward = _forward(model, slots, dtype, may_copy=may_copy)
+    adapters = AdapterBank(model)
+    forward.adapt(adapters)
     end_ids = _end_ids(model, tokenizer)
     renderer = PromptRenderer(tokenizer)
     loaded = LoadedModel(
         forward=forward,
+        adapters=adapters,
         slots=slots,
         vocabulary=Vocabulary(tokenizer),
         renderer=renderer,

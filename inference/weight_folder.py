@@ -39,21 +39,22 @@ def read_weight_folder(path: Path) -> WeightFolder:
     """Check a folder of safetensors weights. Raises WeightsRefused."""
     if not path.is_dir():
         raise WeightsRefused(f"{path} is not a folder.")
-    config = _json_object(path / "config.json")
+    config = json_object(path / "config.json")
     if "auto_map" in config:
         raise WeightsRefused(f"{path.name} needs code from its repository, which is never run here.")
     weight_files = _weight_files(path)
     if not any((path / name).is_file() for name in TOKENIZER_FILES):
         raise WeightsRefused(f"{path.name} has no tokenizer (looked for {', '.join(TOKENIZER_FILES)}).")
     tokenizer_config = path / "tokenizer_config.json"
-    if tokenizer_config.exists() and "auto_map" in _json_object(tokenizer_config):
+    if tokenizer_config.exists() and "auto_map" in json_object(tokenizer_config):
         raise WeightsRefused(f"The tokenizer of {path.name} needs code from its repository, which is never run here.")
     return WeightFolder(
         path, weight_files, config, tuple(each for file in weight_files for each in stored_tensors(file))
     )
 
 
-def _json_object(file: Path) -> dict[str, Any]:
+def json_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises WeightsRefused."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -68,7 +69,7 @@ def _json_object(file: Path) -> dict[str, Any]:
 def _weight_files(path: Path) -> tuple[Path, ...]:
     index = path / "model.safetensors.index.json"
     if index.exists():
-        names = {str(name) for name in _json_object(index).get("weight_map", {}).values()}
+        names = {str(name) for name in json_object(index).get("weight_map", {}).values()}
         files = tuple(sorted(path / name for name in names))
         outside = [file for file in files if file.parent != path]
         missing = [file.name for file in files if not file.is_file()]
