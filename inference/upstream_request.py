@@ -128,6 +128,8 @@ def request_body(
     request: GenerationRequest, *, model: str, dialect: Dialect, without: frozenset[str] = frozenset()
 ) -> tuple[str, dict[str, Any]]:
     """The path below the base URL, and the JSON body, less the wishes in `without`. Raises UnsupportedByUpstream."""
+    if request.adapter is not None:
+        raise UnsupportedByUpstream("adapter: an upstream offers its adapters as models of their own.")
     body: dict[str, Any] = {"model": model, "stream": True, **_sampling(request.params, dialect), **dialect.extra}
     body["stream_options"] = {"include_usage": True}
     if not request.reuse_prefix:

@@ -99,6 +99,14 @@ def test_what_a_server_does_not_take_is_refused_by_name(kind: str, name: str) ->
         body_of(asked(**{name: OFF_DEFAULT[name]}), kind)
 
 
+def test_an_adapter_is_refused_by_name() -> None:
+    request = GenerationRequest(
+        request_id="a", messages=(Message("user", "x"),), params=SamplingParams(), adapter="tuned"
+    )
+    with pytest.raises(UnsupportedByUpstream, match=r"^adapter: "):
+        body_of(request)
+
+
 def test_more_stop_strings_than_servers_take_are_kept_here() -> None:
     assert "stop" not in body_of(asked(stop=("a", "b", "c", "d", "e")))
 
