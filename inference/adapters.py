@@ -8,31 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
 from inference.adapter_folder import WEIGHTS_NAME, AdapterFolder
 from inference.linear_layers import Linear
 from inference.weight_folder import WeightsRefused
 
-EVERY_ROW = None
+EVERY_ROW: Final = None
 
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """`scaling` times `up` times `down`, added to a module's product."""
+    """What is added to a module's product: `down` is `(in, rank)`, `up` is `(rank, out)`, scaling included."""
 
     down: Tensor
     up: Tensor
-    scaling: float
 
-    def product(self, rows: Tensor) -> Tensor:
-        return linear(linear(rows, self.down), self.up).mul_(self.scaling)
+    @property
+    def width(self) -> int:
+        return self.up.shape[1]
 
 
 Adapter = Mapping[str, LowRank]
@@ -76,9 +75,8 @@ class AdapterBank:
             raise WeightsRefused(f"{folder.path.name} cannot be loaded: {error}.") from error
         self._attached[name] = {
             module: LowRank(
-                tensors[factors.down.name].to(self.dtype),
-                tensors[factors.up.name].to(self.dtype),
-                factors.scaling,
+                tensors[factors.down.name].to(self.dtype).t(),
+                (tensors[factors.up.name].float() * factors.scaling).to(self.dtype).t(),
             )
             for module, factors in folder.modules.items()
         }
@@ -102,11 +100,12 @@ class AdapterBank:
                 low_rank = adapter.get(module)
                 if low_rank is None:
                     continue
-                columns = product[:, column : column + len(low_rank.up)]
+                columns = product[:, column : column + low_rank.width]
+                small = chosen @ low_rank.down
                 if indices is EVERY_ROW:
-                    columns.add_(low_rank.product(chosen))
+                    columns.addmm_(small, low_rank.up)
                 else:
-                    columns.index_add_(0, indices, low_rank.product(chosen))
+                    columns.index_add_(0, indices, small @ low_rank.up)
         return product
 
     def hook_into(self, model: Any) -> None:

@@ -123,14 +123,16 @@ class StepPlan:
         given[self.order] = packed
         return given
 
-    def adapter_rows(self) -> list[tuple[str, Tensor]]:
-        """The packed rows of each adapter that a span names."""
+    def adapter_rows(self) -> list[tuple[str, Tensor | None]]:
+        """The packed rows of each adapter that a span names; None stands for all rows."""
         rows: dict[str, list[int]] = {}
         offset = 0
         for span in self.spans:
             if span.adapter is not None:
                 rows.setdefault(span.adapter, []).extend(range(offset, offset + len(span.tokens)))
             offset += len(span.tokens)
+        if any(len(indices) == self.length for indices in rows.values()):
+            return [(name, None) for name in rows]
         return [(name, torch.tensor(indices)) for name, indices in rows.items()]
 
     def _lay_out_rows(self, rows: Sequence[Span]) -> None:
