@@ -7,6 +7,7 @@ variant's engine in a process of its own (benchmarks/_bare_engine.py), built as 
 greedily write the same number of tokens for the same prompts, sent at the same moment; the clock runs from sending
 until the last answer has ended, the reading of the prompts included. Only one side works at a time, and the order
 changes with every round. `ratio` is the median of the rounds' own ratios to the engine, since the machine drifts.
+Processor time is that of all of a side's processes, the client's left out; it drifts less than the clock.
 `--transformers-serve` adds transformers' own server with continuous batching, where its parts are installed.
 """
 
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
+import psutil
 
 from tests.services.installation import ROOT, Installation, environment_of, eventually, free_port, manage
 
@@ -66,12 +68,15 @@ class Row:
     streams: int
     tokens_per_s: float
     ratio: float
+    processor_ms_per_token: float
     first_token_p50_s: float
     first_token_p95_s: float
 
 
 class Side(Protocol):
-    """Something that answers prompts."""
+    """Something that answers prompts, with the processes that do so."""
+
+    processes: Sequence[psutil.Process]
 
     def measure(self, prompts: Sequence[str], tokens: int) -> Measured: ...
 
@@ -85,6 +90,7 @@ class BareEngine:
             cwd=ROOT, env=environment_of(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._expect("ready")
+        self.processes = [psutil.Process(self._process.pid)]
 
     def measure(self, prompts: Sequence[str], tokens: int) -> Measured:
         assert self._process.stdin is not None
@@ -107,7 +113,15 @@ class BareEngine:
 class ChatServer:
     """Any server with OpenAI's chat completions, asked by as many connections as there are prompts."""
 
-    def __init__(self, url: str, body: Callable[[int], dict[str, Any]], *, token: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        body: Callable[[int], dict[str, Any]],
+        processes: Sequence[psutil.Process],
+        *,
+        token: str = "",
+    ) -> None:
+        self.processes = processes
         self._url = url
         self._body = body
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -163,7 +177,8 @@ def portal(home: Path) -> Iterator[tuple[ChatServer, str]]:
                 "stream_options": {"include_usage": True},
             }
 
-        yield ChatServer(f"http://127.0.0.1:{installation.port}", body, token=made.stdout.strip()), model
+        url = f"http://127.0.0.1:{installation.port}"
+        yield ChatServer(url, body, installation.processes(), token=made.stdout.strip()), model
     finally:
         installation.kill_everything()
 
@@ -195,10 +210,16 @@ def transformers_serve(folder: Path, log: Path) -> Iterator[ChatServer]:
         def body(tokens: int) -> dict[str, Any]:
             return {"model": str(folder), "generation_config": json.dumps({**settings, "max_new_tokens": tokens})}
 
-        yield ChatServer(f"http://127.0.0.1:{port}", body)
+        yield ChatServer(f"http://127.0.0.1:{port}", body, [psutil.Process(process.pid)])
     finally:
         process.kill()
         process.wait()
+
+
+def processor_s(side: Side) -> float:
+    """The processor time that a side's processes have used."""
+    times = [process.cpu_times() for process in side.processes]
+    return sum(each.user + each.system for each in times)
 
 
 def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, rounds: int) -> list[Row]:
@@ -206,6 +227,7 @@ def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, roun
     rows = []
     for streams in batches:
         measured: dict[str, list[Measured]] = {name: [] for name in sides}
+        processor: dict[str, list[float]] = {name: [] for name in sides}
         # The first round warms up.
         for number in range(rounds + 1):
             # Other prompts in every round: none is remembered from the one before.
@@ -213,11 +235,14 @@ def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, roun
             prompts = [PROMPT.format(number=each, year=year) for each in range(streams)]
             names = list(sides) if number % 2 else list(reversed(sides))
             for name in names:
+                used_s = processor_s(sides[name])
                 result = sides[name].measure(prompts, tokens)
+                used_s = processor_s(sides[name]) - used_s
                 if result.tokens != streams * tokens:
                     sys.stderr.write(f"{name}: {result.tokens} tokens instead of {streams * tokens}\n")
                 if number:
                     measured[name].append(result)
+                    processor[name].append(1000 * used_s / result.tokens)
         for name, results in measured.items():
             ratios = [one.speed / engine.speed for one, engine in zip(results, measured[ENGINE], strict=True)]
             first = [seconds for result in results for seconds in result.first_s]
@@ -227,6 +252,7 @@ def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, roun
                     streams,
                     statistics.median(result.speed for result in results),
                     statistics.median(ratios),
+                    statistics.median(processor[name]),
                     statistics.median(first),
                     statistics.quantiles(first, n=20, method="inclusive")[-1],
                 )
@@ -238,11 +264,11 @@ def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, roun
 def as_markdown(rows: Sequence[Row]) -> str:
     """A table for people."""
     lines = [
-        "| side | streams | tok/s, median | ratio to the engine | first token p50, s | p95, s |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| side | streams | tok/s, median | ratio to the engine | processor ms/token | first token p50, s | p95, s |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {row.side} | {row.streams} | {row.tokens_per_s:.0f} | {row.ratio:.2f} |"
+        f"| {row.side} | {row.streams} | {row.tokens_per_s:.0f} | {row.ratio:.2f} | {row.processor_ms_per_token:.2f} |"
         f" {row.first_token_p50_s:.2f} | {row.first_token_p95_s:.2f} |"
         for row in rows
     ]
