@@ -1,79 +1,33 @@
-"""The engines of a worker: one per variant, built when first needed, by what settings.ENGINE_BACKENDS names."""
+"""Makes variants' engines: what settings.ENGINE_BACKENDS and settings.ENGINE_FOOTPRINTS name."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
-from inference.engine import Engine, EngineClosed, Listener
+from inference.engine import Engine, Listener
 from portal.catalog.models import Variant
+from portal.playground.engine_pool import Footprint
 
-HANG_S: Final = 3.0
-
-EngineFactory = Callable[[Variant, Listener], Engine]
-
-
-class EnginePool:
-    """Builds each variant's engine once, however many tasks ask at the same time."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._engines: dict[int, Engine] = {}
-        self._building: dict[int, threading.Lock] = {}
-        self._lock = threading.Lock()
-        self._is_closed = False
-
-    def engine_for(self, variant: Variant) -> Engine:
-        """Raises EngineClosed after `close`, and whatever an engine raises that cannot be built: the next call tries
-        again."""
-        with self._lock:
-            building = self._building.setdefault(variant.pk, threading.Lock())
-        with building:
-            engine = self._engines.get(variant.pk)
-            if engine is None and not self._is_closed:
-                factory: EngineFactory = import_string(settings.ENGINE_BACKENDS[variant.backend])
-                engine = self._engines[variant.pk] = factory(variant, self._listener)
-            if engine is None or self._is_closed:
-                raise EngineClosed("The worker is ending.")
-            return engine
-
-    def close(self, grace_s: float) -> None:
-        """Close all engines at the same time; what they have not ended within `grace_s` they release.
-
-        One that hangs is left behind after HANG_S more.
-        """
-        self._is_closed = True
-        threads = [
-            threading.Thread(target=engine.close, args=(grace_s,), daemon=True)
-            for engine in list(self._engines.values())
-        ]
-        for thread in threads:
-            thread.start()
-        leave_at = time.monotonic() + grace_s + HANG_S
-        for thread in threads:
-            thread.join(max(0.0, leave_at - time.monotonic()))
+# torch is imported inside the functions: the web process imports this module by way of the tasks, and must not load it.
 
 
 def transformers_engine(variant: Variant, listener: Listener) -> Engine:
     """Local weights, through transformers and torch."""
-    # Here and not above: the web process imports this module by way of the tasks, and must not load torch.
     from inference.transformers_engine import load_engine  # noqa: PLC0415
 
-    folder = Path(variant.source)
-    return load_engine(
-        folder if folder.is_absolute() else settings.STEELYARD_HOME / folder,
-        listener=listener,
-        dtype=variant.dtype or "bfloat16",
-        max_batch=settings.WORKER_CONCURRENCY,
-        threads=settings.WORKER_THREADS,
-    )
+    return load_engine(_folder(variant), listener=listener, threads=settings.WORKER_THREADS, **_sizes(variant))
+
+
+def transformers_footprint(variant: Variant) -> Footprint:
+    """What `transformers_engine` will take, from the weights' headers. Raises WeightsRefused."""
+    from inference.transformers_engine import estimate_memory  # noqa: PLC0415
+
+    need = estimate_memory(_folder(variant), **_sizes(variant))
+    return Footprint(need.peak, need.running)
 
 
 def upstream_engine(variant: Variant, listener: Listener) -> Engine:
@@ -104,3 +58,12 @@ def upstream_engine(variant: Variant, listener: Listener) -> Engine:
             between_pieces_s=settings.UPSTREAM_SILENCE_S,
         ),
     )
+
+
+def _folder(variant: Variant) -> Path:
+    home: Path = settings.STEELYARD_HOME
+    return home / variant.source
+
+
+def _sizes(variant: Variant) -> dict[str, Any]:
+    return {"dtype": variant.dtype or "bfloat16", "max_batch": settings.WORKER_CONCURRENCY}

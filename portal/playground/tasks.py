@@ -73,12 +73,13 @@ def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
         variants = []
     finally:
         connection.close()
+    variants.sort(key=lambda variant: variant.model_id not in settings.WORKER_PINNED_VARIANTS)
     for variant in variants:
         try:
-            worker.engines.engine_for(variant)
+            has_room = worker.engines.warm(variant)
         except EngineClosed:
             return
         except Exception:
             logger.exception("The engine of %s could not be built", variant.model_id)
         else:
-            logger.info("%s is ready", variant.model_id)
+            logger.info("%s is ready" if has_room else "%s waits for its first prompt to be loaded", variant.model_id)

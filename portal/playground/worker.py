@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
@@ -17,12 +18,12 @@ from typing import Final
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
-from inference.engine import EngineClosed
+from inference.engine import Engine, EngineClosed
 from inference.events import Delta, Emission, Failed, FailureCode, Finished, Released
 from portal.playground import stream
 from portal.playground.active_run import ActiveRun, storable
 from portal.playground.dispatch import publish
-from portal.playground.engines import EnginePool
+from portal.playground.engine_pool import EnginePool, NoRoom
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.publisher import StreamPublisher
 
@@ -55,14 +56,23 @@ class GenerationWorker:
             return
         # Building an engine and running take long, and a connection that is kept meanwhile is missing elsewhere.
         connection.close()
-        try:
-            engine = self.engines.engine_for(generation.variant)
-        except EngineClosed:
-            return
-        except Exception:
-            logger.exception("The engine of %s could not be built", generation.variant.model_id)
-            self._fail_unloadable(generation)
-            return
+        with ExitStack() as lent:
+            try:
+                engine = lent.enter_context(self.engines.lend(generation.variant))
+            except EngineClosed:
+                return
+            except NoRoom as error:
+                self._fail_unloadable(generation, str(error))
+                return
+            except Exception:
+                logger.exception("The engine of %s could not be built", generation.variant.model_id)
+                what = "upstream" if generation.variant.folder is None else "weights"
+                message = f"The {what} of {generation.variant.model_id} cannot be used. The operator's log says why."
+                self._fail_unloadable(generation, message)
+                return
+            self._run_on(engine, generation)
+
+    def _run_on(self, engine: Engine, generation: Generation) -> None:
         if not generation.claim(self.worker_id, timedelta(seconds=settings.GENERATION_LEASE_S)):
             return
         run = ActiveRun(generation, engine)
@@ -152,10 +162,8 @@ class GenerationWorker:
         if self._retrying(run.generation.release):
             publish(run.generation.pk, run.generation.variant.queue)
 
-    def _fail_unloadable(self, generation: Generation) -> None:
+    def _fail_unloadable(self, generation: Generation, message: str) -> None:
         if generation.claim(self.worker_id, timedelta(seconds=settings.GENERATION_LEASE_S)):
-            what = "upstream" if generation.variant.folder is None else "weights"
-            message = f"The {what} of {generation.variant.model_id} cannot be used. The operator's log says why."
             generation.fail("unloadable", message)
             self._publisher.open(generation.pk, generation.attempt)
             self._publisher.append(generation.pk, generation.attempt, stream.failed("unloadable", message))
