@@ -17,6 +17,9 @@ def main() -> None:
         from django.core.management import execute_from_command_line  # noqa: PLC0415
     except ModuleNotFoundError:
         sys.exit(f"Django is not installed for {sys.executable}: run `make setup`, then .venv/bin/python manage.py.")
+    from portal.environment import exit_unless_configured  # noqa: PLC0415
+
+    exit_unless_configured()
     execute_from_command_line(sys.argv)
 
 

@@ -5,9 +5,12 @@ import warnings
 
 from django.core.asgi import get_asgi_application
 
+from portal.environment import exit_unless_configured
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 # whitenoise reads static files with a synchronous iterator. They are small, and Django reads them in a thread.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
+exit_unless_configured()
 application = get_asgi_application()

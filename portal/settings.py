@@ -14,14 +14,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from portal.environment import Environment, refusing
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+env = Environment()
+Environment.read_env(BASE_DIR / ".env", overwrite=False)
 
 PRODUCTION: bool = env.str("STEELYARD_ENV", default="local") == "production"
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -152,8 +153,12 @@ TEMPLATES = [
 def _databases() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default="")
     if url:
-        database: dict[str, Any] = env.db_url_config(url)
-        if "postgresql" in database["ENGINE"]:
+        with refusing("DATABASE_URL", "a URL like postgres://user:password@host:5432/name"):
+            database: dict[str, Any] = env.db_url_config(url)
+            engine: str = database["ENGINE"]
+            if not engine.endswith(("postgresql", "sqlite3")):
+                raise ValueError(engine)
+        if "postgresql" in engine:
             # Under ASGI each request has a thread of its own, so only a pool keeps connections.
             database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
     else:
@@ -183,6 +188,8 @@ def _embedded_valkey_socket() -> Path:
 
 EMBEDDED_VALKEY_SOCKET = _embedded_valkey_socket()
 REDIS_URL: str = env.str("REDIS_URL", default="")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
 EMBEDDED_VALKEY: bool = not REDIS_URL
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default="")
 if not CELERY_BROKER_URL:
@@ -300,7 +307,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
 
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+with refusing("EMAIL_URL", "a URL like smtp+tls://user:password@host:587"):
+    EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST", "")
 EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25

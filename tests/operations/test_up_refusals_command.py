@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from portal.operations import diagnosis, home
-from tests.services.installation import ROOT, free_port, manage
+from tests.services.installation import ROOT, environment_of, free_port, manage
 
 
 class DiskUsage(NamedTuple):
@@ -133,3 +134,34 @@ def test_an_old_python_is_named(empty_home: Path, monkeypatch: pytest.MonkeyPatc
         diagnosis.python()
     with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer and this is 3\.10"):
         runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("variable", "value", "must_be"),
+    [
+        ("PORT", "abc", "a whole number, not “abc”."),
+        ("GENERATION_LEASE_S", "10s", "a number, not “10s”."),
+        ("DEBUG", "maybe", "true or false, not “maybe”."),
+        ("UPSTREAM_API_KEYS", "secret-key", "like name=value,name=value."),
+        ("DATABASE_URL", "postgres://user:secret-key@host:x/db", "a URL like postgres://"),
+        ("DATABASE_URL", "postgrex://user:secret-key@host/db", "a URL like postgres://"),
+        ("EMAIL_URL", "smtp://user:secret-key@host:x", "a URL like smtp+tls://"),
+    ],
+)
+def test_a_malformed_value_of_the_environment_is_named_in_one_sentence(
+    tmp_path: Path, variable: str, value: str, must_be: str
+) -> None:
+    sentence = refused(tmp_path, **{variable: value})
+    assert sentence.startswith(f"Steelyard cannot start: {variable} must be {must_be}")
+    assert "secret-key" not in sentence
+
+
+@pytest.mark.processes
+def test_the_web_server_alone_refuses_a_malformed_value_too(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "portal.asgi:application"],
+        cwd=ROOT, env=environment_of(tmp_path, PORT="abc"), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "Steelyard cannot start: PORT must be a whole number, not “abc”."

@@ -1,0 +1,70 @@
+"""How portal.settings reads the environment: a malformed value is refused in one sentence that names its variable."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import environ
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE_OR_FALSE: Final = {*environ.Env.BOOLEAN_TRUE_STRINGS, "false", "off", "n", "no", "0", ""}
+
+
+def _truth(text: str) -> None:
+    # The library would take every other word for false.
+    if text.strip().lower() not in _TRUE_OR_FALSE:
+        raise ValueError(text)
+
+
+# The library's own reading of a number leaves out what it does not know: "1e3" would be 13.
+_STRICT: Final[dict[Any, Any]] = {int: int, float: float, bool: _truth}
+_SHAPES: Final[dict[Any, str]] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "like name=value,name=value",
+}
+
+
+@contextmanager
+def refusing(variable: str, shape: str) -> Iterator[None]:
+    """Turns whatever a malformed value causes into ImproperlyConfigured: "VARIABLE must be <shape>.".
+
+    The value is not repeated, since it may hold a password.
+    """
+    try:
+        with warnings.catch_warnings():
+            # The library warns of an unknown scheme with the whole URL, password and all.
+            warnings.simplefilter("error", UserWarning)
+            yield
+    except (ValueError, KeyError, ImproperlyConfigured, UserWarning) as error:
+        raise ImproperlyConfigured(f"{variable} must be {shape}.") from error
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyped
+    """The library's environment without its leniencies. Every getter raises ImproperlyConfigured."""
+
+    def get_value(
+        self, var: Any, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: Any = False
+    ) -> Any:
+        text = self.ENVIRON.get(var)
+        if cast in _STRICT and text is not None:
+            try:
+                _STRICT[cast](text)
+            except ValueError as error:
+                raise ImproperlyConfigured(f"{var} must be {_SHAPES[cast]}, not “{text}”.") from error
+        with refusing(var, _SHAPES.get(cast, "well formed")):
+            return super().get_value(var, cast, default, parse_default)
+
+
+def exit_unless_configured() -> None:
+    """Ends the process with one sentence when the settings refuse a value of the environment."""
+    try:
+        _ = settings.INSTALLED_APPS
+    except ImproperlyConfigured as error:
+        sys.exit(f"Steelyard cannot start: {error}")
