@@ -21,6 +21,9 @@ from portal.operations.programs import Program
 
 _ANSWER_WITHIN_S: Final = 2.0
 _END_WITHIN_S: Final = 10.0
+# Advice about a fork that fails for want of memory. Ours forks only to rewrite its append-only file; when that fails,
+# the old file goes on and the rewrite is tried again. It would be the loudest line of a first start.
+_OVERCOMMIT_ADVICE: Final = "# WARNING Memory overcommit must be enabled!"
 
 
 class ValkeyUnavailable(RuntimeError):
@@ -59,7 +62,9 @@ def valkey_program() -> Program:
         _make_private(socket.parent)
         end_leftover()
 
-    return Program(name="valkey", command=command, grace_s=8.0, is_ready=answers, prepare=prepare)
+    return Program(
+        name="valkey", command=command, grace_s=8.0, is_ready=answers, prepare=prepare, unshown=(_OVERCOMMIT_ADVICE,)
+    )
 
 
 def answers() -> bool:

@@ -32,6 +32,8 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
     is_ready: Callable[[], bool] = lambda: True
     prepare: Callable[[], None] = lambda: None
+    # Lines of its output that have one of these are not shown.
+    unshown: tuple[str, ...] = ()
 
 
 def web_command(host: str, port: int) -> tuple[str, ...]:

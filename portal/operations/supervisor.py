@@ -214,13 +214,15 @@ class Supervisor:
         one.program.prepare()
         one.started_at = time.monotonic()
         one.process = self._warden.spawn(one.program.command, one.program.environment, relayed=True)
-        threading.Thread(target=self._relay, args=(one.program.name, one.process), daemon=True).start()
+        threading.Thread(target=self._relay, args=(one.program, one.process), daemon=True).start()
 
-    def _relay(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def _relay(self, program: Program, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
-                self._console.line(name, line.decode(errors="replace").rstrip())
+                text = line.decode(errors="replace").rstrip()
+                if not any(known in text for known in program.unshown):
+                    self._console.line(program.name, text)
 
     def _end(self, process: subprocess.Popen[bytes], stop_signal: signal.Signals, grace_s: float) -> None:
         with contextlib.suppress(ProcessLookupError):

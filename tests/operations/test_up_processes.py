@@ -43,6 +43,7 @@ def running(prepared_weights: Path) -> Iterator[Installation]:
 def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_none(installation: Installation) -> None:
     installation.start().wait_until_ready()
     password = installation.wait_for_log(r"sign in as admin with the password (\S+)").group(1)
+    assert "seeded: 1 card, 1 variant, 1 questionnaire\n" in installation.log
     assert installation.log.count(password) == 1
     assert installation.get("/healthz") == (200, "ok\n")
     assert installation.readiness()["ready"] is True
@@ -56,6 +57,8 @@ def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_non
     installation.start().wait_until_ready()
     assert time.monotonic() - started < 45  # 7 s on an otherwise idle machine with 2 cores
     assert "password" not in installation.log
+    assert "seeded" not in installation.log
+    assert "overcommit" not in installation.log
     with redis.Redis.from_url(socket_url(installation)) as client:
         assert client.get("kept") == b"1"
     assert installation.interrupt(signal.SIGTERM) == 0

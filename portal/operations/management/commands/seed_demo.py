@@ -6,12 +6,8 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import transaction
 
-from portal.catalog.models import ModelCard, Variant
-from portal.catalog.seed import seed_cards
-from portal.feedback.models import Questionnaire
-from portal.feedback.seed import seed_questionnaires
+from portal.operations.seeding import seed
 
 
 class Command(BaseCommand):
@@ -21,15 +17,5 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with transaction.atomic():
-            seed_cards()
-            seed_questionnaires()
-        counts = {
-            "cards": ModelCard.objects.count(),
-            "variants": Variant.objects.count(),
-            "questionnaires": Questionnaire.objects.count(),
-        }
-        if options["json"]:
-            self.stdout.write(json.dumps(counts))
-        else:
-            self.stdout.write(", ".join(f"{count} {name}" for name, count in counts.items()))
+        seeded = seed()
+        self.stdout.write(json.dumps(seeded.counts) if options["json"] else str(seeded))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import io
 import secrets
 import sys
 from http import HTTPStatus
@@ -22,6 +21,7 @@ from portal.operations.console import Console
 from portal.operations.embedded_valkey import ValkeyUnavailable, valkey_program
 from portal.operations.probes import HEALTH_PATH
 from portal.operations.programs import web_program, worker_program
+from portal.operations.seeding import seed
 from portal.operations.supervisor import Stopped, Stopwatch, Supervisor, request_stop_on_signals
 
 ADMIN_NAME = "admin"
@@ -90,9 +90,8 @@ class Installation:
         if missing := readiness.unapplied_migrations():
             self._say(f"applying {missing} migrations to the database")
             call_command("migrate", interactive=False, verbosity=0)
-        seeded = io.StringIO()
-        call_command("seed_demo", stdout=seeded)
-        self._say(f"seeded: {seeded.getvalue().strip()}")
+        if (seeded := seed()).has_changed:
+            self._say(f"seeded: {seeded}")
         self._create_admin()
         connection.close()
         stopwatch.pause(0)
