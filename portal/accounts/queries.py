@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 from django.db.models.deletion import Collector
+from django.utils.translation import gettext_lazy as _
 
 from portal.accounts.models import ApiToken, User
 from portal.accounts.roles import Role
+
+# What people call their things here, by the labels of models, which are of layers above this one. What has
+# no word is a part of one of these, such as a judgement's answers.
+_PEOPLES_WORDS: Final = {
+    "accounts.apitoken": _("API tokens"),
+    "catalog.carddraft": _("drafts of cards"),
+    "catalog.cardrevision": _("revisions of cards"),
+    "feedback.submission": _("judgements"),
+    "playground.conversation": _("conversations"),
+    "playground.generation": _("runs"),
+}
 
 
 def tokens_of(user: User) -> QuerySet[ApiToken]:
@@ -29,9 +41,13 @@ def roles_of(user: User) -> list[Role]:
 
 @dataclass(frozen=True, slots=True)
 class DeletionSummary:
-    """How many rows of which kind go, and how many stay without the person's name: (plural name, count)."""
+    """How many rows of which kind go, and how many stay without the person's name: (plural name, count).
+
+    `deleted_parts` go too: rows that belong to one in `deleted` and that nobody knows by a name.
+    """
 
     deleted: list[tuple[str, int]]
+    deleted_parts: list[tuple[str, int]]
     kept_without_name: list[tuple[str, int]]
 
 
@@ -52,7 +68,12 @@ def deletion_summary(user: User) -> DeletionSummary:
         # A row that names the person and belongs to one that goes, goes too.
         kept[model] -= deleted[model]
     del deleted[User]
-    return DeletionSummary(deleted=_counted(deleted), kept_without_name=_counted(kept))
+    named = {model: keys for model, keys in deleted.items() if model._meta.label_lower in _PEOPLES_WORDS}  # noqa: SLF001
+    return DeletionSummary(
+        deleted=_counted(named),
+        deleted_parts=_counted({model: keys for model, keys in deleted.items() if model not in named}),
+        kept_without_name=_counted(kept),
+    )
 
 
 def _keys(rows: Iterable[Model]) -> set[Any]:
@@ -62,7 +83,7 @@ def _keys(rows: Iterable[Model]) -> set[Any]:
 def _counted(keys: Mapping[type[Model], set[Any]]) -> list[tuple[str, int]]:
     """Without the tables that only join two others, which are nothing to a person."""
     return sorted(
-        (str(model._meta.verbose_name_plural), len(of_model))  # noqa: SLF001
+        (str(_PEOPLES_WORDS.get(model._meta.label_lower, model._meta.verbose_name_plural)), len(of_model))  # noqa: SLF001
         for model, of_model in keys.items()
         if of_model and not model._meta.auto_created  # noqa: SLF001
     )

@@ -12,7 +12,7 @@ from portal.accounts.models import ApiToken, User
 from portal.accounts.queries import deletion_summary
 from portal.accounts.services import LastSuperuserError, create_token, delete_account
 from portal.catalog.models import CardRevision, ModelCard, Variant
-from portal.feedback.models import Questionnaire, Submission
+from portal.feedback.models import Answer, Question, Questionnaire, Submission
 from portal.playground.models import Conversation, Generation
 from tests.conftest import PASSWORD
 
@@ -46,6 +46,8 @@ def alices_work(alice: User) -> dict[str, object]:
         Submission.objects.create(
             generation=generation, questionnaire=questionnaire, owner=alice, changed_at=timezone.now()
         )
+    question = Question.objects.create(questionnaire=questionnaire, key="q", kind="text", label="Why?")
+    Answer.objects.create(submission=first.submissions.get(), question=question, text="because")
     create_token(alice, name="t", scopes=["read"], lifetime=None)
     return {"revision": revision, "foreign": foreign, "first": first}
 
@@ -89,8 +91,10 @@ def test_the_page_says_what_goes_and_what_stays(alice_client: Client, alices_wor
     reauthenticate(alice_client)
     response = alice_client.get(DELETE)
     summary = response.context["summary"]
-    assert dict(summary.deleted) == {"API tokens": 1, "conversations": 1, "generations": 2, "submissions": 1}
-    assert dict(summary.kept_without_name) == {"card revisions": 1, "submissions": 1}
+    assert dict(summary.deleted) == {"API tokens": 1, "conversations": 1, "runs": 2, "judgements": 1}
+    assert dict(summary.deleted_parts) == {"answers": 1}
+    assert "<li>Answers: 1</li>" in response.content.decode()
+    assert dict(summary.kept_without_name) == {"revisions of cards": 1, "judgements": 1}
     assert "no-store" in response["Cache-Control"]
 
 
@@ -112,7 +116,7 @@ def test_deleting_does_what_the_page_said_and_ends_the_session(
 
 def test_somebody_with_nothing_is_told_so(alice: User) -> None:
     summary = deletion_summary(alice)
-    assert (summary.deleted, summary.kept_without_name) == ([], [])
+    assert (summary.deleted, summary.deleted_parts, summary.kept_without_name) == ([], [], [])
 
 
 def test_the_last_superuser_stays(superuser: User, superuser_client: Client) -> None:
