@@ -1,5 +1,11 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class CatalogConfig(AppConfig):
     name = "portal.catalog"
+
+    def ready(self) -> None:
+        from portal.catalog import receivers  # noqa: PLC0415
+
+        post_migrate.connect(receivers.make_search_table, sender=self)

@@ -50,6 +50,7 @@ class CardMetadata:
 
     license: Reference | None
     languages: tuple[str, ...]
+    language_codes: tuple[str, ...]
     tags: tuple[str, ...]
     task: str
     library: str
@@ -64,7 +65,8 @@ def describe_metadata(metadata: dict[str, Any]) -> CardMetadata:
     """Read front matter that may have any shape. Never raises."""
     return CardMetadata(
         license=_license(metadata),
-        languages=tuple(_language(code) for code in _texts(metadata.get("language"))),
+        languages=tuple(language_name(code) for code in _texts(metadata.get("language"))),
+        language_codes=_texts(metadata.get("language")),
         tags=_texts(metadata.get("tags")),
         task=_text(metadata.get("pipeline_tag")),
         library=_text(metadata.get("library_name")),
@@ -110,7 +112,8 @@ def _license(metadata: dict[str, Any]) -> Reference | None:
     return Reference(shown, _web_address(metadata.get("license_link"))) if shown else None
 
 
-def _language(code: str) -> str:
+def language_name(code: str) -> str:
+    """The language in the reader's language, or its code where nobody knows it."""
     try:
         return str(get_language_info(code)["name_translated"])
     except KeyError:

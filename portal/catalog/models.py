@@ -179,6 +179,44 @@ class Variant(models.Model):
         return home / self.source
 
 
+class Facet(models.TextChoices):
+    """What cards are filtered by."""
+
+    LICENSE = "license", _("Licence")
+    LANGUAGE = "language", _("Language")
+    TASK = "task", _("Task")
+    SIZE = "size", _("Parameters")
+
+
+class SizeClass(models.TextChoices):
+    """How large a model is; each reaches from its number of parameters to the next one's."""
+
+    TINY = "0", _("under 1 billion")
+    SMALL = "1", _("1 to 3 billion")
+    MIDDLE = "3", _("3 to 10 billion")
+    LARGE = "10", _("10 to 40 billion")
+    HUGE = "40", _("40 billion and more")
+
+    @classmethod
+    def of(cls, parameters: int) -> SizeClass:
+        return max((size for size in cls if parameters >= int(size) * 10**9), key=int, default=cls.TINY)
+
+
+class CardFacet(models.Model):
+    """One thing that a card is filtered by, taken from its metadata and weights (card_index.py)."""
+
+    card = models.ForeignKey(ModelCard, on_delete=models.CASCADE, related_name="facets")
+    kind = models.CharField(max_length=10, choices=Facet)
+    value = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["card", "kind", "value"], name="card_facet_unique")]
+        indexes = [models.Index(fields=["kind", "value", "card"], name="card_facet_value")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.value}"
+
+
 class TensorPart(models.TextChoices):
     """Which file's tensors a list holds."""
 

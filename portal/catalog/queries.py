@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from portal.accounts.models import User
 from portal.catalog.models import NAME_PATTERN, CardDraft, CardRevision, ModelCard, TensorPart, Variant
@@ -16,23 +16,14 @@ MAX_SEARCH_CHARACTERS: Final = 200
 _MODEL_ID: Final = re.compile(rf"(?P<owner>{NAME_PATTERN})/(?P<card>{NAME_PATTERN})(?::(?P<variant>{NAME_PATTERN}))?")
 
 
-def list_cards(search: str = "", *, include_unpublished: bool = False) -> QuerySet[ModelCard]:
+def list_cards(*, include_unpublished: bool = False) -> QuerySet[ModelCard]:
     """Cards for a list, newest change first, with metadata and variants in two queries whatever their number.
 
-    Every word of `search` must occur in the card's name, title or summary.
+    card_search.py narrows them.
     """
     cards = ModelCard.objects.select_related("current_revision").defer("current_revision__text")
     cards = cards.prefetch_related(Prefetch("variants", Variant.objects.order_by("-is_runnable", "position", "pk")))
-    if not include_unpublished:
-        cards = cards.filter(is_published=True)
-    for word in search[:MAX_SEARCH_CHARACTERS].split():
-        cards = cards.filter(
-            Q(owner_name__icontains=word)
-            | Q(slug__icontains=word)
-            | Q(title__icontains=word)
-            | Q(summary__icontains=word)
-        )
-    return cards
+    return cards if include_unpublished else cards.filter(is_published=True)
 
 
 def cards_with_page_parts() -> QuerySet[ModelCard]:

@@ -12,24 +12,27 @@ from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import get_card, get_current_revision, get_variant, may_maintain_cards
 from portal.catalog.card_metadata import describe_metadata
 from portal.catalog.card_page import render_card
+from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
 from portal.catalog.models import TensorPart
-from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, list_cards, tensor_rows
+from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, tensor_rows
 from portal.catalog.raw_text import raw_text_response
 from portal.catalog.tensor_rows import TensorRow, matching_rows
 from portal.catalog.tensor_tree import tree_steps, type_shares
 from portal.catalog.variant_facts import all_facts, key_facts
 
 CARDS_PER_PAGE = 24
+# Fewer are seen at a glance.
+MIN_CARDS_TO_FILTER = 4
 TENSORS_PER_PAGE = 100
 
 
 @require_safe
 def card_list(request: HttpRequest) -> HttpResponse:
     """All cards, or those that a search finds; somebody new is told first what this place is."""
-    search = request.GET.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS]
-    cards = list_cards(search, include_unpublished=may_maintain_cards(request.user))
-    page = Paginator(cards, CARDS_PER_PAGE).get_page(request.GET.get("page"))
-    greeted = current_actor(request) != Actor() or bool(search) or page.number > 1
+    search = CardSearch.from_query(request.GET)
+    found = CardSearchResult(search, include_unpublished=may_maintain_cards(request.user))
+    page = Paginator(found.cards(), CARDS_PER_PAGE).get_page(request.GET.get("page"))
+    greeted = current_actor(request) != Actor() or bool(request.GET)
     context = {
         "page": page,
         "rows": [
@@ -37,6 +40,8 @@ def card_list(request: HttpRequest) -> HttpResponse:
             for card in page.object_list
         ],
         "search": search,
+        "filters": found.filters() if search.is_narrowed or page.paginator.count >= MIN_CARDS_TO_FILTER else [],
+        "orders": CardOrder,
         "greets": not greeted,
         "first_variant": None if greeted else default_variant(),
     }

@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard as HubCard
 from portal.accounts.models import User
 from portal.catalog import card_page
 from portal.catalog.services import publish_revision
+from portal.catalog.views import MIN_CARDS_TO_FILTER
 from tests.catalog.shelf import CARD_TEXT, make_card, make_variant
 
 pytestmark = pytest.mark.django_db
@@ -102,7 +103,8 @@ def test_odd_queries_are_answered(client: Client, query: str) -> None:
 
 
 def test_the_list_takes_the_same_queries_for_one_card_and_for_many(client: Client) -> None:
-    make_variant(make_card("first"))
+    for number in range(MIN_CARDS_TO_FILTER):
+        make_variant(make_card(f"first-{number}"))
     with CaptureQueriesContext(connection) as one:
         page(client, "/")
     for number in range(40):

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from portal.catalog.queries import default_variant, get_variant_by_model_id, list_cards, runnable_variants
+from portal.catalog.queries import default_variant, get_variant_by_model_id, runnable_variants
 from tests.catalog.shelf import make_card, make_variant
 
 pytestmark = pytest.mark.django_db
-
-
-def test_a_search_needs_every_word_somewhere_in_name_title_or_summary() -> None:
-    make_card("tiny", title="Tiny", summary="Writes poems")
-    make_card("big", title="Big", summary="Writes code")
-    assert [card.slug for card in list_cards("WRITES tiny")] == ["tiny"]
-    assert [card.slug for card in list_cards("acme/")] == []
-    assert {card.slug for card in list_cards("acme")} == {"tiny", "big"}
-    assert not list_cards("writes prose")
-    assert not list_cards("100%")
-    assert not list_cards("_")
-
-
-def test_unpublished_cards_are_listed_only_when_asked_for() -> None:
-    make_card("hidden", is_published=False)
-    assert not list_cards()
-    assert list_cards(include_unpublished=True).count() == 1
 
 
 def test_only_variants_that_run_on_published_cards_take_prompts() -> None:

@@ -1,0 +1,170 @@
+"""Finding cards: a search, filters and an order, read from an address and turned into rows and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, overload
+
+from django.db import models
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.card_metadata import language_name
+from portal.catalog.models import CardFacet, Facet, ModelCard, SizeClass, Variant
+from portal.catalog.queries import MAX_SEARCH_CHARACTERS, list_cards
+from portal.catalog.search_index import find_cards
+
+MAX_VALUE_CHARACTERS: Final = 200
+MAX_CHOICES: Final = 100
+
+
+class CardOrder(models.TextChoices):
+    """How a list of cards is sorted; without a search the best match is the newest change."""
+
+    MATCH = "match", _("Best match")
+    CHANGED = "changed", _("Changed last")
+    CREATED = "created", _("Added last")
+    TITLE = "title", _("Title")
+
+
+_ORDERS: Final = {
+    CardOrder.MATCH: ("-updated_at", "-pk"),
+    CardOrder.CHANGED: ("-updated_at", "-pk"),
+    CardOrder.CREATED: ("-created_at", "-pk"),
+    CardOrder.TITLE: ("title", "pk"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CardSearch:
+    """What somebody looks for. Whatever an address holds makes one; nonsense finds nothing."""
+
+    text: str = ""
+    facets: Mapping[str, str] = field(default_factory=dict)
+    runnable: bool = False
+    order: CardOrder = CardOrder.MATCH
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> CardSearch:
+        """Read the parameters of an address."""
+
+        def text(name: str, limit: int) -> str:
+            return (query.get(name) or "").replace("\x00", "").strip()[:limit]
+
+        order = text("sort", MAX_VALUE_CHARACTERS)
+        return cls(
+            text=text("q", MAX_SEARCH_CHARACTERS),
+            facets={kind.value: value for kind in Facet if (value := text(kind.value, MAX_VALUE_CHARACTERS))},
+            runnable=text("runnable", 1) == "1",
+            order=CardOrder(order) if order in CardOrder.values else CardOrder.MATCH,
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.text or self.facets or self.runnable)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetChoice:
+    """One value of a filter and how many cards choosing it would show."""
+
+    value: str
+    label: str
+    count: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacetFilter:
+    """One filter with all its choices, most cards first."""
+
+    kind: str
+    label: str
+    choices: list[FacetChoice]
+
+
+class FoundCards(Sequence[ModelCard]):
+    """The cards of a full-text search, best match first; a page of them is one query."""
+
+    def __init__(self, cards: QuerySet[ModelCard], ranked: Iterable[int]) -> None:
+        allowed = set(cards.order_by().values_list("pk", flat=True))
+        self._cards = cards
+        self._ids = [card_id for card_id in ranked if card_id in allowed]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, key: int) -> ModelCard: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[ModelCard]: ...
+    def __getitem__(self, key: int | slice) -> ModelCard | list[ModelCard]:
+        if isinstance(key, int):
+            return self._cards.get(pk=self._ids[key])
+        wanted = self._ids[key]
+        found = {card.pk: card for card in self._cards.filter(pk__in=wanted)}
+        return [found[card_id] for card_id in wanted if card_id in found]
+
+
+class CardSearchResult:
+    """The cards and the filters' counts for one search, which looks into the full-text index once."""
+
+    def __init__(self, search: CardSearch, *, include_unpublished: bool) -> None:
+        self._search = search
+        self._include_unpublished = include_unpublished
+        self._ranked = find_cards("default", search.text) if search.text else None
+
+    def cards(self) -> Sequence[ModelCard] | QuerySet[ModelCard]:
+        """The cards in the order asked for, for a paginator."""
+        cards = self._filtered(self._search).order_by(*_ORDERS[self._search.order])
+        if self._ranked is not None and self._search.order is CardOrder.MATCH:
+            return FoundCards(cards, self._ranked)
+        return cards
+
+    def filters(self) -> list[FacetFilter]:
+        """All filters; a count says how many cards choosing that value would show, the other filters staying."""
+        counts = self._counts(self._search)
+        for kind in self._search.facets:
+            others = {name: value for name, value in self._search.facets.items() if name != kind}
+            counts[kind] = self._counts(replace(self._search, facets=others)).get(kind, {})
+        return [
+            FacetFilter(kind.value, str(kind.label), self._choices(kind, counts.get(kind.value, {}))) for kind in Facet
+        ]
+
+    def _filtered(self, search: CardSearch) -> QuerySet[ModelCard]:
+        cards = list_cards(include_unpublished=self._include_unpublished)
+        if self._ranked is not None:
+            cards = cards.filter(pk__in=self._ranked)
+        for kind, value in search.facets.items():
+            cards = cards.filter(pk__in=CardFacet.objects.filter(kind=kind, value=value).values("card"))
+        if search.runnable:
+            cards = cards.filter(pk__in=Variant.objects.filter(is_runnable=True).values("card"))
+        return cards
+
+    def _counts(self, search: CardSearch) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = {}
+        facets = CardFacet.objects.filter(card__in=self._filtered(search).order_by().values("pk"))
+        for kind, value, count in facets.values_list("kind", "value").annotate(count=Count("pk")):
+            counts.setdefault(kind, {})[value] = count
+        return counts
+
+    def _choices(self, kind: Facet, counts: Mapping[str, int]) -> list[FacetChoice]:
+        chosen = self._search.facets.get(kind.value, "")
+        shown = dict(counts) if not chosen or chosen in counts else {**counts, chosen: 0}
+        if kind is Facet.SIZE:
+            known = SizeClass.values
+            ordered = sorted(shown, key=lambda value: known.index(value) if value in known else -1)
+        else:
+            ordered = sorted(shown, key=lambda value: (-shown[value], value))
+        kept = [value for number, value in enumerate(ordered) if number < MAX_CHOICES or value == chosen]
+        return [FacetChoice(value, facet_label(kind, value), shown[value], value == chosen) for value in kept]
+
+
+def facet_label(kind: Facet, value: str) -> str:
+    """A filter's value in words."""
+    if kind is Facet.LANGUAGE:
+        return language_name(value)
+    if kind is Facet.SIZE and value in SizeClass.values:
+        return str(SizeClass(value).label)
+    return value
