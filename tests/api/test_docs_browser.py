@@ -60,3 +60,26 @@ def test_redoc_shows_the_api(live_server: Any) -> None:
         assert text is not None
         assert menu["x"] + menu["width"] <= text["x"] + 1
         assert hosts == {urlsplit(live_server.url).netloc}
+        # Its badge has no picture of another server, nor the frame of a missing one.
+        expect(page.get_by_text("API docs by Redocly")).to_be_visible()
+        expect(page.locator("#redoc img").locator("visible=true")).to_have_count(0)
+
+
+def test_swagger_ui_follows_the_theme(live_server: Any) -> None:
+    with browsing(live_server.url, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(reverse("api:docs"))
+        text = page.locator(".swagger-ui .info p").first
+        expect(text).to_have_css("color", "rgb(228, 230, 230)")
+        page.locator('.theme-switch input[value="light"]').check(force=True)
+        expect(text).to_have_css("color", "rgb(59, 65, 81)")
+        page.locator('.theme-switch input[value="system"]').check(force=True)
+        expect(text).to_have_css("color", "rgb(228, 230, 230)")
+
+
+def test_the_names_of_problems_break_behind_hyphens_alone(live_server: Any) -> None:
+    with browsing(live_server.url, viewport={"width": 360, "height": 800}) as context:
+        page = context.new_page()
+        page.goto(reverse("api:problems"))
+        assert page.locator("#forbidden code").evaluate("element => element.getClientRects().length") == 1
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
