@@ -1,6 +1,6 @@
 """Waiting times inside the engine: the first token in a crowd, and the gaps of running streams while a prompt arrives.
 
-    python -m benchmarks.engine_latency .steelyard/weights/smollm2-135m-instruct
+    python -m benchmarks.engine_latency [FOLDER] [--batch 8] [--rounds 5] [--prompt-tokens 2000] [--threads N] [--json]
 
 First tokens: BATCH prompts at once, seconds from submission. Gaps: seconds between two deltas of seven running streams,
 alone and while an eighth request's long prompt is read; only their ratio means something on a shared machine.
@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import inference  # noqa: F401 - sets how torch's threads wait, before torch is loaded
@@ -21,6 +22,7 @@ import inference  # noqa: F401 - sets how torch's threads wait, before torch is 
 # isort: split
 import itertools
 
+from benchmarks._weights import default_folder
 from inference.engine import GenerationRequest, Message
 from inference.events import TERMINAL_EVENTS, Delta, Emission
 from inference.sampling_params import SamplingParams
@@ -111,14 +113,28 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
+def as_markdown(result: Mapping[str, float]) -> str:
+    """A table for people."""
+    rows = [
+        ("first token, p50", f"{result['first_token_p50_s']:.3f} s", ""),
+        ("first token, p95", f"{result['first_token_p95_s']:.3f} s", f"{result['first_token_limit_s']} s"),
+        ("gap between tokens, p95", f"{result['gap_p95_alone_s']:.4f} s", ""),
+        ("the same while a long prompt is read", f"{result['gap_p95_while_reading_s']:.4f} s", ""),
+        ("ratio of the gaps", f"{result['gap_ratio']:.2f}", f"{result['gap_ratio_limit']:g}"),
+    ]
+    lines = ["| | measured | limit |", "|---|--:|--:|"]
+    return "\n".join([*lines, *(f"| {name} | {value} | {limit} |" for name, value, limit in rows)])
+
+
 def main() -> None:
-    """Print one JSON object."""
+    """Print the table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a prepared safetensors folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=default_folder(), help="a prepared safetensors folder")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prompt-tokens", type=int, default=2_000)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args()
     clock = Clock()
     engine = load_engine(options.folder, listener=clock, threads=options.threads)
@@ -135,7 +151,7 @@ def main() -> None:
         "gap_ratio": round(beside / alone, 2),
         "gap_ratio_limit": GAP_LIMIT,
     }
-    print(json.dumps(result, indent=2))
+    sys.stdout.write((json.dumps(result, indent=2) if options.json else as_markdown(result)) + "\n")
 
 
 if __name__ == "__main__":

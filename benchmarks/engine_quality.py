@@ -1,6 +1,6 @@
 """What a number format costs in quality: perplexity, and divergence from float32, on a fixed text.
 
-    python -m benchmarks.engine_quality .steelyard/weights/smollm2-135m-instruct
+    python -m benchmarks.engine_quality [FOLDER] [--json]
 
 Every position's distribution, written token by token as the engine does, beside a plain float32 pass of the model:
 mean Kullback-Leibler divergence in nats, and how often both find the same token most probable.
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from benchmarks._weights import default_folder
 from inference.batch_forward import BatchForward
 from inference.forward_choice import choose_forward, choose_int8_forward
 from inference.key_value_slots import KeyValueSlots
@@ -125,7 +126,7 @@ def as_markdown(rows: list[Row]) -> str:
 def main() -> None:
     """Print the table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a prepared safetensors folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=default_folder(), help="a prepared safetensors folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args()
     rows = measure(options.folder)

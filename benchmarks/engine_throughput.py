@@ -1,6 +1,6 @@
 """Decoding speed of the engine beside one dense `model.generate` batch, both sides in turns in the same run.
 
-    python -m benchmarks.engine_throughput .steelyard/weights/smollm2-135m-instruct
+    python -m benchmarks.engine_throughput [FOLDER] [--batches 1 8 16] [--tokens 64] [--rounds 5] [--threads N] [--json]
 
 Both sides greedily write the same number of tokens for the same prompts in bfloat16 on the same threads; the time until
 the first token is left out on both. Medians of the rounds; only the ratios mean something on a shared machine.
@@ -27,6 +27,7 @@ import inference  # noqa: F401 - sets how torch's threads wait, for both sides, 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from benchmarks._weights import default_folder
 from inference.engine import Engine, GenerationRequest, Message
 from inference.events import TERMINAL_EVENTS, Emission, Finished
 from inference.sampling_params import SamplingParams
@@ -124,7 +125,7 @@ def measure(folder: Path, batches: Sequence[int], *, tokens: int, rounds: int, t
             Row(side, batch, median[side], best[side], median[side] / median[GENERATE], best[side] / best[GENERATE])
             for side in sides
         ]
-        sys.stderr.write(as_markdown(rows[-len(sides) :]) + "\n")
+        sys.stderr.write(f"batch {batch} is measured\n")
     for engine in engines.values():
         engine.close(0)
     return rows
@@ -141,25 +142,24 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
-    """Print the table; write it as JSON and Markdown where asked."""
+    """Print the table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a prepared safetensors folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=default_folder(), help="a prepared safetensors folder")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 16])
     parser.add_argument("--tokens", type=int, default=64, help="new tokens per answer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--output", type=Path, help="write OUTPUT.json and OUTPUT.md")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args()
     rows = measure(
         options.folder, options.batches, tokens=options.tokens, rounds=options.rounds, threads=options.threads
     )
-    print(as_markdown(rows))
-    if options.output is not None:
-        facts = {"tokens": options.tokens, "rounds": options.rounds, "threads": options.threads}
-        facts |= {name: version(name) for name in ("torch", "transformers")} | {"python": platform.python_version()}
-        content = {"facts": facts, "rows": [asdict(row) for row in rows]}
-        options.output.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        options.output.with_suffix(".md").write_text(as_markdown(rows) + "\n", encoding="utf-8")
+    if not options.json:
+        sys.stdout.write(as_markdown(rows) + "\n")
+        return
+    facts: dict[str, object] = {"tokens": options.tokens, "rounds": options.rounds, "threads": options.threads}
+    facts |= {name: version(name) for name in ("torch", "transformers")} | {"python": platform.python_version()}
+    sys.stdout.write(json.dumps({"facts": facts, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
