@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
+
+from portal.accounts.models import User
+from portal.accounts.services import create_token
+from tests.conftest import signed_in
+from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -55,6 +60,37 @@ def test_a_page_is_accessible_and_fits(
         violations = Axe().run(page, options=RULES).response["violations"]
         assert [(path, each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
         assert not scrolls_sideways(page), path
+
+
+@pytest.mark.parametrize("name", ["newuser", "twelveletter"])
+def test_a_phone_shows_a_name_of_up_to_twelve_letters_whole(
+    page: Page, complaints: list[str], live_server: LiveServer, make_user: Callable[..., User], name: str
+) -> None:
+    session = signed_in(make_user(name)).cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{live_server.url}/accounts/profile/")
+    shown = page.locator(".account-button .truncate")
+    expect(shown).to_have_text(name)
+    assert shown.evaluate("name => name.scrollWidth <= name.clientWidth")
+    assert not scrolls_sideways(page)
+
+
+def test_a_table_that_scrolls_sideways_shows_that_there_is_more_and_takes_the_arrow_keys(
+    page: Page, complaints: list[str], live_server: LiveServer, alice: User
+) -> None:
+    create_token(alice, name="A notebook on my desk", scopes=["read", "submit"], lifetime=None)
+    session = signed_in(alice).cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{live_server.url}/accounts/tokens/")
+    tokens = page.get_by_role("region", name="Your tokens")
+    assert tokens.evaluate("table => table.scrollWidth > table.clientWidth")
+    # The covers scroll with the table, the shadows beneath them stay at the edges.
+    assert tokens.evaluate("table => getComputedStyle(table).backgroundAttachment").startswith("local, local, scroll")
+    tokens.focus()
+    page.keyboard.press("ArrowRight")
+    eventually(lambda: tokens.evaluate("table => table.scrollLeft") > 0, 5, "the arrow key scrolls the table")
 
 
 def test_a_chosen_theme_holds_on_the_next_page_until_the_system_decides_again(login_page: Page) -> None:
