@@ -43,7 +43,7 @@ def card_list(request: HttpRequest) -> HttpResponse:
         "filters": found.filters() if search.is_narrowed or page.paginator.count >= MIN_CARDS_TO_FILTER else [],
         "orders": CardOrder,
         "greets": not greeted,
-        "first_variant": None if greeted else default_variant(),
+        "first_variant": None if request.GET else default_variant(),
     }
     return render(request, "catalog/card_list.html", context)
 

@@ -64,6 +64,14 @@ def test_somebody_known_gets_the_list_at_once(visitor_client: Client, alice_clie
         html = page(client, "/")
         assert "Weigh open models" not in html
         assert "<h1>Model cards</h1>" in html
+        assert "Try the model" not in html
+
+
+def test_somebody_known_can_still_try_the_model_from_the_list(alice_client: Client) -> None:
+    make_variant(make_card())
+    html = page(alice_client, "/")
+    assert f'href="{reverse("playground:new")}?variant=acme/tiny%3Abf16">Try the model</a>' in html
+    assert "Try the model" not in page(alice_client, "/?q=tiny")
 
 
 def test_the_list_shows_what_a_reader_chooses_by(client: Client) -> None:
