@@ -1,6 +1,6 @@
 """Addresses of the API and of its documentation."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
@@ -9,8 +9,9 @@ app_name = "api"
 urlpatterns = [
     path("api/v1/feedback/", FeedbackList.as_view(), name="feedback-list"),
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
-    path("api/v1/<path:rest>", unknown_address, name="unknown"),
     path("api/v1/", unknown_address),
+    # Not <path:…>, which ends at a line break.
+    re_path(r"^api/v1/(?P<rest>(?s:.+))\Z", unknown_address),
     path("api/", unknown_address),
     path("v1/", include("portal.api.openai.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),

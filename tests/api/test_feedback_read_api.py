@@ -280,7 +280,7 @@ def test_a_page_takes_the_same_queries_however_full(alice: User, alice_client: C
 
 
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
-@pytest.mark.parametrize("path", ["nothing/", "feedback/not-a-uuid/", "feedback"])
+@pytest.mark.parametrize("path", ["nothing/", "feedback/not-a-uuid/", "feedback", "feedback/two%0Alines/", "a%0A"])
 def test_an_unknown_address_is_a_problem_document(client: Client, method: str, path: str) -> None:
     response = getattr(client, method)(f"/api/v1/{path}")
     assert response.status_code == 404
