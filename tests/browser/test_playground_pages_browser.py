@@ -54,9 +54,9 @@ def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int, th
 
     visitor.set("Top-p", "7")
     visitor.send("Refused")
-    expect(page.get_by_role("alert")).to_contain_text("Top-p: At most 1.")
+    expect(page.get_by_role("alert")).to_contain_text("Top-p: Above 0 and at most 1.")
     visitor.expect_accessible()
-    page.get_by_role("link", name="Top-p: At most 1.").click()
+    page.get_by_role("link", name="Top-p: Above 0 and at most 1.").click()
     expect(page.get_by_role("spinbutton", name="Top-p")).to_be_focused()
     if width == 360:
         page.keyboard.press("Escape")

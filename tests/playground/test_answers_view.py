@@ -42,6 +42,7 @@ def test_a_finished_answer_has_its_figures_and_a_place_for_the_judgement(
         assert said in words
     assert "The model ended its answer" in words
     assert variant.model_id in words
+    assert f"Run {generation.pk}" in words
     assert "<h2>Title</h2>" in html
     assert "<table>" in html
     assert f'hx-get="{reverse("feedback:panel", args=[generation.pk])}"' in html

@@ -162,7 +162,7 @@ class Answer {
       this.#restartedAt = performance.now();
       this.#show(words.again);
     });
-    on("finished", ({ finish_reason: reason }) => this.#end(announcer.getAttribute(`data-end-${reason}`)));
+    on("finished", ({ finish_reason: reason }) => this.#end(announcer.getAttribute(`data-end-${reason}`) ?? words.ended));
     on("failed", () => this.#end(words.failed));
   }
 
