@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 TOKENS_ALONE: Final = 512
-FEWEST_BESIDE_STREAMS: Final = 8
+# Fewer starve readers: at 8, requests that came a little after others waited seconds for their first token while the
+# machine was busy with something else. Many more, and a step that reads could take three times as long as one that
+# only writes.
+FEWEST_BESIDE_STREAMS: Final = 16
 MOST_BESIDE_STREAMS: Final = 256
 # A step that also reads may take about twice as long as one that only writes: streams stay smooth, and a reader waits
 # no longer than it would behind the streams.
@@ -40,9 +43,9 @@ class ReadingPace:
             )
         elif self.usual_s is not None:
             if seconds > SLOW * self.usual_s:
-                self.budget = max(FEWEST_BESIDE_STREAMS, self.budget * 0.75)
+                self.budget = max(FEWEST_BESIDE_STREAMS, self.budget * 0.85)
             elif seconds < FAST * self.usual_s and tokens_read >= int(self.budget):
-                self.budget = min(MOST_BESIDE_STREAMS, self.budget * 1.15 + 1)
+                self.budget = min(MOST_BESIDE_STREAMS, self.budget * 1.2 + 1)
 
 
 def share_prefill(remaining: Sequence[int], *, budget: int) -> list[int]:
