@@ -239,8 +239,12 @@ def test_a_run_that_fails_says_why_and_can_be_tried_again(visitor: Visitor) -> N
     answer = page.get_by_role("article", name="Answer")
     expect(answer).to_contain_text("There is no answer: the run failed.")
     expect(answer).to_contain_text("context_exceeded")
-    page.get_by_role("button", name="Try again").click()
-    expect(visitor.streaming).to_have_count(1)
+    first = page.locator("[data-exchange]").inner_html()
+    with page.expect_response(lambda response: response.url.endswith("/retry/")) as retried:
+        page.get_by_role("button", name="Try again").click()
+    assert retried.value.status == 200
+    # It fails again at once, so what is seen of it is another run that ended, by its id.
+    expect(page.locator("[data-exchange]")).not_to_have_js_property("innerHTML", first)
     visitor.wait_for_the_end()
     expect(page.locator("[data-exchange]")).to_have_count(1)
     # The conversation goes on behind the run that failed.

@@ -140,7 +140,8 @@ def test_a_comment_that_is_too_long_is_refused_in_words_and_not_cut(
         expect(page.get_by_text("Characters left: -1", exact=True)).to_be_visible()
         assert said() == {"thumb": "up"}
         comment.fill("é" * 4_000)
-        page.get_by_role("button", name="Save").click()
+        with page.expect_response(lambda answer: answer.request.method == "POST" and answer.status == 200):
+            page.get_by_role("button", name="Save").click()
         saved(page)
         assert said()["comment"] == "é" * 4_000
 
