@@ -104,6 +104,7 @@ INSTALLED_APPS = [
     "portal.accounts",
     "portal.catalog",
     "portal.playground",
+    "portal.arena",
     "portal.feedback",
     "portal.exports",
     "portal.api",

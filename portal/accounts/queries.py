@@ -19,6 +19,7 @@ from portal.accounts.roles import Role
 # no word is a part of one of these, such as a judgement's answers.
 _PEOPLES_WORDS: Final = {
     "accounts.apitoken": _("API tokens"),
+    "arena.contest": _("comparisons and battles"),
     "catalog.carddraft": _("drafts of cards"),
     "catalog.cardrevision": _("revisions of cards"),
     "feedback.submission": _("judgements"),

@@ -24,10 +24,16 @@ class Role(models.TextChoices):
 PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
     Role.CONTRIBUTOR: {},
     Role.REVIEWER: {
+        "arena.comparison": ("view",),
+        "arena.vote": ("view",),
         "feedback.submission": ("view",),
         "feedback.answer": ("view",),
     },
     Role.MAINTAINER: {
+        "arena.comparison": ("view",),
+        "arena.pool": ("view", "add", "change"),
+        "arena.poolentry": ("view", "add", "change", "delete"),
+        "arena.vote": ("view",),
         "catalog.modelcard": ("view", "add", "change"),
         "catalog.cardrevision": ("view", "add"),
         "catalog.variant": ("view", "add", "change"),
@@ -39,6 +45,10 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
     Role.OPERATOR: {
         "accounts.user": ("view", "add", "change", "delete"),
         "accounts.apitoken": ("view", "delete"),
+        "arena.comparison": ("view",),
+        "arena.pool": ("view", "add", "change", "delete"),
+        "arena.poolentry": ("view", "add", "change", "delete"),
+        "arena.vote": ("view", "change"),
         "auth.group": ("view",),
         "catalog.modelcard": ("view", "add", "change", "delete"),
         "catalog.variant": ("view", "add", "change", "delete"),

@@ -27,6 +27,8 @@ class Conversation(models.Model):
     visitor = models.UUIDField(null=True, blank=True, editable=False)
     title = models.CharField(_("title"), max_length=120, blank=True)
     system_prompt = models.TextField(_("system prompt"), blank=True)
+    # Not on the list of conversations: it is a part of something that has a page of its own.
+    is_listed = models.BooleanField(default=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 

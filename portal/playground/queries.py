@@ -49,7 +49,7 @@ def list_conversations(actor: Actor) -> QuerySet[Conversation]:
     generations = Generation.objects.filter(conversation=OuterRef("pk"))
     # Siblings (a retry) answer the same turn and share a parent; only first turns have none, which COUNT leaves out.
     parents = generations.order_by().values("conversation").annotate(count=Count("parent", distinct=True))
-    return Conversation.objects.filter(actor.owns()).annotate(
+    return Conversation.objects.filter(actor.owns(), is_listed=True).annotate(
         turn_count=Subquery(parents.values("count")) + 1,
         latest_variant_id=Subquery(generations.order_by("-created_at", "-id").values("variant_id")[:1]),
     )

@@ -1,0 +1,1 @@
+"""Answers beside each other: named comparisons, blind battles, their votes, and the ranking made of them."""

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ArenaConfig(AppConfig):
+    name = "portal.arena"
+
+    def ready(self) -> None:
+        from portal.arena import receivers  # noqa: F401, PLC0415

@@ -1,0 +1,364 @@
+"""Contests between variants, the pairs of answers that were compared, the votes on them, and stored rankings.
+
+A contest sends the same prompts to its contenders, each in a conversation of its own. While a battle is blind, its
+conversations belong to a visitor that no browser has (`sealed_as`), so that no page, list or API reaches them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.models import Variant
+from portal.playground.models import Conversation, Generation
+
+MAX_CONTENDERS: Final = 4
+
+
+class Kind(models.TextChoices):
+    """Whether the names were known while the answers were read."""
+
+    SIDE_BY_SIDE = "side_by_side", _("Side by side")
+    BATTLE = "battle", _("Battle")
+
+
+class Pairing(models.TextChoices):
+    """Which variants of a pool may meet."""
+
+    CARDS = "cards", _("Variants of different cards")
+    PRECISIONS = "precisions", _("Variants of one card")
+    ANY = "any", _("Any two variants")
+
+
+class Pool(models.Model):
+    """The variants that may meet in battles, and that are ranked against each other."""
+
+    slug = models.SlugField(_("name"), max_length=60, unique=True)
+    title = models.CharField(_("title"), max_length=120)
+    summary = models.CharField(_("summary"), max_length=300, blank=True)
+    pairing = models.CharField(_("pairing"), max_length=10, choices=Pairing, default=Pairing.ANY)
+    is_automatic = models.BooleanField(
+        _("takes every runnable variant"),
+        default=False,
+        help_text=_("With weight 1, unless an entry below gives another; a weight of 0 keeps a variant out."),
+    )
+    is_open = models.BooleanField(_("open"), default=True, help_text=_("New battles may begin in it."))
+    identity_words = models.TextField(
+        _("words that give a name away"),
+        blank=True,
+        help_text=_("One per line, beside the names of cards and owners: an answer with one of them is not ranked."),
+    )
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        verbose_name = _("pool")
+        verbose_name_plural = _("pools")
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class PoolEntry(models.Model):
+    """A variant's sampling weight in a pool: twice the weight is drawn twice as often."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="entries")
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="pool_entries")
+    weight = models.FloatField(_("sampling weight"), default=1.0)
+
+    class Meta:
+        verbose_name = _("pool entry")
+        verbose_name_plural = _("pool entries")
+        constraints = [
+            models.UniqueConstraint(fields=["pool", "variant"], name="pool_entry_unique"),
+            models.CheckConstraint(condition=Q(weight__gte=0, weight__lte=1000), name="pool_entry_weight_in_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pool_id} {self.variant_id}"
+
+
+class Contest(models.Model):
+    """The same prompts to two to four contenders, owned by one account or one anonymous visitor."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="contests"
+    )
+    visitor = models.UUIDField(null=True, blank=True, editable=False)
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, null=True, blank=True, related_name="contests")
+    # Chosen by the client, so that sending one form twice begins one contest.
+    request_key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    sealed_as = models.UUIDField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    revealed_at = models.DateTimeField(_("names shown"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("contest")
+        verbose_name_plural = _("contests")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False, visitor__isnull=True) | Q(owner__isnull=True, visitor__isnull=False),
+                name="contest_has_one_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.BATTLE, pool__isnull=False) | Q(kind=Kind.SIDE_BY_SIDE, pool__isnull=True),
+                name="contest_battle_has_pool",
+            ),
+            models.CheckConstraint(
+                condition=Q(sealed_as__isnull=True) | Q(kind=Kind.BATTLE, revealed_at__isnull=True),
+                name="contest_sealed_is_blind_battle",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="contest_of_owner"),
+            models.Index(fields=["visitor", "-created_at"], name="contest_of_visitor"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def get_absolute_url(self) -> str:
+        return reverse("arena:battle" if self.kind == Kind.BATTLE else "arena:side_by_side", args=[self.pk])
+
+    @property
+    def is_blind(self) -> bool:
+        """The names are not shown yet."""
+        return self.kind == Kind.BATTLE and self.revealed_at is None
+
+    def reveal(self) -> bool:
+        """blind → revealed: the conversations become the owner's own. Call inside a transaction."""
+        if not Contest.objects.filter(pk=self.pk, kind=Kind.BATTLE, revealed_at=None).update(
+            revealed_at=timezone.now(), sealed_as=None
+        ):
+            return False
+        # The row as it is now: since this object was loaded, the battle may have gone over to who signed in.
+        self.refresh_from_db(fields=["owner", "visitor", "revealed_at", "sealed_as"])
+        Conversation.objects.filter(contender__contest=self).update(owner=self.owner, visitor=self.visitor)
+        return True
+
+
+class Contender(models.Model):
+    """One variant in a contest, with its parameters, its side and its conversation."""
+
+    contest = models.ForeignKey(Contest, on_delete=models.CASCADE, related_name="contenders")
+    position = models.PositiveSmallIntegerField(_("side, counted from the left"))
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="contenders")
+    params = models.JSONField(_("sampling parameters"))
+    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="contender")
+
+    class Meta:
+        verbose_name = _("contender")
+        verbose_name_plural = _("contenders")
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["contest", "position"], name="contender_position_unique"),
+            models.CheckConstraint(condition=Q(position__lt=MAX_CONTENDERS), name="contender_position_in_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contest_id} {self.letter}"
+
+    @property
+    def letter(self) -> str:
+        return "ABCD"[self.position]
+
+
+class Comparison(models.Model):
+    """Two answers to the same turn, `generation_a` on the left; may hold a Vote.
+
+    Owned as its contest is, so that `actor.owns()` finds it. A battle has exactly one, made with its vote.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    contest = models.ForeignKey(Contest, on_delete=models.CASCADE, related_name="comparisons")
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="comparisons"
+    )
+    visitor = models.UUIDField(_("anonymous visitor"), null=True, blank=True, editable=False)
+    generation_a = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="comparisons_as_a")
+    generation_b = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="comparisons_as_b")
+    turn = models.PositiveSmallIntegerField(_("turn"), help_text=_("Counted from 1."))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("comparison")
+        verbose_name_plural = _("comparisons")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False, visitor__isnull=True) | Q(owner__isnull=True, visitor__isnull=False),
+                name="comparison_has_one_owner",
+            ),
+            models.CheckConstraint(condition=~Q(generation_a=F("generation_b")), name="comparison_of_two"),
+            models.UniqueConstraint(fields=["generation_a", "generation_b"], name="comparison_pair_unique"),
+            models.UniqueConstraint(
+                fields=["contest"], condition=Q(kind=Kind.BATTLE), name="comparison_one_per_battle"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="comparison_of_owner"),
+            models.Index(fields=["visitor", "-created_at"], name="comparison_of_visitor"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def get_absolute_url(self) -> str:
+        return self.contest.get_absolute_url()
+
+
+class Outcome(models.TextChoices):
+    """What the person said; A is the left side as it was shown."""
+
+    A = "a", _("A is better")
+    B = "b", _("B is better")
+    TIE = "tie", _("Equally good")
+    BOTH_BAD = "both_bad", _("Both are bad")
+
+
+class Category(models.TextChoices):
+    """What the prompt is about (prompt_kinds.py has the rules)."""
+
+    CODE = "code", _("Code")
+    MATHS = "maths", _("Maths")
+    WRITING = "writing", _("Writing")
+    OTHER = "other", _("Other")
+
+
+class VoidReason(models.TextChoices):
+    """Why a vote is kept but not ranked."""
+
+    IDENTITY_ASKED = "identity_asked", _("The prompt asks who answers")
+    NAME_IN_ANSWER = "name_in_answer", _("An answer gave a name away")
+    OPERATOR = "operator", _("Taken out by an operator")
+
+
+class ReviewState(models.TextChoices):
+    """What reviewers made of a vote; the reviews app writes it with `Vote.record_review`."""
+
+    UNREVIEWED = "unreviewed", _("Not reviewed")
+    ACCEPTED = "accepted", _("Accepted")
+    REJECTED = "rejected", _("Rejected")
+
+
+class Vote(models.Model):
+    """One judgement of a comparison, with everything that the ranking reads.
+
+    It outlives the texts: who deletes the account or the conversations takes the comparison along, and what stays is
+    which of two variants was preferred, without a person. `style_a` and `style_b` count characters, headers, lists
+    and bold (style_counts.py).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Null is what remains once the texts are deleted; unique, so a comparison is voted on once.
+    comparison = models.OneToOneField(Comparison, on_delete=models.SET_NULL, null=True, blank=True, related_name="vote")
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind)
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, null=True, blank=True, related_name="votes")
+    variant_a = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="votes_as_a")
+    variant_b = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="votes_as_b")
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome)
+    reasons = models.JSONField(_("reasons"), default=list, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="votes",
+        verbose_name=_("voter"),
+    )
+    visitor = models.UUIDField(_("anonymous visitor"), null=True, blank=True, editable=False)
+    turns = models.PositiveSmallIntegerField(_("turns read"), default=1)
+    language = models.CharField(_("language"), max_length=3, default="und")
+    category = models.CharField(_("category"), max_length=10, choices=Category, default=Category.OTHER)
+    hardness = models.PositiveSmallIntegerField(_("hardness"), default=0)
+    style_a = models.JSONField(_("style of A"), default=dict)
+    style_b = models.JSONField(_("style of B"), default=dict)
+    # Of the prompts, so that votes on the same question find each other also when the text is gone.
+    prompt_digest = models.CharField(max_length=64, blank=True, editable=False)
+    void_reason = models.CharField(_("not ranked because"), max_length=20, choices=VoidReason, blank=True)
+    review_state = models.CharField(_("review"), max_length=10, choices=ReviewState, default=ReviewState.UNREVIEWED)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    # Moves with every change that a ranking can notice.
+    changed_at = models.DateTimeField(_("changed"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("vote")
+        verbose_name_plural = _("votes")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(owner__isnull=False, visitor__isnull=False), name="vote_one_kind_of_voter"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.BATTLE, pool__isnull=False) | Q(kind=Kind.SIDE_BY_SIDE, pool__isnull=True),
+                name="vote_battle_has_pool",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["pool", "created_at"], name="vote_in_pool"),
+            models.Index(fields=["created_at", "id"], name="vote_created"),
+            models.Index(fields=["changed_at"], name="vote_changed"),
+            models.Index(fields=["owner", "-created_at"], name="vote_of_owner"),
+            models.Index(fields=["visitor", "-created_at"], name="vote_of_visitor"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def is_ranked(self) -> bool:
+        """Blind, not void, and not rejected by reviewers."""
+        return self.kind == Kind.BATTLE and not self.void_reason and self.review_state != ReviewState.REJECTED
+
+    def record_review(self, state: ReviewState) -> bool:
+        """What reviewers made of it; False when they had said so already."""
+        return self._change(~Q(review_state=state), review_state=state)
+
+    def void(self, reason: VoidReason) -> bool:
+        """Keep the vote and rank without it; False when it was void already."""
+        return self._change(Q(void_reason=""), void_reason=reason)
+
+    def count_again(self) -> bool:
+        """Take back what an operator took out; what gave a name away stays void."""
+        return self._change(Q(void_reason=VoidReason.OPERATOR), void_reason="")
+
+    def _change(self, condition: Q, **values: Any) -> bool:
+        if not Vote.objects.filter(condition, pk=self.pk).update(changed_at=timezone.now(), **values):
+            return False
+        for name, value in values.items():
+            setattr(self, name, value)
+        return True
+
+
+class Ranking(models.Model):
+    """A computed leaderboard: of which votes, when, and what came out (ranking.py has its form)."""
+
+    # Of the filters: equal questions share a row.
+    key = models.CharField(max_length=64, primary_key=True)
+    filters = models.JSONField(_("filters"), default=dict)
+    result = models.JSONField(_("result"), null=True, blank=True)
+    # The votes that it was made of: how many, and the last change among them.
+    vote_count = models.PositiveIntegerField(_("votes"), default=0)
+    high_water = models.DateTimeField(_("newest vote"), null=True, blank=True)
+    computed_at = models.DateTimeField(_("computed"), null=True, blank=True)
+    asked_at = models.DateTimeField(_("last asked for"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("ranking")
+        verbose_name_plural = _("rankings")
+        ordering = ["-asked_at"]
+        indexes = [models.Index(fields=["asked_at"], name="ranking_asked")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,1 @@
+"""Side by side, battles, votes and the ranking."""
