@@ -86,9 +86,9 @@ class VariantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["backend", "is_runnable"]
     search_fields = ["slug", "card__owner_name", "card__slug"]
     list_select_related = ["card"]
-    autocomplete_fields = ["card"]
+    autocomplete_fields = ["card", "base"]
     fieldsets = [
-        (None, {"fields": ["card", "slug", "relation", "position", "is_runnable"]}),
+        (None, {"fields": ["card", "slug", "relation", "base", "position", "is_runnable"]}),
         (_("How it runs"), {"fields": ["backend", "source", "format", "dtype", "queue", "defaults"]}),
         (_("Read from the weights"), {"fields": ["quantisation", "facts", "digests"]}),
     ]

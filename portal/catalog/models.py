@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -122,6 +123,10 @@ class Variant(models.Model):
     # A folder, absolute or below STEELYARD_HOME; or an upstream's base URL.
     source = models.CharField(_("source"), max_length=500)
     relation = models.CharField(_("relation to its base"), max_length=10, choices=Relation, blank=True)
+    # An adapter runs on its base's weights and in its batches; for the others it only says what they were made from.
+    base = models.ForeignKey(
+        "self", on_delete=models.RESTRICT, null=True, blank=True, related_name="derived", verbose_name=_("base variant")
+    )
     format = models.CharField(_("format"), max_length=20, blank=True)
     dtype = models.CharField(_("dtype"), max_length=20, blank=True)
     quantisation = models.CharField(_("quantisation"), max_length=40, blank=True)
@@ -139,15 +144,22 @@ class Variant(models.Model):
         verbose_name = _("variant")
         verbose_name_plural = _("variants")
         ordering = ["position", "pk"]
-        constraints = [models.UniqueConstraint(fields=["card", "slug"], name="variant_name_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["card", "slug"], name="variant_name_unique"),
+            models.CheckConstraint(
+                condition=~Q(relation=Relation.ADAPTER) | Q(base__isnull=False), name="adapter_has_a_base"
+            ),
+            models.CheckConstraint(condition=Q(base__isnull=True) | ~Q(base=F("id")), name="variant_is_not_its_base"),
+        ]
 
     def __str__(self) -> str:
         return self.slug
 
     def clean(self) -> None:
-        """Raises ValidationError({"defaults": …}) for sampling parameters that no engine takes, and ({"source": …}) for
-        an upstream's address that was typed: the import asks it, and ties the key to it."""
+        """Raises ValidationError({"defaults": …}) for sampling parameters that no engine takes, ({"source": …}) for an
+        upstream's address that was typed: the import asks it, and ties the key to it; and ({"base": …})."""
         super().clean()
+        self._require_base()
         if self.backend == Backend.OPENAI and self.source != self.facts.get("upstream_url"):
             raise ValidationError(
                 {"source": _("An upstream is added, and moved, with manage.py import_model, which asks it first.")}
@@ -158,6 +170,21 @@ class Variant(models.Model):
             SamplingParams.from_mapping(self.defaults)
         except InvalidParameter as error:
             raise ValidationError({"defaults": str(error)}) from error
+
+    def _require_base(self) -> None:
+        if not self.is_adapter:
+            return
+        if self.base is None:
+            raise ValidationError({"base": _("An adapter needs the variant that it runs on.")})
+        if self.base.backend != Backend.TRANSFORMERS or self.base.is_adapter:
+            raise ValidationError({"base": _("An adapter runs on local weights that are no adapter themselves.")})
+        if self.backend != Backend.TRANSFORMERS:
+            raise ValidationError({"backend": _("An adapter runs on local weights.")})
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether this runs in its base's engine."""
+        return self.relation == Relation.ADAPTER
 
     @property
     def model_id(self) -> str:

@@ -1,0 +1,60 @@
+"""What a variant's row may say of the variant that it was made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import RestrictedError
+
+from portal.catalog.models import Backend, Relation, Variant
+from tests.catalog.shelf import make_card, make_variant
+
+pytestmark = pytest.mark.django_db
+
+
+def adapter(base: Variant | None, **fields: Any) -> Variant:
+    card = base.card if base is not None else make_card("other")
+    values = {"slug": "lora", "backend": Backend.TRANSFORMERS, "source": "weights/lora", "relation": Relation.ADAPTER}
+    return Variant(card=card, base=base, **(values | fields))
+
+
+def test_an_adapter_runs_on_local_weights() -> None:
+    good = adapter(make_variant(make_card()))
+    good.clean()
+    good.save()
+    assert list(good.base.derived.all()) == [good]  # type: ignore[union-attr]
+
+
+def test_an_adapter_needs_a_base_that_can_carry_it() -> None:
+    weights = make_variant(make_card())
+    first = adapter(weights)
+    first.save()
+    elsewhere = make_variant(weights.card, slug="far", backend=Backend.OPENAI, source="https://example.org/v1")
+    for wrong, field in (
+        (adapter(None), "base"),
+        (adapter(first, slug="second"), "base"),
+        (adapter(elsewhere, slug="third"), "base"),
+        (adapter(weights, slug="fourth", backend=Backend.OPENAI, facts={"upstream_url": "weights/lora"}), "backend"),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            wrong.clean()
+        assert set(refused.value.message_dict) == {field}
+
+
+def test_the_database_holds_the_rule_too() -> None:
+    weights = make_variant(make_card())
+    for change in ({"relation": Relation.ADAPTER}, {"base": weights}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Variant.objects.filter(pk=weights.pk).update(**change)
+
+
+def test_a_base_stays_while_something_runs_on_it_and_goes_with_its_card() -> None:
+    weights = make_variant(make_card(text=None))
+    adapter(weights).save()
+    with pytest.raises(RestrictedError):
+        weights.delete()
+    weights.card.delete()
+    assert not Variant.objects.exists()
