@@ -41,9 +41,11 @@ from portal.exports.cursors import InvalidCursor, Position
 from portal.exports.formats import FORMATS, ExportFormat
 from portal.exports.queries import read_all, read_page, row_of, selected
 from portal.exports.rows import FeedbackRow
+from portal.feedback import answer_quality
 from portal.feedback.models import Submission
 from portal.feedback.services import revise_feedback, submit_feedback, withdraw_feedback
 from portal.playground.access import get_generation
+from portal.playground.models import Generation
 
 API_RATE_NAME: Final = "api"
 PAGE_PARAMETERS: Final = ("limit", "cursor")
@@ -206,13 +208,11 @@ class FeedbackDetail(ApiView):
         tags=["feedback"],
     )
     def patch(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        submission = self._own(submission_id)
+        generation = self._own_judged(submission_id)
         body = RevisionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-        return Response(
-            _row(revise_feedback(self.actor, submission.generation, given["answers"], given.get("version")))
-        )
+        return Response(_row(revise_feedback(self.actor, generation, given["answers"], given.get("version"))))
 
     @extend_schema(
         operation_id="feedback_withdraw",
@@ -222,18 +222,18 @@ class FeedbackDetail(ApiView):
         tags=["feedback"],
     )
     def delete(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        withdraw_feedback(self.actor, self._own(submission_id).generation)
+        withdraw_feedback(self.actor, self._own_judged(submission_id))
         return HttpResponse(status=204)
 
-    def _own(self, submission_id: uuid.UUID) -> Submission:
-        """The actor's own live submission. Raises Http404 for other people's, Problem for a withdrawn one."""
-        own = Submission.objects.filter(self.actor.owns(), pk=submission_id)
+    def _own_judged(self, submission_id: uuid.UUID) -> Generation:
+        """The run of the actor's own live judgement. Raises Http404 for other people's, Problem for a withdrawn one."""
+        own = Submission.objects.filter(self.actor.owns(), pk=submission_id, questionnaire_slug=answer_quality.SLUG)
         submission = own.select_related("generation__conversation").first()
-        if submission is None:
+        if submission is None or submission.generation is None:
             raise Http404
         if submission.is_withdrawn:
             raise _withdrawn()
-        return submission
+        return submission.generation
 
 
 def _row(submission: Submission) -> FeedbackRow:

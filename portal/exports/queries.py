@@ -17,7 +17,7 @@ from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.cursors import Position
 from portal.exports.rows import FeedbackRecord, FeedbackRow, build_row
 from portal.feedback.answer_quality import HELPFULNESS_KEY, THUMB_KEY
-from portal.feedback.models import Answer, Submission, stored_value
+from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Submission, Target, stored_value
 
 CHUNK_ROWS: Final = 500
 _GONE: Final[tuple[int, dict[str, Any]]] = (0, {})
@@ -34,11 +34,11 @@ _COLUMNS: Final = (
 
 def selected(criteria: Criteria) -> QuerySet[Submission]:
     """The live submissions that `criteria` select. Raises InvalidCriterion when a card or variant does not exist."""
-    submissions = Submission.objects.filter(withdrawn_at=None)
+    submissions = Submission.objects.filter(withdrawn_at=None, target=Target.GENERATION, consent__in=PUBLISHABLE)
     if criteria.card is not None:
-        submissions = submissions.filter(generation__variant__card=_card_key(criteria.card))
+        submissions = submissions.filter(card=_card_key(criteria.card))
     if criteria.variant is not None:
-        submissions = submissions.filter(generation__variant=_variant_key(criteria.variant))
+        submissions = submissions.filter(variant=_variant_key(criteria.variant))
     if criteria.thumb is not None:
         submissions = submissions.filter(_answered(THUMB_KEY, choice=criteria.thumb))
     ratings = {
@@ -120,11 +120,10 @@ def _with_answers(submissions: QuerySet[Submission], records: list[FeedbackRecor
 
 def _answers(submission_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, Any]]]:
     """The version and the answers of each submission, as one statement sees them."""
-    columns = ("number", "choice", "text", "data")
     found = Submission.objects.filter(pk__in=submission_ids).order_by("answers__question__position")
     read: dict[uuid.UUID, tuple[int, dict[str, Any]]] = {}
     for submission_id, version, key, *stored in found.values_list(
-        "id", "version", "answers__question__key", *(f"answers__{column}" for column in columns)
+        "id", "version", "answers__question__key", *(f"answers__{column}" for column in COLUMNS)
     ):
         _version, values = read.setdefault(submission_id, (version, {}))
         # Without an answer the join still gives one row.

@@ -43,10 +43,20 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "comment",
         "judged_model",
         "contributor",
+        "review_state",
         "changed_at",
         "withdrawn_at",
     )
-    list_filter = (ThumbFilter, RatingFilter, JudgedCardFilter, JudgedVariantFilter, "created_at", WithdrawnFilter)
+    list_filter = (
+        "target",
+        "review_state",
+        ThumbFilter,
+        RatingFilter,
+        JudgedCardFilter,
+        JudgedVariantFilter,
+        "created_at",
+        WithdrawnFilter,
+    )
     list_per_page = 50
     show_full_result_count = False
     paginator = BoundedPaginator
@@ -62,13 +72,19 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             None,
             {"fields": ("id", "questionnaire", "version", "contributor", "created_at", "changed_at", "withdrawn_at")},
         ),
+        (_("Rights"), {"fields": ("consent", "licence", "language", "shown")}),
+        (_("Review"), {"fields": ("review_state", "review_reason", "review_changed_at")}),
         (_("What was judged"), {"fields": ("judged_model", "run", "prompt", "answer")}),
     )
     readonly_fields = ("contributor", "judged_model", "run", "prompt", "answer")
     actions = ("withdraw",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Submission]:
-        runs = super().get_queryset(request).select_related("owner", "questionnaire", "generation__variant__card")
+        runs = (
+            super()
+            .get_queryset(request)
+            .select_related("owner", "questionnaire", "generation", "campaign", "variant__card", "card")
+        )
         unused = ("messages", "rendered_prompt", "thinking", "params", "usage", "timings", "provenance")
         return with_answers(runs.defer(*(f"generation__{column}" for column in unused)))
 
@@ -118,7 +134,7 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("model"))
     def judged_model(self, submission: Submission) -> str:
-        return submission.generation.variant.model_id
+        return submission.variant.model_id if submission.variant else str(submission.card or submission.campaign)
 
     @admin.display(description=_("contributor"))
     def contributor(self, submission: Submission) -> str:
@@ -130,15 +146,17 @@ class SubmissionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("run"))
     def run(self, submission: Submission) -> str:
-        return str(submission.generation_id)
+        return str(submission.generation_id or "")
 
     @admin.display(description=_("prompt"))
     def prompt(self, submission: Submission) -> str:
-        return "" if submission.is_withdrawn else submission.generation.prompt
+        run = submission.generation
+        return "" if submission.is_withdrawn or run is None else run.prompt
 
     @admin.display(description=_("answer"))
     def answer(self, submission: Submission) -> str:
-        return "" if submission.is_withdrawn else submission.generation.output
+        run = submission.generation
+        return "" if submission.is_withdrawn or run is None else run.output
 
 
 class QuestionInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -49,11 +49,11 @@ class RatingFilter(admin.SimpleListFilter):
 
 
 class JudgedCardFilter(CardFilter):
-    path = "generation__variant__card_id"
+    path = "card_id"
 
 
 class JudgedVariantFilter(VariantFilter):
-    path = "generation__variant_id"
+    path = "variant_id"
 
 
 class WithdrawnFilter(admin.SimpleListFilter):

@@ -22,7 +22,9 @@ def with_answers(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
 
 def own_submission(actor: Actor, generation: Generation) -> Submission | None:
     """What the actor said about a generation, tombstones included."""
-    own = Submission.objects.filter(actor.owns(), generation=generation)
+    own = Submission.objects.filter(
+        actor.owns(), generation=generation, questionnaire_slug=answer_quality.SLUG, is_only=True
+    )
     return with_answers(own.select_related("questionnaire")).first()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils import timezone
 
 from portal.feedback import answer_quality
 from portal.feedback.models import Question, Questionnaire
@@ -15,7 +16,14 @@ def seed_questionnaires() -> bool:
     """
     with transaction.atomic():
         questionnaire, is_new = Questionnaire.objects.get_or_create(
-            slug=answer_quality.SLUG, version=1, defaults={"title": answer_quality.TITLE}
+            slug=answer_quality.SLUG,
+            version=1,
+            defaults={
+                "title": answer_quality.TITLE,
+                "on_answers": True,
+                "is_current": True,
+                "published_at": timezone.now(),
+            },
         )
         if is_new:
             Question.objects.bulk_create(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.accounts.models import User
+from portal.feedback import answer_quality
 from portal.feedback.answer_rules import validate_answers
-from portal.feedback.models import Answer, Questionnaire, Submission
+from portal.feedback.models import Answer, Questionnaire, Submission, Target
 from portal.feedback.queries import answer_questionnaire
 from portal.playground.models import Generation, State
 
@@ -66,7 +68,7 @@ def withdraw_feedback(actor: Actor, generation: Generation) -> Submission:
     """
     check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
     with transaction.atomic():
-        submission = Submission.objects.select_for_update().get(actor.owns(), generation=generation)
+        submission = _own(actor, generation).select_for_update().get()
         if not submission.is_withdrawn:
             submission.withdraw(timezone.now())
     return submission
@@ -85,13 +87,14 @@ def withdraw_as_operator(submission_id: uuid.UUID) -> bool:
 def give_submissions_to_user(visitor: uuid.UUID, user: User) -> None:
     """An anonymous visitor signed in: their judgements become the user's. Of two on one answer the newer stays."""
     with transaction.atomic():
-        theirs = {each.generation_id: each for each in Submission.objects.select_for_update().filter(visitor=visitor)}
-        already = Submission.objects.select_for_update().filter(owner=user, generation__in=theirs)
-        superseded = [
-            mine.pk if mine.changed_at < theirs[mine.generation_id].changed_at else theirs[mine.generation_id].pk
-            for mine in already
-        ]
-        Submission.objects.filter(pk__in=superseded).delete()
+        of_visitor = Submission.objects.select_for_update().filter(visitor=visitor, is_only=True)
+        of_user = Submission.objects.select_for_update().filter(owner=user, is_only=True)
+        already = {each.said_on: each for each in of_user.filter(_same_targets(of_visitor))}
+        for theirs in of_visitor:
+            mine = already.get(theirs.said_on)
+            if mine is not None:
+                older = mine if mine.changed_at < theirs.changed_at else theirs
+                older.supersede(timezone.now())
         Submission.objects.filter(visitor=visitor).update(owner=user, visitor=None)
 
 
@@ -134,8 +137,25 @@ def _store(
     return submission
 
 
+def _own(actor: Actor, generation: Generation) -> QuerySet[Submission]:
+    return Submission.objects.filter(
+        actor.owns(), generation=generation, questionnaire_slug=answer_quality.SLUG, is_only=True
+    )
+
+
+def _same_targets(submissions: Iterable[Submission]) -> Q:
+    """Selects what judges one of the things that `submissions` judge."""
+    keys: dict[str, list[Any]] = {target: [] for target in Target}
+    for each in submissions:
+        keys[each.target].append(getattr(each, f"{each.target}_id"))
+    chosen = Q(pk__in=[])
+    for target, found in keys.items():
+        chosen |= Q(target=target, **{f"{target}__in": found})
+    return chosen
+
+
 def _locked(actor: Actor, generation: Generation) -> Submission | None:
-    return Submission.objects.select_for_update().filter(actor.owns(), generation=generation).first()
+    return _own(actor, generation).select_for_update().first()
 
 
 def _create(
@@ -143,9 +163,7 @@ def _create(
 ) -> Submission | None:
     accepted = validate_answers(questionnaire.questions.all(), answers)
     now = timezone.now()
-    submission = Submission(
-        generation=generation, questionnaire=questionnaire, created_at=now, changed_at=now, **actor.ownership()
-    )
+    submission = Submission.on(generation, questionnaire, created_at=now, changed_at=now, **actor.ownership())
     try:
         with transaction.atomic():
             submission.save(force_insert=True)

@@ -43,9 +43,7 @@ def alices_work(alice: User) -> dict[str, object]:
     first, _second, foreign = run(hers), run(hers), run(visitors)
     questionnaire = Questionnaire.objects.create(slug="test-questionnaire", title="Q")
     for generation in (first, foreign):
-        Submission.objects.create(
-            generation=generation, questionnaire=questionnaire, owner=alice, changed_at=timezone.now()
-        )
+        Submission.on(generation, questionnaire, owner=alice, changed_at=timezone.now()).save()
     question = Question.objects.create(questionnaire=questionnaire, key="q", kind="text", label="Why?")
     Answer.objects.create(submission=first.submissions.get(), question=question, text="because")
     create_token(alice, name="t", scopes=["read"], lifetime=None)

@@ -155,7 +155,7 @@ def test_a_contributor_and_an_anonymous_visitor_are_sent_away(alice_client: Clie
 
 
 def test_an_answered_questionnaire_is_not_rewritten(superuser_client: Client, alice: User) -> None:
-    url = reverse("admin:feedback_questionnaire_change", args=[Questionnaire.objects.get().pk])
+    url = reverse("admin:feedback_questionnaire_change", args=[Questionnaire.objects.get(slug="answer-quality").pk])
     assert 'name="_save"' in superuser_client.get(url).content.decode()
     judge(alice)
     assert 'name="_save"' not in superuser_client.get(url).content.decode()

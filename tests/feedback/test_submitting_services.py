@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded
@@ -18,6 +19,7 @@ from portal.feedback import services
 from portal.feedback.answer_quality import MAX_COMMENT_CHARACTERS
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.models import Answer, Questionnaire, Submission
+from portal.feedback.queries import answer_questionnaire
 from portal.feedback.seed import seed_questionnaires
 from portal.feedback.services import (
     GenerationNotJudgeable,
@@ -186,12 +188,9 @@ def test_who_comes_second_to_the_same_first_judgement_changes_it(alice: User) ->
 def test_the_database_refuses_two_judgements_of_one_person_on_one_answer(alice: User, visitor: uuid.UUID) -> None:
     for submission in (judge(alice), judge(visitor)):
         with pytest.raises(IntegrityError), transaction.atomic():
-            Submission.objects.create(
-                generation=submission.generation,
-                questionnaire=submission.questionnaire,
-                owner=submission.owner,
-                visitor=submission.visitor,
-            )
+            Submission.on(
+                submission.generation, submission.questionnaire, owner=submission.owner, visitor=submission.visitor
+            ).save()
 
 
 def test_withdrawing_leaves_a_tombstone_without_answers(alice: User) -> None:
@@ -249,22 +248,22 @@ def test_of_two_judgements_on_one_answer_the_newer_stays(alice: User, visitor: u
     texts = ("user's", "visitor's")
     order = range(2) if newer == "visitor's" else (1, 0)
     for index in order:
-        submission = Submission.objects.create(
-            generation=generation, questionnaire=Questionnaire.objects.get(), **givers[index]
-        )
+        submission = Submission.on(generation, answer_questionnaire(), **givers[index])
+        submission.save()
         comment = submission.questionnaire.questions.get(key="comment")
         Answer.of(submission, comment, texts[index]).save()
     visitor_became_user.send(sender=User, visitor=visitor, user=alice)
-    remaining = Submission.objects.get()
+    remaining = Submission.objects.get(withdrawn_at=None)
     assert remaining.owner == alice
+    superseded = Submission.objects.exclude(withdrawn_at=None).get()
+    assert (superseded.owner, superseded.values(), superseded.is_only) == (alice, {}, False)
     assert remaining.values() == {"comment": newer}
 
 
 def test_the_judgement_outlives_its_givers_account_without_their_name(alice: User, bob: User) -> None:
     generation = make_generation(bob)
-    submission = Submission.objects.create(
-        generation=generation, questionnaire=Questionnaire.objects.get(), owner=alice
-    )
+    submission = Submission.on(generation, answer_questionnaire(), owner=alice)
+    submission.save()
     alice.delete()
     submission.refresh_from_db()
     assert submission.owner is None
@@ -272,12 +271,13 @@ def test_the_judgement_outlives_its_givers_account_without_their_name(alice: Use
 
 def test_a_change_moves_the_judgement_to_the_current_questionnaire(alice: User) -> None:
     submission = judge(alice)
-    old = Questionnaire.objects.get()
-    Questionnaire.objects.update(is_current=False)
+    old = answer_questionnaire()
     new = Questionnaire.objects.create(slug=old.slug, version=2, title=old.title)
     for question in old.questions.all():
         question.pk, question.questionnaire = None, new
         question.save()
+    with transaction.atomic():
+        assert new.publish(timezone.now())
     changed = judge(alice, submission.generation, helpfulness=1)
     assert changed.questionnaire == new
     assert stored(changed) == {"thumb": "up", "helpfulness": 1}
@@ -286,4 +286,4 @@ def test_a_change_moves_the_judgement_to_the_current_questionnaire(alice: User) 
 def test_seeding_again_keeps_what_maintainers_made_of_it() -> None:
     Questionnaire.objects.update(title="Renamed")
     assert seed_questionnaires() is False
-    assert Questionnaire.objects.get().title == "Renamed"
+    assert answer_questionnaire().title == "Renamed"
