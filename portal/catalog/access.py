@@ -22,6 +22,13 @@ def get_card(user: User | AnonymousUser, owner_name: str, slug: str) -> ModelCar
     return card
 
 
+def find_card(user: User | AnonymousUser, name: str) -> ModelCard | None:
+    """The card named owner/name on this installation, where there is one that `user` may see."""
+    owner_name, _, slug = name.partition("/")
+    card = ModelCard.objects.filter(owner_name=owner_name, slug=slug).first()
+    return card if card is not None and (card.is_published or may_maintain_cards(user)) else None
+
+
 def get_current_revision(user: User | AnonymousUser, owner_name: str, slug: str) -> CardRevision:
     """The text of a card. Raises Http404 when the user may not see the card, or it has no text yet."""
     revision = get_card(user, owner_name, slug).current_revision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +10,16 @@ from typing import Any, Final
 
 from django.utils.translation import get_language_info
 
+from portal.catalog.card_fields import FIELD_NAMES
+
 MAX_ITEMS: Final = 100
 MAX_EXAMPLES: Final = 12
 MAX_EXAMPLE_CHARACTERS: Final = 2_000
+# Our own block of the front matter (card_training.py); the hub keeps it as it keeps every field that it does not know.
+TRAINING_FIELD: Final = "training"
+_MOST_GRAMS: Final = 1e15
+_PICTURE: Final = re.compile(r"^data:image/(?P<kind>png|jpeg|gif|webp);base64,(?P<bytes>[A-Za-z0-9+/=]{8,140000})$")
+_MAGIC: Final = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
 _HUB_ID: Final = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?$", re.ASCII)
 _WEB_ADDRESS: Final = re.compile(r"^https?://[^\s\x00-\x1f]+$", re.IGNORECASE)
 
@@ -34,7 +42,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """One number of the card's `model-index`, as somebody published it."""
+    """One number of the card's `model-index`, as somebody published it; `detail` is the dataset's part and version."""
 
     dataset: str
     metric: str
@@ -42,6 +50,27 @@ class PublishedResult:
     source_name: str
     source_url: str
     verified: bool
+    task: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Emissions:
+    """What the training is said to have emitted, in grams of CO2-equivalent."""
+
+    grams: float
+    source: str = ""
+    training_type: str = ""
+    location: str = ""
+    hardware: str = ""
+
+    @property
+    def amount(self) -> str:
+        """With the unit that keeps the number short."""
+        for size, unit in ((1_000_000, "t"), (1_000, "kg")):
+            if self.grams >= size:
+                return f"{self.grams / size:,.3g} {unit}"
+        return f"{self.grams:,.3g} g"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +85,19 @@ class CardMetadata:
     library: str
     base_models: tuple[Reference, ...]
     base_model_relation: str
+    new_version: Reference | None
     datasets: tuple[Reference, ...]
+    metrics: tuple[str, ...]
+    emissions: Emissions | None
+    thumbnail: str
     examples: tuple[Example, ...]
     results: tuple[PublishedResult, ...]
+    others: dict[str, Any]
 
 
 def describe_metadata(metadata: dict[str, Any]) -> CardMetadata:
     """Read front matter that may have any shape. Never raises."""
+    newer = _text(metadata.get("new_version"))
     return CardMetadata(
         license=_license(metadata),
         languages=tuple(language_name(code) for code in _texts(metadata.get("language"))),
@@ -72,9 +107,14 @@ def describe_metadata(metadata: dict[str, Any]) -> CardMetadata:
         library=_text(metadata.get("library_name")),
         base_models=tuple(_on_hub(name) for name in _texts(metadata.get("base_model"))),
         base_model_relation=_text(metadata.get("base_model_relation")),
+        new_version=_on_hub(newer) if newer else None,
+        metrics=_texts(metadata.get("metrics")),
+        emissions=_emissions(metadata.get("co2_eq_emissions")),
+        thumbnail=_thumbnail(metadata.get("thumbnail")),
         datasets=tuple(_on_hub(name, "datasets/") for name in _texts(metadata.get("datasets"))),
         examples=tuple(_examples(metadata.get("widget"))),
         results=tuple(_results(metadata.get("model-index"))),
+        others={name: value for name, value in metadata.items() if name not in FIELD_NAMES | {TRAINING_FIELD}},
     )
 
 
@@ -102,6 +142,39 @@ def _web_address(value: Any) -> str:
 
 def _on_hub(name: str, kind: str = "") -> Reference:
     return Reference(name, f"https://huggingface.co/{kind}{name}" if _HUB_ID.match(name) else "")
+
+
+def _emissions(value: Any) -> Emissions | None:
+    said = value if isinstance(value, dict) else {"emissions": value}
+    grams = said.get("emissions")
+    if not isinstance(grams, int | float) or isinstance(grams, bool) or not 0 <= grams < _MOST_GRAMS:
+        return None
+    return Emissions(
+        float(grams),
+        source=_text(said.get("source")),
+        training_type=_text(said.get("training_type")),
+        location=_text(said.get("geographical_location")),
+        hardware=_text(said.get("hardware_used")),
+    )
+
+
+def _thumbnail(value: Any) -> str:
+    """A small picture that the card itself carries; an address is never loaded, so it counts as none."""
+    return value if isinstance(value, str) and _PICTURE.match(value) else ""
+
+
+def thumbnail_bytes(thumbnail: str) -> tuple[str, bytes] | None:
+    """A picture's type and bytes; None where the bytes are not of the type that they are said to be."""
+    found = _PICTURE.match(thumbnail)
+    if found is None:
+        return None
+    try:
+        picture = base64.b64decode(found["bytes"], validate=True)
+    except ValueError:
+        return None
+    kind = found["kind"]
+    begins = picture.startswith(_MAGIC[kind]) and (kind != "webp" or picture[8:12] == b"WEBP")
+    return (f"image/{kind}", picture) if begins else None
 
 
 def _license(metadata: dict[str, Any]) -> Reference | None:
@@ -138,6 +211,9 @@ def _results(model_index: Any) -> Iterator[PublishedResult]:
                 value = metric.get("value")
                 if isinstance(value, (int, float, str)) and not isinstance(value, bool):
                     yield PublishedResult(
+                        task=_text(_dict(result.get("task")).get("name"))
+                        or _text(_dict(result.get("task")).get("type")),
+                        detail=", ".join(_dataset_details(dataset)),
                         dataset=_text(dataset.get("name")) or _text(dataset.get("type")),
                         metric=_text(metric.get("name")) or _text(metric.get("type")),
                         value=str(value)[:40],
@@ -145,3 +221,9 @@ def _results(model_index: Any) -> Iterator[PublishedResult]:
                         source_url=_web_address(source.get("url")),
                         verified=metric.get("verified") is True,
                     )
+
+
+def _dataset_details(dataset: dict[str, Any]) -> Iterator[str]:
+    for key in ("config", "split", "revision"):
+        if value := _text(dataset.get(key)):
+            yield value[:12] if key == "revision" else value

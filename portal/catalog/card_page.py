@@ -10,7 +10,10 @@ from typing import Final
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from portal.catalog.card_metadata import TRAINING_FIELD
+from portal.catalog.card_outline import Outline, measure_outline
 from portal.catalog.card_text import parse_card
+from portal.catalog.card_training import TrainingAnswer, describe_training
 from portal.catalog.markdown import Heading, markdown_outline, render_markdown
 from portal.catalog.models import ModelCard
 
@@ -22,10 +25,16 @@ _NOT_WORD: Final = re.compile(r"[\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class RenderedCard:
-    """The card's body as safe HTML and its main headings."""
+    """The card's body as safe HTML, its main headings, how its model came to be, and what of a whole card is there."""
 
     html: SafeString
-    outline: tuple[Heading, ...]
+    headings: tuple[Heading, ...]
+    training: tuple[TrainingAnswer, ...]
+    outline: Outline
+
+    @property
+    def tells_training(self) -> bool:
+        return any(answer.is_answered for answer in self.training)
 
 
 def render_card(card: ModelCard, text: str) -> RenderedCard:
@@ -35,7 +44,8 @@ def render_card(card: ModelCard, text: str) -> RenderedCard:
 
 @lru_cache(maxsize=CACHED_PAGES)
 def _rendered(text: str, names: tuple[str, ...], language: str) -> RenderedCard:
-    body = parse_card(text).body
+    parsed = parse_card(text)
+    body = parsed.body
     title = _TITLE.match(body)
     if title and _plain(title["title"]) in {_plain(name) for name in names}:
         body = body[title.end() :]
@@ -43,7 +53,9 @@ def _rendered(text: str, names: tuple[str, ...], language: str) -> RenderedCard:
     top = min((heading.level for heading in headings), default=2)
     return RenderedCard(
         html=render_markdown(body, heading_anchors=ANCHORS),
-        outline=tuple(heading for heading in headings if heading.level == top),
+        headings=tuple(heading for heading in headings if heading.level == top),
+        training=describe_training(parsed.metadata.get(TRAINING_FIELD), headings),
+        outline=measure_outline(parsed.metadata, body, heading_anchors=ANCHORS),
     )
 
 

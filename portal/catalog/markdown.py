@@ -95,6 +95,31 @@ def markdown_outline(text: str, *, heading_anchors: str) -> list[Heading]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and everything under it, up to the next heading of its level or above."""
+
+    heading: Heading
+    text: str
+
+
+def markdown_sections(text: str, *, heading_anchors: str) -> list[Section]:
+    """Every heading of a text with what it heads, in order; an inner section is part of the outer one's text, too."""
+    bounded = _bounded(text)[0]
+    lines = bounded.splitlines()
+    tokens = _PARSER.parse(bounded, {"anchors": heading_anchors})
+    found = [
+        (Heading(int(opening.tag[1]), _plain_text(content), str(opening.attrs["id"])), opening.map)
+        for opening, content in pairwise(tokens)
+        if opening.type == "heading_open" and opening.map
+    ]
+    sections = []
+    for index, (heading, (_start, begin)) in enumerate(found):
+        later = (lines_of[0] for other, lines_of in found[index + 1 :] if other.level <= heading.level)
+        sections.append(Section(heading, "\n".join(lines[begin : next(later, len(lines))])))
+    return sections
+
+
 def _bounded(text: str) -> tuple[str, bool]:
     """The part of the text to render, without what UTF-8 cannot carry, and whether something was cut."""
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_CHARACTERS]), len(text) > MAX_CHARACTERS

@@ -16,8 +16,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal.accounts.models import User
 from portal.catalog.access import get_card, get_maintained_card, get_revision, may_maintain_cards
+from portal.catalog.card_advice import card_advice
+from portal.catalog.card_fields import CARD_FIELDS
 from portal.catalog.card_metadata import describe_metadata
+from portal.catalog.card_outline import SECTIONS
 from portal.catalog.card_page import render_card
+from portal.catalog.card_text import parse_card
+from portal.catalog.card_training import TrainingPart
 from portal.catalog.forms import RevisionForm
 from portal.catalog.models import CardDraft, CardRevision, ModelCard
 from portal.catalog.queries import card_revisions, get_draft
@@ -183,6 +188,9 @@ def _editor(
         "current": card.current_revision,
         "form": form,
         "draft": get_draft(card, _author(request)),
+        "fields": CARD_FIELDS,
+        "training_parts": TrainingPart,
+        "sections": SECTIONS,
         "draft_address": reverse("catalog:draft", args=[card.owner_name, card.slug]),
     }
     return render(request, "catalog/edit.html", context | more, status=status)
@@ -193,7 +201,11 @@ def _preview(request: HttpRequest, card: ModelCard, form: RevisionForm) -> HttpR
     text = form.cleaned_data["text"]
     try:
         save_draft(card, _author(request), **form.cleaned_data)
-        more: dict[str, Any] = {"preview": render_card(card, text)}
+        more: dict[str, Any] = {
+            "preview": render_card(card, text),
+            "preview_metadata": describe_metadata(parse_card(text).metadata),
+            "advice": card_advice(parse_card(text).metadata),
+        }
         if card.current_revision is not None:
             more["comparison"] = compare_cards(card.current_revision.text, text)
     except ValidationError as error:

@@ -22,6 +22,8 @@ urlpatterns = [
     path("", views.card_list, name="list"),
     path(CARD, views.card, name="card"),
     path(CARD + "README.md", views.readme, name="readme"),
+    path(CARD + "thumbnail", views.thumbnail, name="thumbnail"),
+    path(CARD + "outline/", views.outline, name="outline"),
     path(
         CARD + "<card_name:variant_slug>/tensors/",
         views.tensors,

@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
-from portal.catalog.access import get_card, get_current_revision, get_variant, may_maintain_cards
-from portal.catalog.card_metadata import describe_metadata
+from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards
+from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
 from portal.catalog.models import TensorPart
@@ -56,11 +56,13 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     variants = list(shown.variants.all())
     runnable = [variant for variant in variants if variant.is_runnable]
     first = next(iter(runnable or variants), None)
+    metadata = describe_metadata(revision.metadata if revision else {})
     context = {
         "card": shown,
         "revision": revision,
         "rendered": render_card(shown, revision.text) if revision else None,
-        "metadata": describe_metadata(revision.metadata if revision else {}),
+        "metadata": metadata,
+        "newer_here": find_card(request.user, metadata.new_version.name) if metadata.new_version else None,
         "variants": [(variant, all_facts(variant)) for variant in variants],
         "first_variant": first,
         "may_maintain": may_maintain_cards(request.user),
@@ -74,6 +76,36 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
 def readme(request: HttpRequest, owner_name: str, slug: str) -> HttpResponseBase:
     """The card's text byte for byte, as model hubs serve it."""
     return raw_text_response(request, get_current_revision(request.user, owner_name, slug))
+
+
+@require_safe
+def thumbnail(request: HttpRequest, owner_name: str, slug: str) -> HttpResponseBase:
+    """The picture that the card's metadata carries. Its bytes are of the type that they are served as."""
+    revision = get_current_revision(request.user, owner_name, slug)
+    picture = thumbnail_bytes(describe_metadata(revision.metadata).thumbnail)
+    if picture is None:
+        raise Http404
+    kind, content = picture
+    response = HttpResponse(content, content_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+    # A page asks for the picture of the revision that it shows.
+    response["Cache-Control"] = "private, max-age=86400"
+    return response
+
+
+@require_safe
+def outline(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
+    """What a whole card tells, what of it this one does, and why readers ask for the rest."""
+    shown = get_card(request.user, owner_name, slug)
+    revision = shown.current_revision
+    if revision is None:
+        raise Http404
+    context = {
+        "card": shown,
+        "revision": revision,
+        "rendered": render_card(shown, revision.text),
+        "may_maintain": may_maintain_cards(request.user),
+    }
+    return render(request, "catalog/outline.html", context)
 
 
 @require_safe

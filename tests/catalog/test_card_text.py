@@ -155,9 +155,7 @@ yaml_values = st.recursive(
 
 
 @given(
-    st.dictionaries(
-        st.sampled_from(["x_field", "widget", "co2_eq_emissions", "extra", "inference"]), yaml_values, min_size=1
-    ),
+    st.dictionaries(st.sampled_from(["x_field", "x_other", "extra", "training", "carbon"]), yaml_values, min_size=1),
     st.text(st.characters(categories=["L", "N", "P", "Zs"], include_characters="\n"), max_size=80),
 )
 @settings(max_examples=150, deadline=None)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, Final
+from urllib.parse import urlsplit
 
+import yaml
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from portal.catalog.variant_facts import share_text, short_count, size_text
 
 register = template.Library()
+
+MARK_TICKS: Final = 9
 
 
 @register.filter
@@ -27,3 +34,39 @@ def size(value: Any) -> str:
 def share(part: int, whole: int) -> str:
     """A part of a whole in percent."""
     return share_text(part, whole)
+
+
+@register.simple_tag
+def card_mark(name: str) -> SafeString:
+    """A mark drawn from a card's name: ticks of a beam, as long as the name's digest says, and a weight on one of them.
+
+    The same name has the same mark everywhere; it is decoration, so it is hidden from screen readers.
+    """
+    digest = hashlib.sha256(name.encode()).digest()
+    ticks = format_html_join(
+        "",
+        '<path d="M{} 15v{}"/>',
+        ((8 + 4 * number, 4 + digest[number] % 17) for number in range(MARK_TICKS)),
+    )
+    weight = 8 + 4 * (digest[MARK_TICKS] % MARK_TICKS)
+    return format_html(
+        '<svg class="card-mark" viewBox="0 0 48 48" aria-hidden="true" focusable="false"><path class="card-mark__beam" '
+        'd="M4 15h40"/>{}<circle class="card-mark__weight" cx="{}" cy="9" r="3.5"/></svg>',
+        ticks,
+        weight,
+    )
+
+
+@register.filter
+def as_yaml(value: Any) -> str:
+    """A value of the front matter as it may be written there."""
+    dumped: str = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=100)
+    return dumped.removesuffix("...\n").strip()
+
+
+@register.filter
+def source_name(address: str) -> str:
+    """Where a link leads, in few characters: host and the last part of the path."""
+    parts = urlsplit(address)
+    last = parts.path.rstrip("/").rpartition("/")[2]
+    return f"{parts.netloc.removeprefix('www.')}/…/{last}"[:60] if last else parts.netloc
