@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from portal.catalog.card_metadata import describe_metadata
+from portal.catalog.card_metadata import CardMetadata, describe_metadata
 from portal.catalog.card_text import parse_card
-from portal.catalog.models import CardFacet, Facet, ModelCard, SizeClass
+from portal.catalog.models import CardBase, CardFacet, Facet, ModelCard, Relation, SizeClass
 from portal.catalog.search_index import CardWords, index_words
 
 
@@ -28,6 +28,8 @@ def index_card(card: ModelCard, using: str) -> None:
     if metadata.task:
         facets.append((Facet.TASK, metadata.task))
     facets += [(Facet.SIZE, size) for size in _size_classes(card)]
+    facets += [(Facet.QUANTISATION, name) for name in _quantisations(card)]
+    facets.append((Facet.GATE, card.gate))
     known = {(facet.kind, facet.value): facet for facet in card.facets.using(using).all()}
     wanted = dict.fromkeys(facets)
     outdated = [facet.pk for key, facet in known.items() if key not in wanted]
@@ -35,6 +37,21 @@ def index_card(card: ModelCard, using: str) -> None:
     CardFacet.objects.using(using).bulk_create(
         CardFacet(card=card, kind=kind, value=value) for kind, value in wanted if (kind, value) not in known
     )
+    _index_bases(card, metadata, using)
+
+
+def _index_bases(card: ModelCard, metadata: CardMetadata, using: str) -> None:
+    known = {(base.name, base.relation): base for base in card.bases.using(using).all()}
+    relation = metadata.base_model_relation if metadata.base_model_relation in Relation.values else ""
+    wanted = dict.fromkeys((base.name, relation) for base in metadata.base_models)
+    CardBase.objects.using(using).filter(pk__in=[base.pk for key, base in known.items() if key not in wanted]).delete()
+    CardBase.objects.using(using).bulk_create(
+        CardBase(card=card, name=name, relation=relation) for name, relation in wanted if (name, relation) not in known
+    )
+
+
+def _quantisations(card: ModelCard) -> set[str]:
+    return {name for name in card.variants.values_list("quantisation", flat=True) if name}
 
 
 def _size_classes(card: ModelCard) -> Iterator[str]:

@@ -14,6 +14,14 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from inference.sampling_params import InvalidParameter, SamplingParams
+from portal.catalog.following_models import CardEvent, EventKind, EventMail, Follow, MailState
+from portal.catalog.gate_models import OPEN_STATES, AccessRequest, AccessState, Gate
+
+__all__ = [
+    "OPEN_STATES", "AccessRequest", "AccessState", "Backend", "CardBase", "CardDraft", "CardEvent", "CardFacet",
+    "CardRevision", "EventKind", "EventMail", "Facet", "Follow", "Gate", "MailState", "ModelCard", "Relation",
+    "SizeClass", "TensorList", "TensorPart", "Variant", "name_part",
+]  # fmt: skip
 
 MAX_NOTE_CHARACTERS: Final = 300
 
@@ -37,6 +45,13 @@ class ModelCard(models.Model):
         "CardRevision", on_delete=models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
     is_published = models.BooleanField(_("published"), default=True)
+    gate = models.CharField(
+        _("who may run it"),
+        max_length=10,
+        choices=Gate,
+        default=Gate.OPEN,
+        help_text=_("The form's questions and terms are extra_gated_… fields of the card's text."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -213,6 +228,8 @@ class Facet(models.TextChoices):
     LANGUAGE = "language", _("Language")
     TASK = "task", _("Task")
     SIZE = "size", _("Parameters")
+    QUANTISATION = "quantisation", _("Quantisation")
+    GATE = "gate", _("Access")
 
 
 class SizeClass(models.TextChoices):
@@ -233,7 +250,7 @@ class CardFacet(models.Model):
     """One thing that a card is filtered by, taken from its metadata and weights (card_index.py)."""
 
     card = models.ForeignKey(ModelCard, on_delete=models.CASCADE, related_name="facets")
-    kind = models.CharField(max_length=10, choices=Facet)
+    kind = models.CharField(max_length=12, choices=Facet)
     value = models.CharField(max_length=200)
 
     class Meta:
@@ -242,6 +259,22 @@ class CardFacet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.value}"
+
+
+class CardBase(models.Model):
+    """What a card says that its model was made from, taken from its metadata (card_index.py)."""
+
+    card = models.ForeignKey(ModelCard, on_delete=models.CASCADE, related_name="bases")
+    # owner/name as the card writes it: a card of this installation, or one of elsewhere.
+    name = models.CharField(max_length=200)
+    relation = models.CharField(max_length=10, choices=Relation, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["card", "name"], name="card_base_unique")]
+        indexes = [models.Index(fields=["name", "card"], name="card_base_name")]
+
+    def __str__(self) -> str:
+        return f"{self.card_id} {self.relation} {self.name}"
 
 
 class TensorPart(models.TextChoices):

@@ -24,6 +24,7 @@ urlpatterns = [
     path(CARD + "README.md", views.readme, name="readme"),
     path(CARD + "thumbnail", views.thumbnail, name="thumbnail"),
     path(CARD + "outline/", views.outline, name="outline"),
+    path(CARD + "lineage/", views.lineage, name="lineage"),
     path(
         CARD + "<card_name:variant_slug>/tensors/",
         views.tensors,

@@ -13,6 +13,8 @@ from portal.catalog.access import find_card, get_card, get_current_revision, get
 from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
+from portal.catalog.lineage import trace_lineage
+from portal.catalog.lineage_drawing import draw_lineage
 from portal.catalog.models import TensorPart
 from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, tensor_rows
 from portal.catalog.raw_text import raw_text_response
@@ -106,6 +108,24 @@ def outline(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "may_maintain": may_maintain_cards(request.user),
     }
     return render(request, "catalog/outline.html", context)
+
+
+@require_safe
+def lineage(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
+    """What a card's model was made from and what was made from it, as a graph and as a list."""
+    shown = get_card(request.user, owner_name, slug)
+    traced = trace_lineage(shown, include_unpublished=may_maintain_cards(request.user))
+    rows = [
+        {
+            "level": level,
+            "distance": abs(level),
+            "nodes": [(node, traced.made_from(node)) for node in nodes],
+            "left_out": traced.left_out.get(level, 0),
+        }
+        for level, nodes in traced.levels
+    ]
+    context = {"card": shown, "lineage": traced, "drawing": draw_lineage(traced), "rows": rows}
+    return render(request, "catalog/lineage.html", context)
 
 
 @require_safe

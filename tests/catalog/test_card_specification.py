@@ -1,4 +1,4 @@
-"""Every field of the card specification: valid ones survive the hub library and us, others are named with their line."""
+"""Every field of the card specification: valid ones survive the hub library and us, others are named by their line."""
 
 from __future__ import annotations
 

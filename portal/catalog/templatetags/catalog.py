@@ -11,6 +11,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from portal.catalog.models import Relation
 from portal.catalog.variant_facts import share_text, short_count, size_text
 
 register = template.Library()
@@ -70,3 +71,9 @@ def source_name(address: str) -> str:
     parts = urlsplit(address)
     last = parts.path.rstrip("/").rpartition("/")[2]
     return f"{parts.netloc.removeprefix('www.')}/…/{last}"[:60] if last else parts.netloc
+
+
+@register.filter
+def relation_name(value: str) -> str:
+    """A Relation's value in words; nothing for none."""
+    return str(Relation(value).label) if value in Relation.values else ""
