@@ -27,7 +27,7 @@ class BatchForward(Protocol):
         """Whether a slot's content may be copied to another request's slot."""
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
-        """`(spans, vocabulary)`: the logits after the last token of each span."""
+        """`(rows, vocabulary)`: for each span in turn, the logits after its last `wanted` tokens."""
 
     def adapt(self, bank: AdapterBank) -> None:
         """Apply the bank's adapters to the spans that name one, from now on."""
@@ -96,7 +96,7 @@ class SequentialForward:
         self._done: dict[Place, tuple[int, Tensor]] = {}
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
-        return torch.stack([self._one(span) for span in spans])
+        return torch.cat([self._one(span) for span in spans])
 
     def _one(self, span: Span) -> Tensor:
         done = self._done.get(span.place)
@@ -110,9 +110,9 @@ class SequentialForward:
                 position_ids=torch.arange(span.start, span.end)[None],
                 past_key_values=self._caches[span.place],
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=span.wanted,
             )
-        logits: Tensor = output.logits[0, -1]
+        logits: Tensor = output.logits[0]
         self._done[span.place] = (span.end, logits)
         return logits
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from inference.adapters import AdapterBank
+from inference.admission import given_tokens, require_runnable
 from inference.answer_text import AnswerText
-from inference.batch_forward import BatchForward
-from inference.channels import ChannelReader
-from inference.chat_prompt import Prompt, PromptRefused, PromptRenderer
-from inference.detokenizer import Vocabulary
+from inference.channels import AnswerOnly
+from inference.chat_prompt import PromptRefused
 from inference.engine_thread import Submission
 from inference.events import Alternative, Emission, Failed, FailureCode, FinishReason, Token
 from inference.forward_failure import failure_of, isolated_logits
-from inference.key_value_slots import KeyValueSlots, Place
+from inference.given_tokens import MEASURED_ROWS, measure
+from inference.key_value_slots import Place
+from inference.loaded_model import LoadedModel
 from inference.prefix_archive import PrefixArchive
 from inference.process_memory import return_freed_memory
 from inference.running_request import RunningRequest
@@ -31,22 +30,7 @@ from inference.step_plan import Span
 logger = logging.getLogger(__name__)
 
 TOKENIZER_MESSAGE = "The model's tokenizer could not turn its tokens into text, so the answer ended."
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """Everything that steps need of a model. `end_ids` end an answer; `context_length` counts positions."""
-
-    forward: BatchForward
-    adapters: AdapterBank
-    slots: KeyValueSlots
-    vocabulary: Vocabulary
-    renderer: PromptRenderer
-    channel_reader: Callable[[Sequence[int]], ChannelReader]
-    end_ids: frozenset[int]
-    context_length: int
-    vocabulary_size: int
-    name: str
+OVERFLOW_MESSAGE = "The model's numbers overflowed on this prompt, so there is no next token to choose."
 
 
 class BatchRunner:
@@ -69,43 +53,29 @@ class BatchRunner:
     def admit(self, submission: Submission) -> Sequence[Emission]:
         """Render and check a request, and put it in the queue."""
         try:
-            prompt = self._model.renderer.render(submission.request)
-            self._require_runnable(submission, prompt)
+            self._waiting.append(self._admitted(submission))
         except PromptRefused as refusal:
             return [Emission(submission.request_id, Failed(refusal.code, str(refusal)))]
-        params = submission.request.params
-        self._waiting.append(
-            RunningRequest(
-                submission,
-                prompt,
-                SamplingState(params, prompt.token_ids, sorted(self._model.end_ids)),
-                AnswerText(self._model.vocabulary, params.stop, self._model.channel_reader(prompt.token_ids)),
-                limit=min(self._model.context_length, self._model.slots.longest),
-            )
-        )
         return []
 
-    def _require_runnable(self, submission: Submission, prompt: Prompt) -> None:
-        adapter = submission.request.adapter
-        if adapter is not None and adapter not in self._model.adapters:
-            raise PromptRefused(FailureCode.UNSUPPORTED, f"adapter: {self._model.name} has none called {adapter}.")
-        length, context = len(prompt.token_ids), self._model.context_length
-        if length >= context:
-            raise PromptRefused(
-                FailureCode.CONTEXT_EXCEEDED,
-                f"The prompt has {length} tokens and {self._model.name} reads at most {context - 1}, answer excluded.",
-            )
-        if not self._model.slots.fits(length + 1):
-            raise PromptRefused(
-                FailureCode.OUT_OF_MEMORY,
-                f"The prompt has {length} tokens; this server's memory holds {self._model.slots.longest - 1} at most.",
-            )
-        for token_id in submission.request.params.logit_bias:
-            if token_id >= self._model.vocabulary_size:
-                raise PromptRefused(
-                    FailureCode.UNSUPPORTED,
-                    f"logit_bias: token {token_id} is not in the vocabulary of {self._model.vocabulary_size}.",
-                )
+    def _admitted(self, submission: Submission) -> RunningRequest:
+        model, request = self._model, submission.request
+        prompt = model.renderer.render(request)
+        beginning = given_tokens(model, request)
+        require_runnable(model, request, prompt, beginning)
+        told_from = 0 if request.score and not beginning else len(prompt.token_ids)
+        # What is measured is shown as it is: nothing in it ends it or is thinking.
+        stops = () if request.score else request.params.stop
+        reader = AnswerOnly() if request.score else model.channel_reader(prompt.token_ids)
+        return RunningRequest(
+            submission,
+            prompt,
+            given=(*prompt.token_ids, *beginning),
+            told_from=told_from,
+            sampling=SamplingState(request.params, prompt.token_ids, sorted(model.end_ids)),
+            answer=AnswerText(model.vocabulary, stops, reader),
+            limit=min(model.context_length, model.slots.longest),
+        )
 
     @torch.inference_mode()
     def step(self) -> Sequence[Emission]:
@@ -124,10 +94,18 @@ class BatchRunner:
         )
         for index, failure in failures.items():
             emissions += self._fail(requests[index], failure)
-        self._note_computed(requests, spans, failures)
-        writers = [index for index, each in enumerate(requests) if index not in failures and not each.unread]
+        writers, last_rows, end = [], [], 0
+        for index, (request, span) in enumerate(zip(requests, spans, strict=True)):
+            first, end = end, end + span.wanted
+            if index in failures:
+                continue
+            request.computed = span.end
+            emissions += self._tell_given(request, span, rows[first:end])
+            if not request.unread and request.request_id in self._running:
+                writers.append(request)
+                last_rows.append(end - 1)
         if writers:
-            emissions += self._write([requests[index] for index in writers], rows[writers])
+            emissions += self._write(writers, rows[last_rows])
         return emissions
 
     def _start_waiting(self) -> list[Emission]:
@@ -135,9 +113,8 @@ class BatchRunner:
         emissions = []
         while self._waiting and len(self._running) < self._max_batch:
             request = self._waiting[0]
-            wanted = len(request.prompt.token_ids) + request.submission.request.params.max_tokens
             try:
-                place = self._model.slots.take(min(wanted, request.limit))
+                place = self._model.slots.take(request.positions_wanted)
                 if place is None:
                     break
                 request.place = place
@@ -152,10 +129,11 @@ class BatchRunner:
         return emissions
 
     def _recall(self, request: RunningRequest, place: Place) -> None:
-        """Begin behind what is already known of the prompt; its last token is always computed, for its logits."""
+        """Begin behind what is already known of the prompt; what logits are wanted of is computed."""
         if self._archive is None or not request.submission.request.reuse_prefix:
             return
-        layers, length = self._archive.recall(request.prompt.token_ids[:-1], request.adapter)
+        known = request.given[: max(0, request.told_from - 1)]
+        layers, length = self._archive.recall(known, request.adapter)
         if length:
             self._model.slots.write(place, layers, length)
             request.computed = request.cached = length
@@ -168,19 +146,35 @@ class BatchRunner:
         shares = share_prefill([request.unread for request in readers], budget=budget)
         pieces = {request.request_id: share for request, share in zip(readers, shares, strict=True)}
         requests, spans = [], []
+        measurable = MEASURED_ROWS
         for request in running:
             piece = pieces.get(request.request_id, 1)
             if request.place is not None and piece > 0:
+                span = request.span(request.place, piece, measurable)
                 requests.append(request)
-                spans.append(request.span(request.place, piece))
+                spans.append(span)
+                measurable -= span.wanted - 1
         return requests, spans
 
-    def _note_computed(
-        self, requests: Sequence[RunningRequest], spans: Sequence[Span], failures: dict[int, Failed]
-    ) -> None:
-        for index, (request, span) in enumerate(zip(requests, spans, strict=True)):
-            if index not in failures:
-                request.computed = span.end
+    def _tell_given(self, request: RunningRequest, span: Span, logits: Tensor) -> list[Emission]:
+        """Give out what a span says of the given tokens that are part of the answer, or all there is to measure."""
+        measured = request.measured_by(span)
+        choices: list[Choice | None] = []
+        if measured:
+            top = request.submission.request.params.top_logprobs
+            choices = measure(logits[-span.wanted :][: len(measured)], measured, top)
+        emissions: list[Emission] = []
+        if request.told_from == 0 and request.told == 0:
+            emissions += self._told(request, Choice(request.given[0], None))
+        for choice in choices:
+            if choice is None:
+                return emissions + self._fail(request, Failed(FailureCode.NUMERICAL, OVERFLOW_MESSAGE))
+            emissions += self._told(request, choice)
+            if request.request_id not in self._running:
+                return emissions
+        if request.submission.request.score and not request.unread:
+            emissions += self.finish(request.request_id, FinishReason.STOP)
+        return emissions
 
     def _write(self, requests: Sequence[RunningRequest], logits: Tensor) -> list[Emission]:
         now = time.monotonic()
@@ -190,31 +184,37 @@ class BatchRunner:
             if request.first_token_at is None:
                 request.first_token_at = now
             if choice is None:
-                sentence = "The model's numbers overflowed on this prompt, so there is no next token to choose."
-                emissions += self._fail(request, Failed(FailureCode.NUMERICAL, sentence))
+                emissions += self._fail(request, Failed(FailureCode.NUMERICAL, OVERFLOW_MESSAGE))
             else:
-                emissions += self._taken(request, choice)
+                emissions += self._chosen(request, choice)
         return emissions
 
-    def _taken(self, request: RunningRequest, choice: Choice) -> list[Emission]:
+    def _chosen(self, request: RunningRequest, choice: Choice) -> list[Emission]:
+        if choice.token_id in self._model.end_ids:
+            return list(self.finish(request.request_id, FinishReason.STOP))
+        request.written.append(choice.token_id)
+        request.sampling.note(choice.token_id)
+        emissions = self._show(request, choice)
+        if request.request_id in self._running and request.is_full:
+            return emissions + list(self.finish(request.request_id, FinishReason.LENGTH))
+        return emissions
+
+    def _told(self, request: RunningRequest, choice: Choice) -> list[Emission]:
+        if choice.token_id in self._model.end_ids and not request.submission.request.score:
+            return list(self.finish(request.request_id, FinishReason.STOP))
+        request.told += 1
+        request.sampling.note_given(choice.token_id)
+        return self._show(request, choice)
+
+    def _show(self, request: RunningRequest, choice: Choice) -> list[Emission]:
+        """The deltas that a token completes; a stop string among them ends the request."""
         try:
-            return self._take(request, choice)
+            deltas, stopped = request.answer.push(self._token(choice))
+            emissions = [request.emission(delta) for delta in deltas]
+            return emissions + self._end(request, FinishReason.STOP, stopped=True) if stopped else emissions
         except Exception:
             logger.exception("An answer's tokens cannot be turned into text; it ends here.")
             return self._fail(request, Failed(FailureCode.TOKENIZER, TOKENIZER_MESSAGE))
-
-    def _take(self, request: RunningRequest, choice: Choice) -> list[Emission]:
-        if choice.token_id in self._model.end_ids:
-            return list(self.finish(request.request_id, FinishReason.STOP))
-        request.output.append(choice.token_id)
-        request.sampling.note(choice.token_id)
-        deltas, stopped = request.answer.push(self._token(choice))
-        emissions = [request.emission(delta) for delta in deltas]
-        if stopped:
-            return emissions + self._end(request, FinishReason.STOP, stopped=True)
-        if request.is_full:
-            return emissions + self._end(request, FinishReason.LENGTH)
-        return emissions
 
     def _token(self, choice: Choice) -> Token:
         text = self._model.vocabulary.text

@@ -48,14 +48,18 @@ class PromptRenderer:
         """Raises PromptRefused when the template or the tokenizer cannot take the messages."""
         is_chat = self.has_chat_template and not request.completion
         text = self._chat_text(request) if is_chat else "".join(message.content for message in request.messages)
-        try:
-            # A template writes its own marks; plain text gets those that the tokenizer adds (a first token, say).
-            token_ids = self._tokenizer(text, add_special_tokens=not is_chat)["input_ids"]
-        except Exception as error:
-            raise PromptRefused(FailureCode.TOKENIZER, f"The prompt cannot be split into tokens: {error}.") from error
+        # A template writes its own marks; plain text gets those that the tokenizer adds (a first token, say).
+        token_ids = self.tokens(text, marked=not is_chat)
         if not token_ids:
             raise PromptRefused(FailureCode.TOKENIZER, "The prompt is empty: this model needs at least one token.")
-        return Prompt(text, tuple(token_ids))
+        return Prompt(text, token_ids)
+
+    def tokens(self, text: str, *, marked: bool = False) -> tuple[int, ...]:
+        """A text's tokens, with the marks that the tokenizer adds to a whole text if `marked`. Raises PromptRefused."""
+        try:
+            return tuple(self._tokenizer(text, add_special_tokens=marked)["input_ids"])
+        except Exception as error:
+            raise PromptRefused(FailureCode.TOKENIZER, f"The prompt cannot be split into tokens: {error}.") from error
 
     def _chat_text(self, request: GenerationRequest) -> str:
         messages = [{"role": message.role, "content": message.content} for message in request.messages]

@@ -31,6 +31,14 @@ class GenerationRequest:
     digits from one computed now, so only then does a seeded run that is alone repeat exactly.
     `completion` continues the joined contents as plain text, without the model's chat template.
     `adapter` is the name of an adapter that was attached to the engine's weights, None for the weights alone.
+    `answer_prefix` is how the answer begins, as text or as exact tokens: it follows the chat template's header, comes
+    out as the answer's first deltas with the log-probabilities that the model gives it, and the model goes on from
+    there. `max_tokens` and `min_tokens` count what the model adds; penalties and stop strings see the whole answer. A
+    seeded run that is given its own first tokens goes on as it did.
+    `score` measures a text instead of continuing it: the deltas hold its tokens with their log-probabilities (and
+    `top_logprobs` alternatives), then comes Finished(stop). Measured is `answer_prefix` behind the prompt, or, without
+    one, the prompt itself, whose first token has no log-probability.
+    An engine that cannot do what a field asks for fails the request with `unsupported` and the field's name.
     """
 
     request_id: str
@@ -40,12 +48,16 @@ class GenerationRequest:
     reuse_prefix: bool = True
     completion: bool = False
     adapter: str | None = None
+    answer_prefix: str | tuple[int, ...] = ""
+    score: bool = False
 
     def __post_init__(self) -> None:
         if not self.messages:
             raise ValueError("messages: must hold at least one message")
         if self.deadline_s is not None and self.deadline_s <= 0:
             raise ValueError("deadline_s: must be above 0")
+        if not isinstance(self.answer_prefix, str | tuple):
+            raise TypeError("answer_prefix: must be a text or a tuple of token ids")
 
 
 class EngineClosed(RuntimeError):

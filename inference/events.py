@@ -45,14 +45,15 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One sampled token. `logprob` is of the unmodified distribution, before temperature and filters.
+    """One token of the answer. `logprob` is of the unmodified distribution, before temperature and filters.
 
-    `id` is -1 where an upstream tells only texts.
+    It is None for the first token of a text that is measured, which nothing precedes. `id` is -1 where an upstream
+    tells only texts.
     """
 
     id: int
     text: str
-    logprob: float
+    logprob: float | None
     top: tuple[Alternative, ...] = ()
 
 

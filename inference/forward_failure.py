@@ -19,7 +19,7 @@ OUT_OF_MEMORY_MESSAGE = "There was not enough memory to compute this answer. A s
 
 
 def isolated_logits(forward: BatchForward, spans: Sequence[Span]) -> tuple[Tensor, dict[int, Failed]]:
-    """The logits of all spans, and the failures by index; a failed span's row is undefined.
+    """The logits of all spans, and the failures by index; a failed span's rows are undefined.
 
     Spans do not see each other, and computing one twice writes the same keys twice, so repeating is safe.
     """
@@ -31,14 +31,16 @@ def isolated_logits(forward: BatchForward, spans: Sequence[Span]) -> tuple[Tenso
     failures: dict[int, Failed] = {}
     for index, span in enumerate(spans):
         try:
-            rows[index] = forward.logits([span])[0]
+            rows[index] = forward.logits([span])
         except Exception as error:
             logger.warning("A request cannot be computed.", exc_info=True)
             failures[index] = failure_of(error)
     if not rows:
         return torch.empty(0), failures
-    undefined = torch.zeros_like(next(iter(rows.values())))
-    return torch.stack([rows.get(index, undefined) for index in range(len(spans))]), failures
+    example = next(iter(rows.values()))
+    for index in failures:
+        rows[index] = example.new_zeros((spans[index].wanted, example.shape[1]))
+    return torch.cat([rows[index] for index in range(len(spans))]), failures
 
 
 def failure_of(error: Exception) -> Failed:

@@ -1,4 +1,4 @@
-"""One request while it is in the engine: what it has read, what it has written, and when."""
+"""One request while it is in the engine: what it reads, what it has written, and when."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ from inference.step_plan import Span
 
 @dataclass(slots=True, eq=False)
 class RunningRequest:
-    """`limit` is the number of positions that prompt and answer may take together."""
+    """`given` is what is read before anything is written: the prompt, and the beginning of the answer if there is one.
+
+    Its tokens from `told_from` on are part of what comes out. `limit` is the number of positions that everything may
+    take together.
+    """
 
     submission: Submission
     prompt: Prompt
+    given: tuple[int, ...]
+    told_from: int
     sampling: SamplingState
     answer: AnswerText
     limit: int
     place: Place | None = None
     computed: int = 0
     cached: int = 0
-    output: list[int] = field(default_factory=list)
+    told: int = 0
+    written: list[int] = field(default_factory=list)
     started_at: float | None = None
     first_token_at: float | None = None
 
@@ -41,32 +48,46 @@ class RunningRequest:
 
     @property
     def unread(self) -> int:
-        """Prompt tokens still to be computed."""
-        return max(0, len(self.prompt.token_ids) - self.computed)
+        """Given tokens still to be computed."""
+        return max(0, len(self.given) - self.computed)
 
     @property
     def is_full(self) -> bool:
         """Whether the answer has no room for another token."""
-        written = len(self.output)
-        return written >= self.submission.request.params.max_tokens or self.length >= self.limit
+        return len(self.written) >= self.submission.request.params.max_tokens or self.length >= self.limit
 
     @property
     def length(self) -> int:
         """Positions of prompt and answer."""
-        return len(self.prompt.token_ids) + len(self.output)
+        return len(self.given) + len(self.written)
+
+    @property
+    def positions_wanted(self) -> int:
+        """Positions that the slot must have."""
+        request = self.submission.request
+        return min(len(self.given) + (0 if request.score else request.params.max_tokens), self.limit)
 
     @property
     def computed_tokens(self) -> list[int]:
         """The tokens whose keys and values are in the slot."""
-        return [*self.prompt.token_ids, *self.output][: self.computed]
+        return [*self.given, *self.written][: self.computed]
 
-    def span(self, place: Place, prompt_tokens: int) -> Span:
-        """The next step's share: a piece of the prompt, or the last token of the answer."""
-        if self.unread:
-            tokens: Sequence[int] = self.prompt.token_ids[self.computed : self.computed + prompt_tokens]
-        else:
-            tokens = self.output[-1:]
-        return Span(place, self.computed, tokens, self.adapter)
+    def span(self, place: Place, piece: int, most_wanted: int) -> Span:
+        """The next step's share: a piece of what is given, or the last token of the answer.
+
+        At most `most_wanted` rows of logits come of it, or one where that is less.
+        """
+        if not self.unread:
+            return Span(place, self.computed, self.written[-1:], self.adapter)
+        # The logits after a token are those for the next one.
+        unmeasured = max(0, self.told_from - 1 - self.computed)
+        tokens: Sequence[int] = self.given[self.computed : self.computed + min(piece, unmeasured + max(1, most_wanted))]
+        return Span(place, self.computed, tokens, self.adapter, wanted=max(1, len(tokens) - unmeasured))
+
+    def measured_by(self, span: Span) -> Sequence[int]:
+        """The given tokens that the span's wanted rows of logits measure, in order; the row behind them chooses."""
+        first = max(span.end - span.wanted + 1, self.told_from)
+        return self.given[first : span.end + 1]
 
     def started(self) -> Emission:
         """The request has its slot."""
@@ -78,7 +99,8 @@ class RunningRequest:
         now = time.monotonic()
         started_at = now if self.started_at is None else self.started_at
         first_token_at = now if self.first_token_at is None else self.first_token_at
-        usage = Usage(len(self.prompt.token_ids), len(self.output), self.cached)
+        is_prompt_told = self.told_from < len(self.prompt.token_ids)
+        usage = Usage(len(self.prompt.token_ids), 0 if is_prompt_told else self.told + len(self.written), self.cached)
         timings = Timings(
             queued_s=started_at - self.submission.submitted_at,
             prefill_s=first_token_at - started_at,

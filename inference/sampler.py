@@ -20,10 +20,10 @@ CANDIDATES: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A sampled token; log-probabilities are of the raw distribution."""
+    """A token and its log-probability in the raw distribution; None where nothing precedes it."""
 
     token_id: int
-    logprob: float
+    logprob: float | None
     top: tuple[tuple[int, float], ...] = ()
 
 
@@ -46,6 +46,13 @@ class SamplingState:
         if self._always_adjusts:
             self._output[token_id] += 1
             self._seen.add(token_id)
+
+    def note_given(self, token_id: int) -> None:
+        """The output begins with this token, which was not chosen here: as after choosing it, and not counted."""
+        if self._always_adjusts:
+            self._output[token_id] += 1
+            self._seen.add(token_id)
+        self.random.random()
 
     @property
     def adjusts(self) -> bool:

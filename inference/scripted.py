@@ -6,7 +6,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inference.engine import GenerationRequest, Listener
 from inference.engine_thread import EngineThread, Submission
@@ -34,12 +34,23 @@ def word_deltas(text: str) -> tuple[Delta, ...]:
     )
 
 
+def _given(request: GenerationRequest) -> tuple[Delta, ...]:
+    beginning = request.answer_prefix
+    if beginning and not isinstance(beginning, str):
+        return tuple(Delta(f"[{each}]", tokens=(Token(each, f"[{each}]", -1.0),)) for each in beginning)
+    if beginning or not request.score:
+        return word_deltas(str(beginning) if beginning else "")
+    first, *rest = word_deltas("".join(message.content for message in request.messages))
+    return (replace(first, tokens=(replace(first.tokens[0], logprob=None),)), *rest)
+
+
 class ScriptedEngine(EngineThread):
     """Answers each request with the deltas that `respond(request)` yields, `step_s` seconds apart.
 
     A delta counts its tokens, or one if it has none, towards `max_tokens`; the answer stops where the script does,
     fails where it yields Failed, and an exception in the script is Failed(internal) for that request alone. All
-    requests run at once; cancel, deadline and close work as in every engine.
+    requests run at once; cancel, deadline and close work as in every engine. A given beginning of the answer comes
+    word by word before the script's own, and a text to score instead of it.
     """
 
     def __init__(self, listener: Listener, *, respond: Script, step_s: float = 0.0) -> None:
@@ -53,6 +64,8 @@ class _Run:
     prompt_tokens: int
     started_at: float = field(default_factory=time.monotonic)
     completion_tokens: int = 0
+    given: list[Delta] = field(default_factory=list)
+    written_tokens: int = 0
 
     def finished(self, reason: FinishReason) -> Emission:
         now = time.monotonic()
@@ -76,7 +89,9 @@ class _ScriptRunner:
         messages = submission.request.messages
         rendered = "\n".join(f"{message.role}: {message.content}" for message in messages)
         prompt_tokens = sum(len(message.content.split()) for message in messages)
-        self._runs[submission.request_id] = _Run(submission, self._lazily(submission.request), prompt_tokens)
+        script = iter(()) if submission.request.score else self._lazily(submission.request)
+        run = _Run(submission, script, prompt_tokens, given=list(_given(submission.request)))
+        self._runs[submission.request_id] = run
         return [Emission(submission.request_id, Started(prompt_tokens, rendered))]
 
     def _lazily(self, request: GenerationRequest) -> Iterator[Delta | Failed]:
@@ -90,6 +105,8 @@ class _ScriptRunner:
 
     def _advance(self, run: _Run) -> list[Emission]:
         request = run.submission.request
+        if run.given:
+            return [self._tell_given(run, run.given.pop(0))]
         try:
             item = next(run.script, None)
         except Exception as error:  # noqa: BLE001 - any error of the script is that request's failure
@@ -101,9 +118,16 @@ class _ScriptRunner:
             self.drop(request.request_id)
             return [emission]
         run.completion_tokens += max(1, len(item.tokens))
-        if run.completion_tokens >= request.params.max_tokens:
+        run.written_tokens += max(1, len(item.tokens))
+        if run.written_tokens >= request.params.max_tokens:
             return [emission, *self.finish(request.request_id, FinishReason.LENGTH)]
         return [emission]
+
+    def _tell_given(self, run: _Run, delta: Delta) -> Emission:
+        request = run.submission.request
+        if request.answer_prefix:
+            run.completion_tokens += len(delta.tokens)
+        return Emission(request.request_id, delta)
 
     def finish(self, request_id: str, reason: FinishReason) -> Sequence[Emission]:
         run = self._runs.pop(request_id, None)

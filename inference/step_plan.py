@@ -23,12 +23,16 @@ CALL_COST_POSITIONS: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One request's share of a step: `tokens` go to positions `start`, `start + 1`, … of its slot."""
+    """One request's share of a step: `tokens` go to positions `start`, `start + 1`, … of its slot.
+
+    `wanted` is how many of them, counted from the last, logits are wanted for.
+    """
 
     place: Place
     start: int
     tokens: Sequence[int]
     adapter: str | None = None
+    wanted: int = 1
 
     @property
     def end(self) -> int:
@@ -109,19 +113,21 @@ class StepPlan:
         self.length = offset
         self.tokens = torch.tensor([token for span in self.spans for token in span.tokens])
         self.positions = torch.tensor([at for span in self.spans for at in range(span.start, span.end)])
-        last_tokens, offset = [], 0
-        for span in self.spans:
+        last_tokens: list[int] = []
+        wanted: dict[int, range] = {}
+        offset = 0
+        for index, span in zip(self.order, self.spans, strict=True):
             offset += len(span.tokens)
-            last_tokens.append(offset - 1)
+            wanted[index] = range(len(last_tokens), len(last_tokens) + span.wanted)
+            last_tokens.extend(range(offset - span.wanted, offset))
         self.last_tokens = torch.tensor(last_tokens)
+        self._given_rows = [row for index in sorted(wanted) for row in wanted[index]]
 
     def in_given_order(self, packed: Tensor) -> Tensor:
-        """Rows of packed spans, put into the order in which the spans were given."""
-        if self.order == list(range(len(self.order))):
+        """Rows of `last_tokens`, put into the order in which the spans were given."""
+        if self._given_rows == list(range(len(packed))):
             return packed
-        given = torch.empty_like(packed)
-        given[self.order] = packed
-        return given
+        return packed[self._given_rows]
 
     def adapter_rows(self) -> list[tuple[str, Tensor | None]]:
         """The packed rows of each adapter that a span names; None stands for all rows."""

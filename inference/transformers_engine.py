@@ -16,7 +16,7 @@ from inference.adapted_engine import AdaptedEngine
 from inference.adapter_folder import read_adapter_folder
 from inference.adapters import AdapterBank
 from inference.batch_forward import BatchForward
-from inference.batch_runner import BatchRunner, LoadedModel
+from inference.batch_runner import BatchRunner
 from inference.channels import channel_reader_maker
 from inference.chat_prompt import PromptRenderer
 from inference.detokenizer import Vocabulary
@@ -24,6 +24,7 @@ from inference.engine import Listener
 from inference.engine_thread import EngineThread
 from inference.forward_choice import NoSuchVariant, choose_forward, choose_int8_forward
 from inference.key_value_slots import KeyValueSlots
+from inference.loaded_model import LoadedModel
 from inference.memory_need import MemoryNeed, memory_need
 from inference.process_memory import available_memory, return_freed_memory
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder

@@ -53,6 +53,10 @@ class UpstreamAnswer:
         return self._deltas > 0 or self._tokens > 0
 
     @property
+    def has_tokens(self) -> bool:
+        return self._tokens > 0
+
+    @property
     def prompt_tokens(self) -> int | None:
         return self._usage.prompt_tokens if self._usage else None
 
@@ -60,6 +64,10 @@ class UpstreamAnswer:
     def ended_here(self) -> bool:
         """Whether a stop string or the limit ended the answer on this side: the upstream must be told by hanging up."""
         return self._is_stopped
+
+    def begin(self, text: str) -> list[Delta]:
+        """The answer's given beginning, which the upstream does not tell again."""
+        return [delta for channel, told in self._told(text) for delta in self._show(channel, told)]
 
     def take(self, chunk: Chunk) -> list[Delta]:
         """The deltas that a chunk gives. Raises UpstreamFailure, UnsupportedByUpstream and StreamMalformed."""

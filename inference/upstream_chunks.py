@@ -39,8 +39,11 @@ class Chunk:
     error: str | None = None
 
 
-def read_chunk(event: ServerEvent, *, top_logprobs: int) -> Chunk:
-    """Raises StreamMalformed. Alternatives beyond `top_logprobs` are left out: some servers add the chosen token."""
+def read_chunk(event: ServerEvent, *, top_logprobs: int, is_echo: bool = False) -> Chunk:
+    """Raises StreamMalformed. Alternatives beyond `top_logprobs` are left out: some servers add the chosen token.
+
+    In an echo, a prompt told again, a token may lack its log-probability: nothing precedes the first.
+    """
     try:
         # Python reads NaN and Infinity, which are not JSON and which no probability may be.
         document = json.loads(event.data, parse_constant=_refuse_constant)
@@ -69,7 +72,7 @@ def read_chunk(event: ServerEvent, *, top_logprobs: int) -> Chunk:
     return Chunk(
         text=_string(delta.get("content"), "content"),
         thinking=_string(delta.get("reasoning_content") or delta.get("reasoning"), "reasoning"),
-        tokens=_tokens(choice, top_logprobs),
+        tokens=_tokens(choice, top_logprobs, is_echo=is_echo),
         finish_reason=_string(finish_reason, "finish_reason") or None,
         usage=usage,
         has_tool_call=bool(delta.get("tool_calls") or delta.get("function_call")),
@@ -121,7 +124,7 @@ def _count(value: Any, name: str) -> int:
 # --- Tokens
 
 
-def _tokens(choice: Mapping[str, Any], top_logprobs: int) -> tuple[Token, ...]:
+def _tokens(choice: Mapping[str, Any], top_logprobs: int, *, is_echo: bool) -> tuple[Token, ...]:
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, dict):
         return ()
@@ -133,10 +136,12 @@ def _tokens(choice: Mapping[str, Any], top_logprobs: int) -> tuple[Token, ...]:
     if not isinstance(entries, list):
         raise StreamMalformed("logprobs is not a list")
     # vLLM tells the ids beside the tokens; llama.cpp inside each.
-    ids = choice.get("token_ids")
+    ids = choice.get("prompt_token_ids" if is_echo else "token_ids")
     if not isinstance(ids, list) or len(ids) != len(entries):
         ids = [None] * len(entries)
-    return tuple(_token(entry, token_id, top_logprobs) for entry, token_id in zip(entries, ids, strict=True))
+    return tuple(
+        _token(entry, token_id, top_logprobs, is_echo=is_echo) for entry, token_id in zip(entries, ids, strict=True)
+    )
 
 
 def _legacy_entries(logprobs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -155,7 +160,7 @@ def _legacy_entries(logprobs: Mapping[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _token(entry: Any, token_id: Any, top_logprobs: int) -> Token:
+def _token(entry: Any, token_id: Any, top_logprobs: int, *, is_echo: bool) -> Token:
     if not isinstance(entry, dict):
         raise StreamMalformed("a token is not an object")
     top = entry.get("top_logprobs") or []
@@ -164,7 +169,7 @@ def _token(entry: Any, token_id: Any, top_logprobs: int) -> Token:
     return Token(
         id=_token_id(entry.get("id") if token_id is None else token_id),
         text=_token_text(entry),
-        logprob=_logprob(entry),
+        logprob=None if is_echo and entry.get("logprob") is None else _logprob(entry),
         top=_alternatives(top, top_logprobs),
     )
 

@@ -46,6 +46,7 @@ class Dialect:
     anew: fields that make the server compute the whole prompt anew; most have none.
     as_generation_config: the sampling goes as one text of JSON with the names of transformers' generate().
     continuation: fields that make the server continue an answer that the last message begins; None when it cannot.
+    scores: whether /v1/completions tells a text's own log-probabilities (`echo` with no new tokens).
     lists_models: whether /v1/models names what is served.
     """
 
@@ -60,6 +61,7 @@ class Dialect:
     anew: Mapping[str, Any] = field(default_factory=dict)
     as_generation_config: bool = False
     continuation: Mapping[str, Any] | None = None
+    scores: bool = False
     lists_models: bool = True
 
 
@@ -79,6 +81,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             extra={"return_token_ids": True},
             usage_in_every_chunk=True,
             continuation={"continue_final_message": True, "add_generation_prompt": False},
+            scores=True,
         ),
         # Its own defaults are top_k 40, top_p 0.95, min_p 0.05, and penalties over the last 64 tokens alone.
         Dialect(
@@ -128,8 +131,9 @@ def request_body(
     request: GenerationRequest, *, model: str, dialect: Dialect, without: frozenset[str] = frozenset()
 ) -> tuple[str, dict[str, Any]]:
     """The path below the base URL, and the JSON body, less the wishes in `without`. Raises UnsupportedByUpstream."""
-    if request.adapter is not None:
-        raise UnsupportedByUpstream("adapter: an upstream offers its adapters as models of their own.")
+    _require_supported(request, dialect)
+    if request.score:
+        return "completions", _score_body(request, model, dialect)
     body: dict[str, Any] = {"model": model, "stream": True, **_sampling(request.params, dialect), **dialect.extra}
     body["stream_options"] = {"include_usage": True}
     if not request.reuse_prefix:
@@ -138,23 +142,59 @@ def request_body(
         body["stream_options"]["continuous_usage_stats"] = True
     if request.completion:
         path = "completions"
-        body["prompt"] = "".join(message.content for message in request.messages)
+        body["prompt"] = _text(request) + str(request.answer_prefix)
         body["max_tokens"] = request.params.max_tokens
         body["logprobs"] = max(1, request.params.top_logprobs)
     else:
         path = "chat/completions"
-        body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+        body["messages"] = _messages(request)
         body[dialect.max_tokens] = request.params.max_tokens
         body["logprobs"] = True
         if request.params.top_logprobs:
             body["top_logprobs"] = request.params.top_logprobs
-        if request.messages[-1].role == "assistant":
-            if dialect.continuation is None:
-                raise UnsupportedByUpstream("messages: this upstream cannot continue an answer that is given to it.")
-            body.update(dialect.continuation)
+        if body["messages"][-1]["role"] == "assistant":
+            body.update(dialect.continuation or {})
     if "logprobs" in without and request.params.top_logprobs:
         raise UnsupportedByUpstream("top_logprobs: this upstream reports no probabilities.")
     return path, {name: value for name, value in body.items() if name not in without}
+
+
+def _require_supported(request: GenerationRequest, dialect: Dialect) -> None:
+    if request.adapter is not None:
+        raise UnsupportedByUpstream("adapter: an upstream offers its adapters as models of their own.")
+    if not isinstance(request.answer_prefix, str):
+        raise UnsupportedByUpstream("answer_prefix: an upstream takes an answer's beginning as text, not as tokens.")
+    if request.score and not (dialect.scores and request.completion and not request.answer_prefix):
+        raise UnsupportedByUpstream("score: this upstream does not tell the probabilities of a text that is given.")
+    is_begun = request.answer_prefix or request.messages[-1].role == "assistant"
+    if is_begun and not request.completion and dialect.continuation is None:
+        name = "answer_prefix" if request.answer_prefix else "messages"
+        raise UnsupportedByUpstream(f"{name}: this upstream cannot continue an answer that is given to it.")
+
+
+def _text(request: GenerationRequest) -> str:
+    return "".join(message.content for message in request.messages)
+
+
+def _messages(request: GenerationRequest) -> list[dict[str, str]]:
+    messages = [{"role": str(message.role), "content": message.content} for message in request.messages]
+    if not request.answer_prefix:
+        return messages
+    begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
+    return [*messages, {"role": "assistant", "content": begun + str(request.answer_prefix)}]
+
+
+def _score_body(request: GenerationRequest, model: str, dialect: Dialect) -> dict[str, Any]:
+    return {
+        "model": model,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "prompt": _text(request),
+        "max_tokens": 0,
+        "echo": True,
+        "logprobs": max(1, request.params.top_logprobs),
+        **dialect.extra,
+    }
 
 
 def _sampling(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from inference.engine import GenerationRequest
 from inference.engine_thread import INTERNAL_MESSAGE, Submission
-from inference.events import Event, Failed, FailureCode, Finished, FinishReason, Started, Timings
+from inference.events import Event, Failed, FailureCode, Finished, FinishReason, Started, Timings, Usage
+from inference.sampling_params import MAX_NEW_TOKENS, SamplingParams
 from inference.upstream_answer import UpstreamAnswer, UpstreamFailure
 from inference.upstream_chunks import read_chunk
 from inference.upstream_client import UpstreamAway, UpstreamClient, UpstreamPatience, WishRefused
@@ -46,7 +48,7 @@ class UpstreamRun:
         self._submission = submission
         self._upstream = upstream
         self._emit = emit
-        self._answer = UpstreamAnswer(self.request.params, may_think=not self.request.completion)
+        self._answer = UpstreamAnswer(_bounds(self.request), may_think=not self.request.completion)
         self._is_started = False
         self._asked_at = time.monotonic()
         self._first_token_at: float | None = None
@@ -72,7 +74,10 @@ class UpstreamRun:
             prefill_s=first_token_at - self._asked_at,
             decode_s=now - first_token_at,
         )
-        return [*self._answer.finish(), Finished(reason, self._answer.usage(), timings)]
+        usage = self._answer.usage()
+        if self.request.score:
+            usage = Usage(self._answer.prompt_tokens or 0, 0)
+        return [*self._answer.finish(), Finished(reason, usage, timings)]
 
     async def _ask_until_answered(self) -> FinishReason:
         upstream = self._upstream
@@ -116,18 +121,24 @@ class UpstreamRun:
                     break
         if answer.finish_reason is None:
             raise UpstreamAway("The upstream broke off before the end of the answer.")
+        if self.request.score:
+            if not answer.has_tokens:
+                raise UnsupportedByUpstream("score: this upstream reports no probabilities.")
+            return FinishReason.STOP  # the server says length: it was to write nothing
         return answer.finish_reason
 
     def _take(self, event: ServerEvent, body: dict[str, Any]) -> None:
-        chunk = read_chunk(event, top_logprobs=self.request.params.top_logprobs)
+        request = self.request
+        chunk = read_chunk(event, top_logprobs=request.params.top_logprobs, is_echo=request.score)
         if chunk.error is not None:
             said = self._upstream.client.shown(chunk.error) or "nothing"
             raise UpstreamFailure(FailureCode.UPSTREAM, f"The upstream ended this answer. It says: {said}")
+        begun = [] if self._is_started else self._answer.begin(str(request.answer_prefix))
         deltas = self._answer.take(chunk)
         if not self._is_started:
             self._is_started = True
             sent = json.dumps(body.get("messages", body.get("prompt")), ensure_ascii=False)
-            self._emit([Started(self._answer.prompt_tokens, sent)])
+            self._emit([Started(self._answer.prompt_tokens, sent), *begun])
         if self._first_token_at is None and self._answer.has_begun:
             self._first_token_at = time.monotonic()
         self._emit(deltas)
@@ -142,6 +153,14 @@ class UpstreamRun:
                     usage = read_chunk(event, top_logprobs=0).usage
                     if usage is not None:
                         self._answer.take_usage(usage)
+
+
+def _bounds(request: GenerationRequest) -> SamplingParams:
+    """What the answer must keep to: a text that is only measured is as long as it is, and nothing in it ends it."""
+    if not request.score:
+        return request.params
+    most = min(MAX_NEW_TOKENS, sum(len(message.content.encode()) for message in request.messages) + 1)
+    return replace(request.params, stop=(), min_tokens=0, max_tokens=most)
 
 
 def failure(error: BaseException) -> Failed:

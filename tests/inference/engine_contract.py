@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,8 @@ from inference.events import (
     TERMINAL_EVENTS,
     Delta,
     Emission,
+    Failed,
+    FailureCode,
     Finished,
     FinishReason,
     Released,
@@ -205,6 +208,33 @@ class EngineContract:
         before = time.process_time()
         time.sleep(0.5)
         assert time.process_time() - before < 0.1
+
+    def test_a_given_beginning_comes_first_or_is_refused_by_name(self, engine: Engine, recorder: Recorder) -> None:
+        engine.submit(replace(request("words", tokens=5), answer_prefix="Once upon"))
+        engine.submit(replace(request("ids", tokens=5), answer_prefix=(65, 66, 67)))
+        for name in ("words", "ids"):
+            ended = recorder.wait_for_end(name)
+            if isinstance(ended, Failed):
+                assert ended.code is FailureCode.UNSUPPORTED
+                assert ended.message.startswith("answer_prefix:")
+            else:
+                assert isinstance(ended, Finished)
+                assert ended.usage.completion_tokens >= 5
+                assert name == "ids" or recorder.text(name).startswith("Once upon")
+                assert name == "words" or [token.id for token in recorder.tokens(name)][:3] == [65, 66, 67]
+
+    def test_a_text_is_scored_or_refused_by_name(self, engine: Engine, recorder: Recorder) -> None:
+        engine.submit(replace(request("a", tokens=5), completion=True, score=True))
+        ended = recorder.wait_for_end("a")
+        if isinstance(ended, Failed):
+            assert ended.code is FailureCode.UNSUPPORTED
+            assert ended.message.startswith("score:")
+        else:
+            assert isinstance(ended, Finished)
+            assert recorder.text("a") == "tell me"
+            tokens = recorder.tokens("a")
+            assert tokens[0].logprob is None
+            assert all(token.logprob is not None and token.logprob <= 0 for token in tokens[1:])
 
     def test_provenance_is_a_mapping_that_names_the_engine(self, engine: Engine) -> None:
         assert isinstance(engine.provenance()["engine"], str)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import sys
 import threading
 import time
@@ -90,6 +91,9 @@ Behaviour = Callable[[Exchange], Awaitable[None]]
 
 async def count(exchange: Exchange, step_s: float = 0.002) -> None:
     """As vLLM does: "1 2 3 …" up to max_tokens, a token and the counts so far in every chunk."""
+    if exchange.body.get("echo"):
+        await echo(exchange)
+        return
     prompt_tokens = sum(len(message["content"].split()) for message in exchange.body["messages"])
     limit = exchange.body["max_tokens"]
     if "count to " in (asked := exchange.body["messages"][-1]["content"]):
@@ -107,6 +111,29 @@ async def count(exchange: Exchange, step_s: float = 0.002) -> None:
         await exchange.say(text, logprobs=logprobs, token_ids=[number], usage=usage)
     await exchange.say(None, "length" if limit == exchange.body["max_tokens"] else "stop", usage=usage)
     await exchange.usage(prompt_tokens, limit)
+    await exchange.end()
+
+
+async def echo(exchange: Exchange) -> None:
+    """As vLLM answers a completion that is to add nothing: the prompt's own tokens, here one per word."""
+    words = re.findall(r"\s*\S+", exchange.body["prompt"])
+    count = len(words)
+    legacy = {
+        "tokens": words,
+        "token_logprobs": [None, *([-0.5] * (count - 1))],
+        "top_logprobs": [None, *({word: -0.5, " other": -1.5} for word in words[1:])],
+    }
+    ids = list(range(7, 7 + count))
+    await exchange.begin()
+    choice = {
+        "index": 0,
+        "text": "".join(words),
+        "logprobs": legacy,
+        "prompt_token_ids": ids,
+        "finish_reason": "length",
+    }
+    await exchange.event({"object": "text_completion", "choices": [choice]})
+    await exchange.usage(count, 0)
     await exchange.end()
 
 

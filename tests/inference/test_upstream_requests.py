@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,33 @@ def test_an_answer_that_is_begun_is_continued_where_the_server_can() -> None:
         body_of(begun, "openai")
 
 
+def test_a_given_beginning_is_sent_as_text_and_never_as_tokens() -> None:
+    begun = replace(asked(Message("user", "count")), answer_prefix="1 2")
+    body = body_of(begun, "vllm")
+    assert body["messages"][-1] == {"role": "assistant", "content": "1 2"}
+    assert body["continue_final_message"] is True
+    assert body_of(replace(begun, completion=True))["prompt"] == "count1 2"
+    with pytest.raises(UnsupportedByUpstream, match=r"^answer_prefix: "):
+        body_of(begun, "openai")
+    with pytest.raises(UnsupportedByUpstream, match=r"^answer_prefix: "):
+        body_of(replace(begun, answer_prefix=(1, 2)), "vllm")
+
+
+def test_a_text_is_scored_where_the_server_echoes() -> None:
+    text = replace(asked(Message("user", "once upon"), completion=True, top_logprobs=3), score=True)
+    path, body = request_body(text, model=MODEL, dialect=DIALECTS["vllm"])
+    assert path == "completions"
+    assert {name: body[name] for name in ("prompt", "echo", "max_tokens", "logprobs")} == {
+        "prompt": "once upon",
+        "echo": True,
+        "max_tokens": 0,
+        "logprobs": 3,
+    }
+    for kind, request in (("llama.cpp", text), ("vllm", replace(text, completion=False))):
+        with pytest.raises(UnsupportedByUpstream, match=r"^score: "):
+            body_of(request, kind)
+
+
 def test_plain_text_goes_to_completions() -> None:
     request = asked(Message("user", "once upon"), Message("user", " a time"), completion=True, top_logprobs=2)
     path, body = request_body(request, model=MODEL, dialect=UNKNOWN)
@@ -221,6 +249,40 @@ def test_completions_come_in_their_older_form(run: Callable, recorder: Recorder,
     assert recorder.text("a") == "ab"
     assert [token.top[0].text for token in recorder.tokens("a")] == ["a", "c"]
     assert recorder.events("a")[0] == Started(None, '"once"')
+
+
+def test_an_echo_becomes_the_texts_own_tokens(run: Callable, recorder: Recorder) -> None:
+    text = replace(asked(Message("user", "once upon a"), completion=True, top_logprobs=1, stop=("upon",)), score=True)
+    ended = run(count, text, dialect=DIALECTS["vllm"])
+    assert isinstance(ended, Finished)
+    assert ended.finish_reason is FinishReason.STOP
+    assert ended.usage == Usage(3, 0)
+    assert recorder.text("a") == "once upon a"
+    tokens = recorder.tokens("a")
+    assert [(token.id, token.text, token.logprob) for token in tokens] == [
+        (7, "once", None),
+        (8, " upon", -0.5),
+        (9, " a", -0.5),
+    ]
+
+
+def test_an_echo_without_probabilities_is_a_refusal(run: Callable) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.event({"choices": [{"index": 0, "text": "once", "finish_reason": "length"}]})
+        await exchange.end()
+
+    text = replace(asked(Message("user", "once"), completion=True), score=True)
+    ended = run(behave, text, dialect=DIALECTS["vllm"])
+    assert isinstance(ended, Failed)
+    assert ended.message.startswith("score:")
+
+
+def test_the_given_beginning_comes_before_what_the_upstream_adds(run: Callable, recorder: Recorder) -> None:
+    begun = replace(asked(Message("user", "count"), stop=("2 3",)), answer_prefix="<think>so</think>1 2")
+    assert isinstance(run(saying(" and", " 2", " 3"), begun, dialect=DIALECTS["vllm"]), Finished)
+    assert recorder.text("a", Channel.THINKING) == "so"
+    assert recorder.text("a") == "1 2 and "
 
 
 def test_the_upstreams_counts_are_taken(run: Callable) -> None:
