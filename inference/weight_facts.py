@@ -125,7 +125,7 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
         chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if template else "",
         origin=record,
         origin_types=_origin_types(record, origin),
-        files=tuple(_digests(folder)),
+        files=tuple(weight_file_digests(folder)),
     )
 
 
@@ -232,6 +232,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digests(folder: Path) -> Iterable[WeightFile]:
+def weight_file_digests(folder: Path) -> Iterable[WeightFile]:
+    """Each file of a folder with size and SHA-256."""
     for path in weight_files(folder):
         yield WeightFile(path.name, path.stat().st_size, _sha256(path))

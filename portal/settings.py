@@ -258,6 +258,17 @@ GENERATION_SHUTDOWN_GRACE_S: float = env.float("GENERATION_SHUTDOWN_GRACE_S", de
 GENERATION_REDISPATCH_S: float = env.float("GENERATION_REDISPATCH_S", default=10.0)
 STREAM_RETENTION_S: int = env.int("STREAM_RETENTION_S", default=3600)
 
+# --- Imports
+
+HF_ENDPOINT: str = env.str("HF_ENDPOINT", default="https://huggingface.co").rstrip("/")
+HF_TOKEN: str = env.str("HF_TOKEN", default="")
+HF_HUB_OFFLINE: bool = env.bool("HF_HUB_OFFLINE", default=False)
+HF_TIMEOUT_S: float = env.float("HF_TIMEOUT_S", default=15.0)
+# What maintainers may import from a page; the command may import everything.
+IMPORT_SOURCES: list[str] = env.list("IMPORT_SOURCES", default=["hub", "upstream"])
+IMPORT_FOLDER: str = env.str("IMPORT_FOLDER", default="")
+IMPORT_PRIVATE_HOSTS: list[str] = env.list("IMPORT_PRIVATE_HOSTS", default=[])
+
 # --- Limits: one visitor cannot take the whole machine
 
 MAX_PROMPT_CHARACTERS: int = env.int("MAX_PROMPT_CHARACTERS", default=32_000)

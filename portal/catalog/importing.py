@@ -1,16 +1,16 @@
-"""Brings a folder in Hugging Face form into the catalog: checked as a copy, kept under its digest, all or nothing."""
+"""Brings a folder in Hugging Face form into the catalog: checked as a copy, kept under its digest, all or nothing.
+
+The other kinds of import (a GGUF file, a hub id, an adapter) end here too, with `take_in`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +23,9 @@ from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
 from inference.weight_folder import DIGEST_CACHE_NAME, PICKLE_SUFFIXES, WeightsRefused, read_weight_folder
 from inference.weight_tensors import UnreadableWeights
 from portal.catalog.card_text import MAX_BYTES, CardText, parse_card
-from portal.catalog.models import Backend, ModelCard, Variant
+from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import keep_tensor_lists, publish_revision
+from portal.catalog.weight_shelf import Progress, ShelfRefused, placed, require_room, shelf, staging_folder
 
 README: Final = "README.md"
 MAX_FILES: Final = 2_000
@@ -32,16 +33,12 @@ COPIED_SUFFIXES: Final = frozenset({".safetensors", ".json", ".jinja", ".txt", "
 COPIED_NAMES: Final = frozenset({"LICENSE", "LICENCE", "NOTICE"})
 _MORE_PICKLES: Final = frozenset({".pickle", ".joblib", ".npy", ".npz", ".h5", ".msgpack"})
 _CHUNK_BYTES: Final = 8_388_608
-_ABANDONED_S: Final = 86_400
 _DTYPES: Final = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 _SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
-Progress = Callable[[int, int], None]
-"""Called with the bytes copied and the bytes to copy."""
-
 
 class ImportRefused(ValueError):
-    """The folder is not imported, and nothing of it is left behind; the message says why in one sentence."""
+    """Nothing is imported, and nothing is left behind; the message says why in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,44 +51,124 @@ class ImportedModel:
     left_out: tuple[str, ...]
 
 
-def import_folder(
-    source: Path, *, owner_name: str, slug: str, is_published: bool = True, on_progress: Progress | None = None
-) -> ImportedModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardChoice:
+    """The card that an import goes to: its two names, and whether everybody sees it where it is new."""
+
+    owner_name: str
+    slug: str
+    is_published: bool = True
+
+    @classmethod
+    def of(cls, name: str, *, is_published: bool = True) -> CardChoice:
+        """The card called owner/name. Raises ImportRefused for what no address can hold."""
+        owner_name, _, slug = name.partition("/")
+        try:
+            ModelCard(owner_name=owner_name, slug=slug, title=slug[:200]).clean_fields(exclude=["title"])
+        except ValidationError as error:
+            raise ImportRefused(f"{name} cannot be a card's name: {error.messages[0]}") from error
+        return cls(owner_name=owner_name, slug=slug, is_published=is_published)
+
+    def existing(self) -> ModelCard | None:
+        return ModelCard.objects.filter(owner_name=self.owner_name, slug=self.slug).first()
+
+    def get_or_create(self) -> ModelCard:
+        card, _ = ModelCard.objects.get_or_create(
+            owner_name=self.owner_name,
+            slug=self.slug,
+            defaults={"title": self.slug[:200], "is_published": self.is_published},
+        )
+        return card
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Checked weights in a folder of this import's own.
+
+    digest: of what makes them the same weights again.
+    source_name: what people call where they came from.
+    origin: the GGUF file that they were converted from.
+    more_facts: what the import knows beyond the files, such as the hub's commit.
+    """
+
+    folder: Path
+    digest: str
+    source_name: str
+    facts: WeightFacts
+    card_text: CardText | None = None
+    origin: Path | None = None
+    relation: str = ""
+    more_facts: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | None = None) -> ImportedModel:
     """Import a folder of safetensors weights with its configuration, tokenizer and card.
 
     The same weights again change nothing; other weights of the same card become another variant. A README.md that the
     card has never had becomes a revision. Raises ImportRefused, and OSError when a file cannot be read or written.
     """
-    files, left_out = _files_to_copy(source)
-    card_text = _card_text(source)
-    names = ModelCard(owner_name=owner_name, slug=slug, title=slug[:200])
+    files, left_out = files_to_copy(source)
+    return import_files(files, card=card, source_name=source.name, left_out=left_out, on_progress=on_progress)
+
+
+def import_files(
+    files: list[Path],
+    *,
+    card: CardChoice,
+    source_name: str,
+    left_out: list[str],
+    more_facts: Mapping[str, Any] | None = None,
+    expected: Mapping[str, str] | None = None,
+    on_progress: Progress | None = None,
+) -> ImportedModel:
+    """Import files that form a folder in Hugging Face form, wherever each lies. Raises as `import_folder` does.
+
+    `expected` holds SHA-256 by name, as whoever offers the files published them.
+    """
+    card_text = read_card_text(files)
     try:
-        names.clean_fields(exclude=["title"])
-    except ValidationError as error:
-        raise ImportRefused(f"{owner_name}/{slug} cannot be a card's name: {error.messages[0]}") from error
-    with _copy(files, on_progress) as (copy, digest):
-        facts = _checked(copy, source.name)
-        defaults, bad_defaults = _sampling_defaults(copy)
-        destination = settings.STEELYARD_HOME / "weights" / f"{owner_name}--{slug}--{digest[:16]}"
-        with _placed(copy, destination), transaction.atomic():
-            card, _ = ModelCard.objects.get_or_create(
-                owner_name=owner_name, slug=slug, defaults={"title": names.title, "is_published": is_published}
+        with staging_folder() as copy:
+            digest = copy_files(files, copy, on_progress, expected)
+            try:
+                read_weight_folder(copy)
+                facts = read_weight_facts(copy)
+            except (WeightsRefused, UnreadableWeights) as error:
+                raise ImportRefused(str(error).replace(copy.name, source_name)) from error
+            arrival = Arrival(
+                folder=copy,
+                digest=digest,
+                source_name=source_name,
+                facts=facts,
+                card_text=card_text,
+                more_facts=more_facts or {},
+                left_out=tuple(left_out),
             )
-            if card_text is not None and not card.revisions.filter(sha256=card_text.sha256).exists():
-                publish_revision(card, card_text.text, author=None, note=f"Imported from {source.name}"[:300])
-            variant, created = _variant(card, destination, facts, defaults)
+            return take_in(arrival, card)
+    except ShelfRefused as error:
+        raise ImportRefused(str(error)) from error
+
+
+def take_in(arrival: Arrival, choice: CardChoice) -> ImportedModel:
+    """Give the weights their place and their rows, both or neither. Raises ImportRefused."""
+    defaults, bad_defaults = _sampling_defaults(arrival.folder)
+    destination = shelf() / f"{choice.owner_name}--{choice.slug}--{arrival.digest[:16]}"
+    with placed(arrival.folder, destination), transaction.atomic():
+        card = choice.get_or_create()
+        publish_imported_text(card, arrival.card_text, arrival.source_name)
+        variant, created = _variant(card, destination, arrival, defaults)
     return ImportedModel(
         variant=variant,
         created=created,
         revision=card.current_revision.number if card.current_revision else None,
-        left_out=(*left_out, *bad_defaults),
+        left_out=(*arrival.left_out, *bad_defaults),
     )
 
 
-# --- The folder, before anything is copied
+# --- The files, before anything is copied
 
 
-def _files_to_copy(source: Path) -> tuple[list[Path], list[str]]:
+def files_to_copy(source: Path) -> tuple[list[Path], list[str]]:
     """The files to copy and the names of what stays behind. Raises ImportRefused."""
     if not source.is_dir():
         raise ImportRefused(f"{source} is not a folder; give a folder in Hugging Face form.")
@@ -101,9 +178,9 @@ def _files_to_copy(source: Path) -> tuple[list[Path], list[str]]:
     for path in sorted(source.iterdir()):
         if path.is_symlink() and not path.resolve().is_relative_to(inside):
             raise ImportRefused(f"{path.name} is a link out of the folder; copy the file itself into it.")
-        if path.suffix.lower() in PICKLE_SUFFIXES | _MORE_PICKLES and path.is_file():
-            raise ImportRefused(f"{path.name} is not safetensors and could run code when loaded; take it out first.")
-        if path.name.startswith(".") or not path.is_file() or not _is_copied(path):
+        if path.is_file():
+            refuse_pickle(path.name)
+        if path.name.startswith(".") or not path.is_file() or not is_copied(path.name):
             left_out.append(path.name)
         else:
             files.append(path)
@@ -112,114 +189,99 @@ def _files_to_copy(source: Path) -> tuple[list[Path], list[str]]:
     return files, left_out
 
 
-def _is_copied(path: Path) -> bool:
-    return path.name != DIGEST_CACHE_NAME and (path.suffix.lower() in COPIED_SUFFIXES or path.name in COPIED_NAMES)
+def refuse_pickle(name: str) -> None:
+    """Raises ImportRefused for a file that could run code when it is loaded."""
+    if Path(name).suffix.lower() in PICKLE_SUFFIXES | _MORE_PICKLES:
+        raise ImportRefused(f"{name} is not safetensors and could run code when loaded; take it out first.")
 
 
-def _card_text(source: Path) -> CardText | None:
-    try:
-        with (source / README).open("rb") as file:
-            return parse_card(file.read(MAX_BYTES + 1))
-    except FileNotFoundError:
+def is_copied(name: str) -> bool:
+    """Whether a file of this name is part of a model."""
+    return name != DIGEST_CACHE_NAME and (Path(name).suffix.lower() in COPIED_SUFFIXES or name in COPIED_NAMES)
+
+
+def read_card_text(files: list[Path]) -> CardText | None:
+    """The card among the files. Raises ImportRefused where it is none that can be kept."""
+    readme = next((path for path in files if path.name == README), None)
+    if readme is None:
         return None
+    try:
+        with readme.open("rb") as file:
+            return parse_card(file.read(MAX_BYTES + 1))
     except ValidationError as error:
         raise ImportRefused(f"{README}: {error.messages[0]}") from error
 
 
-# --- The copy
+def copy_files(
+    files: list[Path], folder: Path, on_progress: Progress | None, expected: Mapping[str, str] | None = None
+) -> str:
+    """Copy the files into the folder; the digest of all of them.
 
-
-@contextmanager
-def _copy(files: list[Path], on_progress: Progress | None) -> Iterator[tuple[Path, str]]:
-    """A private copy of the files and the digest of all of them; gone at the end unless it was moved away."""
-    shelf: Path = settings.STEELYARD_HOME / "weights"
-    shelf.mkdir(parents=True, exist_ok=True)
-    _sweep(shelf)
+    Raises ShelfRefused where they do not fit, ImportRefused where one is not what was `expected`.
+    """
     total = sum(path.stat().st_size for path in files)
-    free = shutil.disk_usage(shelf).free
-    if total > free:
-        raise ImportRefused(f"{total:,} bytes are to be copied, but only {free:,} are free in {shelf}.")
-    folder = Path(tempfile.mkdtemp(prefix=".importing-", dir=shelf))
-    try:
-        done, summary = 0, hashlib.sha256()
-        for path in files:
-            digest = hashlib.sha256()
-            with path.open("rb") as original, (folder / path.name).open("xb") as written:
-                while chunk := original.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-                    written.write(chunk)
-                    done += len(chunk)
-                    if on_progress is not None:
-                        on_progress(done, total)
-                written.flush()
-                os.fsync(written.fileno())
-            if path.name != README:  # a new text for the same weights is no new variant
-                summary.update(f"{path.name}\0{digest.hexdigest()}\n".encode())
-        folder.chmod(0o755)
-        yield folder, summary.hexdigest()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(shelf: Path) -> None:
-    """Remove what imports left that were killed: a copy that has not changed for a day belongs to none."""
-    for folder in shelf.glob(".importing-*"):
-        if time.time() - folder.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _checked(copy: Path, name: str) -> WeightFacts:
-    try:
-        read_weight_folder(copy)
-        return read_weight_facts(copy)
-    except (WeightsRefused, UnreadableWeights) as error:
-        raise ImportRefused(str(error).replace(copy.name, name)) from error
-
-
-@contextmanager
-def _placed(copy: Path, destination: Path) -> Iterator[None]:
-    """The copy under its final name, which is taken back when what follows fails."""
-    try:
-        copy.rename(destination)
-        ours = True
-    except OSError:
-        if not destination.is_dir():
-            raise
-        ours = False  # the same bytes are there already
-    try:
-        yield
-    except BaseException:
-        if ours:
-            shutil.rmtree(destination, ignore_errors=True)
-        raise
+    require_room(total)
+    done, summary = 0, hashlib.sha256()
+    for path in files:
+        digest = hashlib.sha256()
+        with path.open("rb") as original, (folder / path.name).open("xb") as written:
+            while chunk := original.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                written.write(chunk)
+                done += len(chunk)
+                if on_progress is not None:
+                    on_progress("copying", done, total)
+            written.flush()
+            os.fsync(written.fileno())
+        if expected and digest.hexdigest() != expected.get(path.name, digest.hexdigest()):
+            raise ImportRefused(f"{path.name} is damaged: its SHA-256 is not the published one.")
+        if path.name != README:  # a new text for the same weights is no new variant
+            summary.update(f"{path.name}\0{digest.hexdigest()}\n".encode())
+    return summary.hexdigest()
 
 
 # --- The rows
 
 
-def _variant(card: ModelCard, destination: Path, facts: WeightFacts, defaults: dict[str, Any]) -> tuple[Variant, bool]:
+def publish_imported_text(card: ModelCard, text: CardText | None, source_name: str) -> None:
+    """Make the text the card's, unless the card has had it: an old text must not undo an edit."""
+    if text is not None and not card.revisions.filter(sha256=text.sha256).exists():
+        publish_revision(card, text.text, author=None, note=f"Imported from {source_name}"[:300])
+
+
+def free_slug(card: ModelCard, wanted: str, digest: str) -> str:
+    """A variant's name that the card does not have yet."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).strip("._-")[:80].strip("._-") or "weights"
+    return f"{slug}-{digest[:8]}" if card.variants.filter(slug=slug).exists() else slug
+
+
+def _variant(card: ModelCard, destination: Path, arrival: Arrival, defaults: dict[str, Any]) -> tuple[Variant, bool]:
     source = str(destination.relative_to(settings.STEELYARD_HOME))
-    known = card.variants.filter(source=source).first()
+    facts = {**arrival.facts.as_dict(), **arrival.more_facts}
+    known = card.variants.select_for_update().filter(source=source).first()
     if known is not None:
+        if known.facts != facts and known.facts == {**facts, **known.facts}:
+            known.facts = facts
+            known.save(update_fields=["facts"])
         return known, False
-    main_dtype = next(iter(facts.dtypes), "")
-    slug = facts.quantisation or main_dtype.lower() or "weights"
-    if card.variants.filter(slug=slug).exists():
-        slug = f"{slug}-{destination.name.rpartition('-')[2][:8]}"
+    main_dtype = next(iter(arrival.facts.dtypes), "")
+    origin_type = arrival.facts.origin_type
+    wanted = f"{origin_type}-{main_dtype}" if origin_type else arrival.facts.quantisation or main_dtype
     variant = card.variants.create(
-        slug=slug,
+        slug=free_slug(card, wanted.lower(), arrival.digest),
         backend=Backend.TRANSFORMERS,
         source=source,
         format="safetensors",
         dtype=_DTYPES.get(main_dtype, ""),
-        quantisation=facts.quantisation,
-        facts=facts.as_dict(),
-        digests={file.name: file.sha256 for file in facts.files},
+        relation=arrival.relation or (Relation.QUANTIZED if arrival.facts.quantisation else ""),
+        quantisation=arrival.facts.quantisation or origin_type,
+        facts=facts,
+        digests={file.name: file.sha256 for file in arrival.facts.files},
         file_stamps=file_stamps(destination),
         defaults=defaults,
         position=card.variants.count(),
     )
-    keep_tensor_lists(variant, destination)
+    keep_tensor_lists(variant, destination, origin=arrival.origin)
     return variant, True
 
 

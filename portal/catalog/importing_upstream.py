@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from inference.upstream_models import UpstreamRefused, checked_base_url, list_models
 from inference.upstream_request import DIALECTS, dialect_of
-from portal.catalog.importing import ImportedModel, ImportRefused
+from portal.catalog.importing import CardChoice, ImportedModel, ImportRefused
 from portal.catalog.models import Backend, ModelCard, Variant
 
 MAX_MODEL_CHARACTERS: Final = 300
@@ -110,12 +109,8 @@ def _counts(entry: Mapping[str, Any]) -> dict[str, int]:
 def _card_name(given: str, model: str) -> tuple[str, str]:
     """The card's two names: those given, or local/<the last part of the model's id>."""
     part = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("._-")[:96].strip("._-")
-    owner_name, _, slug = (given or f"local/{part}").partition("/")
-    try:
-        ModelCard(owner_name=owner_name, slug=slug, title=slug[:200]).clean_fields(exclude=["title"])
-    except ValidationError as error:
-        raise ImportRefused(f"{owner_name}/{slug} cannot be a card's name: {error.messages[0]}") from error
-    return owner_name, slug
+    card = CardChoice.of(given or f"local/{part}")
+    return card.owner_name, card.slug
 
 
 def _variant(card: ModelCard, facts: dict[str, Any]) -> tuple[Variant, bool]:

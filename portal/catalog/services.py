@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from inference.adapter_facts import AdapterFacts, read_adapter_facts
+from inference.adapter_folder import WEIGHTS_NAME
 from inference.gguf_header import read_gguf_header
-from inference.weight_facts import file_stamps, read_weight_facts
+from inference.safetensors_header import read_safetensors_header
+from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
+from inference.weight_folder import WeightsRefused
 from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User
 from portal.catalog.card_text import MAX_BYTES, parse_card
@@ -23,7 +28,7 @@ from portal.catalog.models import (
     TensorPart,
     Variant,
 )
-from portal.catalog.tensor_rows import gguf_rows, pack_rows, safetensors_rows
+from portal.catalog.tensor_rows import TensorRow, gguf_rows, pack_rows, safetensors_rows
 
 logger = logging.getLogger(__name__)
 
@@ -134,18 +139,41 @@ def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:
         return False
     variant.file_stamps = stamps
     try:
-        facts = read_weight_facts(folder, origin=origin) if stamps else None
-    except (UnreadableWeights, OSError) as error:
+        if stamps and variant.is_adapter:
+            _refresh_adapter(variant, folder)
+        elif stamps:
+            _refresh_weights(variant, folder, origin or _origin_within(folder))
+        variant.is_runnable = bool(stamps)
+    except (UnreadableWeights, WeightsRefused, OSError) as error:
         logger.warning("%s cannot run: %s", variant.model_id, error)
-        facts = None
-    variant.is_runnable = facts is not None
-    if facts is not None:
-        variant.facts = facts.as_dict()
-        variant.digests = {file.name: file.sha256 for file in facts.files}
-        variant.quantisation = facts.quantisation or facts.origin_type
-        keep_tensor_lists(variant, folder, origin=origin if facts.origin_types else None)
+        variant.is_runnable = False
     variant.save(update_fields=["file_stamps", "is_runnable", "facts", "digests", "quantisation"])
     return True
+
+
+def _refresh_weights(variant: Variant, folder: Path, origin: Path | None) -> None:
+    facts = read_weight_facts(folder, origin=origin)
+    _keep_facts(variant, facts)
+    variant.quantisation = facts.quantisation or facts.origin_type
+    keep_tensor_lists(variant, folder, origin=origin if facts.origin_types else None)
+
+
+def _refresh_adapter(variant: Variant, folder: Path) -> None:
+    facts = read_adapter_facts(folder)
+    _keep_facts(variant, facts)
+    tensors = read_safetensors_header(folder / WEIGHTS_NAME).tensors
+    keep_tensor_rows(variant, {TensorPart.WEIGHTS: safetensors_rows(tensors)})
+
+
+def _keep_facts(variant: Variant, facts: WeightFacts | AdapterFacts) -> None:
+    # What is not read from these files stays: where they came from, what was measured.
+    variant.facts = variant.facts | facts.as_dict()
+    variant.digests = {file.name: file.sha256 for file in facts.files}
+
+
+def _origin_within(folder: Path) -> Path | None:
+    """The file that weights were converted from, where the import kept it beside them."""
+    return next(iter(sorted(folder.glob("*.gguf"))), None)
 
 
 def keep_tensor_lists(variant: Variant, folder: Path, *, origin: Path | None = None) -> None:
@@ -153,11 +181,16 @@ def keep_tensor_lists(variant: Variant, folder: Path, *, origin: Path | None = N
 
     Raises UnreadableWeights or InvalidGGUF, and OSError when a file cannot be read.
     """
-    packed = {TensorPart.WEIGHTS: pack_rows(safetensors_rows(read_tensors(folder).values()))}
+    rows = {TensorPart.WEIGHTS: safetensors_rows(read_tensors(folder).values())}
     if origin is not None:
-        packed[TensorPart.ORIGIN] = pack_rows(gguf_rows(read_gguf_header(origin).tensors))
+        rows[TensorPart.ORIGIN] = gguf_rows(read_gguf_header(origin).tensors)
+    keep_tensor_rows(variant, rows)
+
+
+def keep_tensor_rows(variant: Variant, rows: Mapping[TensorPart, list[TensorRow]]) -> None:
+    """Keep these rows, and no others, as the variant's tensors."""
     with transaction.atomic():
         variant.tensor_lists.all().delete()
         TensorList.objects.bulk_create(
-            TensorList(variant=variant, part=part, packed=value) for part, value in packed.items()
+            TensorList(variant=variant, part=part, packed=pack_rows(listed)) for part, listed in rows.items()
         )

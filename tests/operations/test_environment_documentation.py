@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tests.services.installation import ROOT
 
 # Read by the compose file alone, which says so in `.env.example`.
-COMPOSE_ALONE = {"POSTGRES_PASSWORD", "VLLM_IMAGE", "VLLM_MODEL", "HF_TOKEN"}
+COMPOSE_ALONE = {"POSTGRES_PASSWORD", "VLLM_IMAGE", "VLLM_MODEL"}
 
 
 def variables_read() -> Iterator[str]:

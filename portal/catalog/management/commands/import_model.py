@@ -1,33 +1,42 @@
-"""`manage.py import_model SOURCE`: a folder of weights, or a server's model, becomes a card's variant that can run."""
+"""`manage.py import_model SOURCE`: a folder, a file, a hub's model, an adapter or a server's model becomes a variant."""
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from portal.catalog.importing import ImportedModel, ImportRefused, Progress, import_folder
-from portal.catalog.importing_upstream import import_upstream
+from portal.catalog.import_source import ImportRequest, import_source
+from portal.catalog.importing import ImportRefused
 from portal.catalog.models import Backend
+from portal.catalog.weight_shelf import Progress
 
 
 class Command(BaseCommand):
     help = (
-        "Import a folder in Hugging Face form (README.md, config.json, tokenizer, safetensors), or a model of an "
-        "OpenAI-compatible server by its base URL (http://host:8000/v1). Again is harmless."
+        "Import a model. SOURCE is a folder in Hugging Face form (README.md, config.json, tokenizer, safetensors), a "
+        "LoRA adapter's folder, a GGUF file, a hub id (org/name or org/name@revision), a file of an installed package "
+        "(package:name/file.gguf), or an OpenAI-compatible server's base URL (http://host:8000/v1). Again is harmless."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("source", metavar="SOURCE", help="the folder, or the server's base URL")
+        parser.add_argument("source", metavar="SOURCE", help="what to import")
         parser.add_argument(
-            "--name", "--card", default="", metavar="OWNER/NAME", help="the card (default: local/<folder's or model's>)"
+            "--name",
+            "--card",
+            default="",
+            metavar="OWNER/NAME",
+            help="the card (default: the hub's name, an adapter's base's card, or local/<the folder's or file's name>)",
         )
         parser.add_argument("--unpublished", action="store_true", help="a new card is shown to maintainers alone")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
+        parser.add_argument("--file", default="", metavar="NAME", help="which GGUF file of a hub's repository")
+        parser.add_argument(
+            "--base", default="", metavar="OWNER/NAME:VARIANT", help="the weights that an adapter runs on"
+        )
         upstream = parser.add_argument_group("for a server")
         upstream.add_argument("--model", default="", help="the model's id there (default: its only one)")
         upstream.add_argument("--upstream-key", default="", metavar="NAME", help="a name in UPSTREAM_API_KEYS")
@@ -35,11 +44,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         source: str = options["source"]
+        request = ImportRequest(
+            source=source,
+            card=options["name"],
+            base=options["base"],
+            file=options["file"],
+            model=options["model"],
+            key=options["upstream_key"],
+            server=options["server"],
+            is_published=not options["unpublished"],
+        )
         try:
-            if source.startswith(("http://", "https://")):
-                imported = _import_from_server(source, options)
-            else:
-                imported = _import_from_folder(Path(source), options)
+            with tqdm(file=sys.stderr, disable=options["json"] or None, unit_scale=True, leave=False) as bar:
+                imported = import_source(request, _show_on(bar))
         except ImportRefused as error:
             raise CommandError(str(error)) from error
         except OSError as error:
@@ -55,6 +72,10 @@ class Command(BaseCommand):
             }
             if variant.backend == Backend.OPENAI:
                 report |= {name: variant.facts.get(name) for name in ("upstream_model", "server", "context_length")}
+            if "hub" in variant.facts:
+                report |= {"commit": variant.facts["hub"]["commit"]}
+            if variant.base is not None:
+                report |= {"base": variant.base.model_id}
             self.stdout.write(json.dumps(report))
             return
         done = "is imported" if imported.created else "was there already"
@@ -63,34 +84,12 @@ class Command(BaseCommand):
             self.stdout.write(f"Left out: {', '.join(imported.left_out)}")
 
 
-def _import_from_server(address: str, options: dict[str, Any]) -> ImportedModel:
-    return import_upstream(
-        address,
-        model=options["model"],
-        card_name=options["name"],
-        key_name=options["upstream_key"],
-        server=options["server"],
-        is_published=not options["unpublished"],
-    )
-
-
-def _import_from_folder(source: Path, options: dict[str, Any]) -> ImportedModel:
-    for name in ("model", "upstream_key", "server"):
-        if options[name]:
-            raise ImportRefused(f"--{name.replace('_', '-')} is for a server's model, and {source} is no http address.")
-    owner_name, _, slug = (options["name"] or f"local/{source.resolve().name}").partition("/")
-    with tqdm(unit="B", unit_scale=True, desc="copying", file=sys.stderr, disable=options["json"] or None) as bar:
-        return import_folder(
-            source,
-            owner_name=owner_name,
-            slug=slug,
-            is_published=not options["unpublished"],
-            on_progress=_show_on(bar),
-        )
-
-
-def _show_on(bar: Any) -> Progress:
-    def show(done: int, total: int) -> None:
+def _show_on(bar: tqdm[Any]) -> Progress:
+    def show(stage: str, done: int, total: int) -> None:
+        if bar.desc != f"{stage}: ":
+            bar.reset(total)
+            bar.set_description(stage, refresh=False)
+            bar.unit = "%" if stage == "converting" else "B"
         bar.total = total
         bar.update(done - bar.n)
 
