@@ -1,4 +1,4 @@
-"""Reads from a folder of a LoRA adapter what its card should not have to claim: rank, scaling, what it changes, digests.
+"""Reads from a LoRA adapter's folder what its card should not have to claim: rank, scaling, what it changes, digests.
 
 Needs neither torch nor peft, since the header and JSON say it all.
 """
@@ -40,7 +40,7 @@ class AdapterFacts:
 
 
 def read_adapter_facts(folder: Path, *, base_name: str = "") -> AdapterFacts:
-    """Read an adapter for the base called `base_name` (default: whatever it names). Raises WeightsRefused, or OSError."""
+    """Read an adapter for the base called `base_name`, or for whatever it names. Raises WeightsRefused, or OSError."""
     adapter = read_adapter_folder(folder, base_name=base_name or short_base_name(folder))
     factors = [tensor for module in adapter.modules.values() for tensor in (module.down, module.up)]
     dtypes: Counter[str] = Counter()
@@ -77,12 +77,10 @@ def misfit(adapter: AdapterFolder, shapes: dict[str, tuple[int, ...]]) -> str:
         if shape is None:
             return f"it changes {name}, which the base does not have"
         if shape != (module.up.shape[0], module.down.shape[1]):
-            sizes = "×".join(map(str, shape))
-            return f"{name} is {sizes} in the base, but {module.up.shape[0]}×{module.down.shape[1]} in the adapter"
+            theirs = (module.up.shape[0], module.down.shape[1])
+            return f"{name} has the shape {shape} in the base, but {theirs} in the adapter"
     return ""
 
 
 def _counted(names: Any) -> dict[str, int]:
     return dict(Counter(names).most_common())
-
-

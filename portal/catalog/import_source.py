@@ -117,7 +117,9 @@ def package_file(source: str) -> Path:
         raise ImportRefused(f"There is no installed package {name}.")
     if not inner:
         found = sorted(path.name for folder in folders for path in folder.glob(f"*{SUFFIX}"))
-        raise ImportRefused(f"Name a file of {name}: {PACKAGE_PREFIX}{name}/… ({', '.join(found) or 'it has no GGUF'}).")
+        raise ImportRefused(
+            f"Name a file of {name}: {PACKAGE_PREFIX}{name}/… ({', '.join(found) or 'it has no GGUF'})."
+        )
     for folder in folders:
         path = (folder / inner).resolve()
         if path.is_relative_to(folder) and path.exists():

@@ -1,4 +1,4 @@
-"""Brings a LoRA adapter's folder into the catalog: a variant that runs in the engine of its base, on the base's weights."""
+"""Brings a LoRA adapter into the catalog: a variant that runs in its base's engine, on its base's weights."""
 
 from __future__ import annotations
 

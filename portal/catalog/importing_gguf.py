@@ -1,4 +1,4 @@
-"""Brings a GGUF file into the catalog: unpacked to safetensors, which the engine runs, with the file itself beside them."""
+"""Brings a GGUF file into the catalog: unpacked to safetensors, which the engine runs, and kept beside them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def import_gguf(
 ) -> ImportedModel:
     """Import a GGUF file; the same file again changes nothing and converts nothing.
 
-    `expected` is the SHA-256 that whoever offers the file published. Raises ImportRefused, and OSError when a file cannot be read or written.
+    `expected` is the SHA-256 that whoever offers the file published. Raises ImportRefused, and OSError when a file
+    cannot be read or written.
     """
     try:
         header = read_gguf_header(source)

@@ -1,4 +1,4 @@
-"""Brings a model of a hub into the catalog: its revision resolved to a commit, its files downloaded so that they resume."""
+"""Brings a hub's model into the catalog: its revision resolved to a commit, its download going on after a break."""
 
 from __future__ import annotations
 
@@ -277,7 +277,9 @@ def _asking(source: HubSource, ask: Callable[[], Answer]) -> Answer:
     except RevisionNotFoundError as error:
         raise ImportRefused(f"{source.repo_id} has no revision {source.revision}.") from error
     except HfHubHTTPError as error:
-        raise ImportRefused(f"{hub} answers {error.response.status_code} for {source.repo_id}; try again later.") from error
+        raise ImportRefused(
+            f"{hub} answers {error.response.status_code} for {source.repo_id}; try again later."
+        ) from error
     except (httpx2.HTTPError, LocalEntryNotFoundError) as error:
         raise ImportRefused(
             f"{hub} cannot be reached, or broke off: what has arrived is kept, and importing again goes on."
@@ -287,9 +289,7 @@ def _asking(source: HubSource, ask: Callable[[], Answer]) -> Answer:
 # --- Without a network
 
 
-def _import_cached(
-    source: HubSource, card: CardChoice, base: str, on_progress: Progress | None
-) -> ImportedModel:
+def _import_cached(source: HubSource, card: CardChoice, base: str, on_progress: Progress | None) -> ImportedModel:
     """Import what the hub's own cache on this machine holds. Its files are links into the cache, which are followed."""
     try:
         snapshot = Path(snapshot_download(source.repo_id, revision=source.revision, local_files_only=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -16,7 +17,7 @@ from django.core.management import CommandError, call_command
 from safetensors.numpy import save_file
 
 from portal.accounts.models import User
-from portal.catalog import importing
+from portal.catalog import importing, weight_shelf
 from portal.catalog.models import ModelCard, Variant
 from portal.catalog.queries import get_variant_by_model_id
 from portal.catalog.services import publish_revision, refresh_variant
@@ -203,7 +204,7 @@ def test_a_source_that_is_no_folder_is_refused(tmp_path: Path, home: Path) -> No
 def test_a_full_disk_is_said_before_anything_is_copied(
     source: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing.shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
+    monkeypatch.setattr(weight_shelf.shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
     assert "but only 1 are free" in refused(source)
     assert nothing_left(home)
 
@@ -219,14 +220,19 @@ def test_a_failure_in_the_database_takes_the_files_back(
     assert nothing_left(home)
 
 
-def test_what_a_killed_import_left_is_swept_a_day_later(source: Path, home: Path) -> None:
-    old, new = home / "weights" / ".importing-old", home / "weights" / ".importing-new"
-    for folder in (old, new):
+def test_what_a_killed_import_left_is_swept_and_what_is_in_use_is_not(source: Path, home: Path) -> None:
+    killed, running = home / "weights" / ".importing-killed", home / "weights" / ".importing-running"
+    for folder in (killed, running):
         folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 90_000,) * 2)
-    run(source)
-    assert not old.exists()
-    assert new.exists()
+        os.utime(folder, (time.time() - 120,) * 2)
+    descriptor = os.open(running, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        run(source)
+    finally:
+        os.close(descriptor)
+    assert not killed.exists()
+    assert running.exists()
 
 
 def test_people_are_told_where_to_look(source: Path) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py import_model SOURCE`: a folder, a file, a hub's model, an adapter or a server's model becomes a variant."""
+"""`manage.py import_model SOURCE`: a folder, a file, a hub's or a server's model becomes a card's variant."""
 
 from __future__ import annotations
 
@@ -85,8 +85,12 @@ class Command(BaseCommand):
 
 
 def _show_on(bar: tqdm[Any]) -> Progress:
+    shown = ""
+
     def show(stage: str, done: int, total: int) -> None:
-        if bar.desc != f"{stage}: ":
+        nonlocal shown
+        if stage != shown:
+            shown = stage
             bar.reset(total)
             bar.set_description(stage, refresh=False)
             bar.unit = "%" if stage == "converting" else "B"
