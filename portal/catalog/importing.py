@@ -87,7 +87,7 @@ class Arrival:
 
     digest: of what makes them the same weights again.
     source_name: what people call where they came from.
-    origin: the GGUF file that they were converted from.
+    origin: the name of the GGUF file beside them, where they were converted from one.
     more_facts: what the import knows beyond the files, such as the hub's commit.
     """
 
@@ -96,7 +96,7 @@ class Arrival:
     source_name: str
     facts: WeightFacts
     card_text: CardText | None = None
-    origin: Path | None = None
+    origin: str = ""
     relation: str = ""
     more_facts: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
@@ -281,7 +281,7 @@ def _variant(card: ModelCard, destination: Path, arrival: Arrival, defaults: dic
         defaults=defaults,
         position=card.variants.count(),
     )
-    keep_tensor_lists(variant, destination, origin=arrival.origin)
+    keep_tensor_lists(variant, destination, origin=destination / arrival.origin if arrival.origin else None)
     return variant, True
 
 

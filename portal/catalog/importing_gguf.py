@@ -67,7 +67,7 @@ def import_gguf(
                 source_name=source.name,
                 facts=read_weight_facts(folder, origin=kept),
                 card_text=card_text,
-                origin=kept,
+                origin=kept.name,
                 relation="" if header.main_type in _PLAIN_TYPES else Relation.QUANTIZED,
                 more_facts=more_facts or {},
             )

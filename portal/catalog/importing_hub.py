@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import httpx2
 from django.conf import settings
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, hf_hub_url, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -19,7 +19,9 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils._headers import build_hf_headers
 from tqdm import tqdm
 
 from inference.adapter_folder import CONFIG_NAME
@@ -43,7 +45,7 @@ HUB_ID: Final = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,200}))?", re.ASCII
 )
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w.+ -]{0,200}", re.ASCII)
-_OWN_FOLDER: Final = ".cache"
+_PARTIAL: Final = ".partial"
 Answer = TypeVar("Answer")
 
 
@@ -215,52 +217,53 @@ def _known(choice: CardChoice, source: HubSource, commit: str) -> Variant | None
 
 
 def _download(source: HubSource, listing: _Listing, folder: Path, on_progress: Progress | None) -> None:
-    """Get the files into the folder; what is there already is not asked for again. Raises ImportRefused."""
+    """Get the files into the folder, each from where its last download ended. Raises ImportRefused."""
     total = sum(listing.sizes.values())
     require_room(2 * total - _bytes_in(folder))
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        """Draws nothing: the folder's own bytes are what was downloaded."""
+        """Draws nothing: what lies in the folder is what was downloaded."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+            super().__init__(total=kwargs.get("total"), disable=True)
 
         def update(self, n: float | None = 1) -> bool | None:
             if on_progress is not None:
                 on_progress("downloading", min(_bytes_in(folder), total), total)
             return None
 
-    _asking(
-        source,
-        lambda: snapshot_download(
-            source.repo_id,
-            revision=listing.commit,
-            local_dir=folder,
-            allow_patterns=sorted(listing.sizes),
-            endpoint=settings.HF_ENDPOINT,
-            token=settings.HF_TOKEN or False,
-            library_name="steelyard",
-            etag_timeout=settings.HF_TIMEOUT_S,
-            max_workers=4,
-            tqdm_class=Bar,
-        ),
-    )
-    for name, size in listing.sizes.items():
+    for name, size in sorted(listing.sizes.items()):
         path = folder / name
-        if path.is_symlink() or not path.is_file() or path.stat().st_size != size:
-            raise ImportRefused(f"{name} of {source.repo_id} did not arrive whole; import it again to go on.")
+        if not path.exists():
+            partial = folder / f"{name}{_PARTIAL}"
+            _asking(source, _rest_of_file(source, listing.commit, name, size, partial, Bar))
+            partial.rename(path)
+
+
+def _rest_of_file(
+    source: HubSource, commit: str, name: str, size: int, partial: Path, bar: type[tqdm[Any]]
+) -> Callable[[], None]:
+    """What gets the rest of a file.
+
+    The library's own download of a snapshot begins a file anew after a break, so only its request for one file is used.
+    """
+
+    def ask() -> None:
+        with partial.open("ab", buffering=0) as file:
+            http_get(
+                hf_hub_url(source.repo_id, name, revision=commit, endpoint=settings.HF_ENDPOINT),
+                file,
+                resume_size=file.tell(),
+                headers=build_hf_headers(token=settings.HF_TOKEN or False, library_name="steelyard"),
+                expected_size=size,
+                tqdm_class=bar,
+            )
+
+    return ask
 
 
 def _bytes_in(folder: Path) -> int:
-    """What has arrived, also of files that are not complete yet."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and (path.suffix == ".incomplete" or _OWN_FOLDER not in path.parts):
-                total += path.stat().st_size
-        except FileNotFoundError:  # completed, and moved, meanwhile
-            continue
-    return total
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _asking(source: HubSource, ask: Callable[[], Answer]) -> Answer:
@@ -280,7 +283,7 @@ def _asking(source: HubSource, ask: Callable[[], Answer]) -> Answer:
         raise ImportRefused(
             f"{hub} answers {error.response.status_code} for {source.repo_id}; try again later."
         ) from error
-    except (httpx2.HTTPError, LocalEntryNotFoundError) as error:
+    except (httpx2.HTTPError, ConnectionError) as error:
         raise ImportRefused(
             f"{hub} cannot be reached, or broke off: what has arrived is kept, and importing again goes on."
         ) from error
