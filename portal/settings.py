@@ -276,6 +276,15 @@ MAX_SYSTEM_PROMPT_CHARACTERS: int = env.int("MAX_SYSTEM_PROMPT_CHARACTERS", defa
 MAX_OUTPUT_TOKENS: int = env.int("MAX_OUTPUT_TOKENS", default=2_048)
 MAX_CONCURRENT_GENERATIONS: int = env.int("MAX_CONCURRENT_GENERATIONS", default=4)
 GENERATION_RATE: str = env.str("GENERATION_RATE", default="30/minute")
+# What may be run in 24 hours, 0 for no limit; an account's runs include those of its API tokens.
+VISITOR_RUNS_PER_DAY: int = env.int("VISITOR_RUNS_PER_DAY", default=300)
+VISITOR_TOKENS_PER_DAY: int = env.int("VISITOR_TOKENS_PER_DAY", default=300_000)
+ACCOUNT_RUNS_PER_DAY: int = env.int("ACCOUNT_RUNS_PER_DAY", default=5_000)
+ACCOUNT_TOKENS_PER_DAY: int = env.int("ACCOUNT_TOKENS_PER_DAY", default=5_000_000)
+API_TOKEN_RUNS_PER_DAY: int = env.int("API_TOKEN_RUNS_PER_DAY", default=5_000)
+API_TOKEN_TOKENS_PER_DAY: int = env.int("API_TOKEN_TOKENS_PER_DAY", default=5_000_000)
+# How long a deleted conversation can be restored; longer than a day, or deleting would give back a quota.
+DELETED_CONVERSATION_DAYS: int = env.int("DELETED_CONVERSATION_DAYS", default=7)
 FEEDBACK_RATE: str = env.str("FEEDBACK_RATE", default="60/minute")
 # Makes the contributors' pseudonyms in exports; keep it when SECRET_KEY is replaced, or every pseudonym changes.
 EXPORT_SALT: str = env.str("EXPORT_SALT", default="") or SECRET_KEY

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.db.models import Q
 from django.http import HttpRequest
 
-from portal.accounts.models import User
+from portal.accounts.models import ApiToken, User
 
 VISITOR_SESSION_KEY = "visitor"
 
@@ -19,12 +19,13 @@ class Actor:
     """Exactly one of `user` and `visitor` is set, or neither for a stranger who owns nothing yet.
 
     `network` is where the request came from: an IPv4 address or an IPv6 /64. Who is anonymous can drop the session's
-    cookie, so limits on visitors also count per network.
+    cookie, so limits on visitors also count per network. `api_token` is what a client showed, if it is one.
     """
 
     user: User | None = None
     visitor: uuid.UUID | None = None
     network: str = field(default="", compare=False)
+    api_token: ApiToken | None = field(default=None, compare=False)
 
     def owns(self) -> Q:
         """Selects the rows (with `owner` and `visitor` columns) that are this actor's own."""

@@ -79,23 +79,31 @@ def _limiters() -> _Limiters:
 def check_rate(actor: Actor, name: str, rate: str) -> None:
     """Count one use of `name` by `actor`, at most `rate` ("30/minute"). Raises LimitExceeded beyond it."""
     item = parse(rate)
-    keys = [(item, _actor_key(actor))]
+    _count_use(item, name, _actor_key(actor))
     if actor.user is None:
-        per_network = type(item)(item.amount * NETWORK_ALLOWANCE, item.multiples)
-        keys.append((per_network, f"network:{actor.network}"))
-    for each, key in keys:
-        wait_s = _limiters().seconds_until_allowed(each, name, key)
-        if wait_s:
-            raise LimitExceeded(
-                name,
+        check_network_rate(actor, name, rate)
+
+
+def check_network_rate(actor: Actor, name: str, rate: str) -> None:
+    """Count one use of `name` by the actor's network, which may do several times as much as one actor."""
+    item = parse(rate)
+    per_network = type(item)(item.amount * NETWORK_ALLOWANCE, item.multiples)
+    _count_use(per_network, name, f"network:{actor.network}")
+
+
+def _count_use(item: RateLimitItem, name: str, key: str) -> None:
+    wait_s = _limiters().seconds_until_allowed(item, name, key)
+    if wait_s:
+        raise LimitExceeded(
+            name,
+            wait_s,
+            ngettext(
+                "That is more than %(rate)s. Try again in %(seconds)d second.",
+                "That is more than %(rate)s. Try again in %(seconds)d seconds.",
                 wait_s,
-                ngettext(
-                    "That is more than %(rate)s. Try again in %(seconds)d second.",
-                    "That is more than %(rate)s. Try again in %(seconds)d seconds.",
-                    wait_s,
-                )
-                % {"rate": str(each), "seconds": wait_s},
             )
+            % {"rate": str(item), "seconds": wait_s},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from portal.playground.models import Conversation, Generation
 
 
 def get_conversation(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
-    conversation = Conversation.objects.filter(actor.owns(), pk=conversation_id).first()
+    conversation = Conversation.objects.filter(actor.owns(), pk=conversation_id, deleted_at__isnull=True).first()
     if conversation is None:
         raise Http404
     return conversation
@@ -19,7 +19,7 @@ def get_conversation(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
 
 def get_generation(actor: Actor, generation_id: uuid.UUID) -> Generation:
     """The actor's own generation, with its conversation, variant and card."""
-    own = Conversation.objects.filter(actor.owns())
+    own = Conversation.objects.filter(actor.owns(), deleted_at__isnull=True)
     generation = (
         Generation.objects.select_related("conversation", "variant__card")
         .filter(pk=generation_id, conversation__in=own)
@@ -28,3 +28,11 @@ def get_generation(actor: Actor, generation_id: uuid.UUID) -> Generation:
     if generation is None:
         raise Http404
     return generation
+
+
+def get_deleted_conversation(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
+    """The actor's own conversation that was deleted and can still be restored."""
+    conversation = Conversation.objects.filter(actor.owns(), pk=conversation_id, deleted_at__isnull=False).first()
+    if conversation is None:
+        raise Http404
+    return conversation

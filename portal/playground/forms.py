@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django import forms
@@ -14,20 +14,22 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from inference.sampling_params import MAX_NEW_TOKENS, MAX_SEED, MAX_TEMPERATURE, InvalidParameter, SamplingParams
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
+from portal.playground.parameter_fields import (
+    MAIN_PARAMETERS,
+    MORE_PARAMETERS,
+    PARAMETERS,
+    SLIDERS,
+    ParameterFields,
+    parameters_as_typed,
+)
 from portal.playground.queries import find_turn
+from portal.playground.services import Overflow
+from portal.playground.variant_defaults import default_parameters
 
-PARAMETERS: Final = ("temperature", "top_p", "max_tokens", "seed")
 # The form's element; the settings stand outside of it and name it.
 COMPOSER_FORM_ID: Final = "composer"
-_RANGE_MESSAGES: Final = {
-    "min_value": _("At least %(limit_value)s."),
-    "max_value": _("At most %(limit_value)s."),
-    "invalid": _("Enter a number."),
-}
-_TOP_P_RANGE: Final = _("Above 0 and at most 1.")
 
 
 class _VariantSelect(forms.Select):
@@ -35,7 +37,7 @@ class _VariantSelect(forms.Select):
 
     def __init__(self, variants: Iterable[Variant], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._defaults = {each.model_id: default_parameters(each) for each in variants}
+        self._defaults = {each.model_id: parameters_as_typed(default_parameters(each)) for each in variants}
 
     def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         option = super().create_option(name, value, *args, **kwargs)
@@ -43,7 +45,29 @@ class _VariantSelect(forms.Select):
         return option
 
 
-class PromptForm(forms.Form):
+@dataclass(frozen=True, slots=True)
+class ShownParameter:
+    """A parameter's field, its slider's (low, high, step) if it has one, and what its variant's default looks like."""
+
+    field: forms.BoundField
+    slider: tuple[str, ...]
+    default: str
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether what stands there differs from the default; left empty, it is the default."""
+        typed = str(self.field.value() if self.field.value() is not None else "").replace("\r\n", "\n").strip()
+        return typed not in {"", self.default} and not _same_number(typed, self.default)
+
+
+def _same_number(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
+
+
+class PromptForm(ParameterFields):
     """A prompt for a new conversation, or for the next turn of `conversation`.
 
     After `is_valid()`, `cleaned_data` has `variant` (a Variant), `parent` (a Generation or None), `prompt`,
@@ -56,7 +80,11 @@ class PromptForm(forms.Form):
         widget=forms.HiddenInput,
         error_messages={"required": _("The form's key is missing. Reload the page and send again.")},
     )
+    # The turn whose prompt is written anew; what is sent then stands beside it.
+    edits = forms.UUIDField(required=False, widget=forms.HiddenInput)
     parent = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    # The button that sends may say what becomes of a prompt that does not fit.
+    fit = forms.ChoiceField(required=False, choices=[(each.value, each.value) for each in Overflow])
     prompt = forms.CharField(
         label=_("Prompt"), strip=False, widget=forms.Textarea, error_messages={"required": _("Write a prompt.")}
     )
@@ -69,33 +97,6 @@ class PromptForm(forms.Form):
         strip=False,
         widget=forms.Textarea,
         help_text=_("Tells the model, before the first turn, what role to take and what to mind."),
-    )
-    temperature = forms.FloatField(
-        label=_("Temperature"),
-        required=False,
-        min_value=0,
-        max_value=MAX_TEMPERATURE,
-        error_messages=_RANGE_MESSAGES,
-    )
-    top_p = forms.FloatField(
-        label=_("Top-p"),
-        required=False,
-        min_value=0,
-        max_value=1,
-        help_text=_(
-            "Samples only from the most probable tokens whose probabilities add up to this. Above 0 and at most 1."
-        ),
-        error_messages={**_RANGE_MESSAGES, "min_value": _TOP_P_RANGE, "max_value": _TOP_P_RANGE},
-    )
-    max_tokens = forms.IntegerField(label=_("Max tokens"), required=False, min_value=1, error_messages=_RANGE_MESSAGES)
-    seed = forms.IntegerField(
-        label=_("Seed"),
-        required=False,
-        min_value=0,
-        max_value=MAX_SEED,
-        help_text=_("The same seed repeats the same choices. 0 to 2⁶³-1; empty draws one, shown with the answer."),
-        error_messages=_RANGE_MESSAGES,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
 
     def __init__(
@@ -111,18 +112,7 @@ class PromptForm(forms.Form):
         self._describe()
 
     def _describe(self) -> None:
-        """Ranges, help and attributes that depend on the installation's limits."""
-        most = max_tokens_allowed()
-        self.fields["temperature"].help_text = gettext(
-            "0 always takes the most probable token; more lets less probable ones through. 0 to %(most)s."
-        ) % {"most": MAX_TEMPERATURE}
-        self.fields["max_tokens"].help_text = gettext("The answer is cut after this many tokens. 1 to %(most)s.") % {
-            "most": f"{most:,}"
-        }
-        self.fields["seed"].error_messages["max_value"] = gettext("At most %(most)s.") % {"most": f"{MAX_SEED:,}"}
-        for name, step in (("temperature", "0.05"), ("top_p", "0.05"), ("max_tokens", "1")):
-            self.fields[name].widget.attrs |= {"step": step, "autocomplete": "off"}
-        self.fields["max_tokens"].widget.attrs["max"] = most
+        self.describe_parameters()
         self.fields["prompt"].widget.attrs |= {
             "rows": 3,
             "placeholder": gettext("Write a prompt…")
@@ -131,7 +121,7 @@ class PromptForm(forms.Form):
             "autocomplete": "off",
         }
         self.fields["system_prompt"].widget.attrs |= {"rows": 3, "autocomplete": "off"}
-        for name in ("request_key", "parent"):
+        for name in ("request_key", "edits", "parent"):
             # Firefox would bring back a used key after a reload.
             self.fields[name].widget.attrs["autocomplete"] = "off"
         for name in ("variant", "system_prompt", *PARAMETERS):
@@ -147,10 +137,25 @@ class PromptForm(forms.Form):
     def clean_variant(self) -> Variant:
         return self._variants[self.cleaned_data["variant"]]
 
+    def clean_edits(self) -> Generation | None:
+        edited_id: uuid.UUID | None = self.cleaned_data["edits"]
+        if edited_id is None or self._conversation is None:
+            return None
+        edited = find_turn(self._conversation, edited_id)
+        if edited is None:
+            raise ValidationError(gettext("The prompt to change is not in this conversation. Reload the page."))
+        return edited
+
+    def clean_fit(self) -> Overflow:
+        return Overflow(self.cleaned_data["fit"] or Overflow.REFUSE)
+
     def clean_parent(self) -> Generation | None:
         parent_id: uuid.UUID | None = self.cleaned_data["parent"]
-        if self._conversation is None:
+        if self._conversation is None or "edits" in self.errors:
             return None
+        edited: Generation | None = self.cleaned_data.get("edits")
+        if edited is not None:
+            return edited.parent
         parent = find_turn(self._conversation, parent_id) if parent_id else None
         if parent is None:
             raise ValidationError(gettext("The turn to follow is not in this conversation. Reload the page."))
@@ -159,22 +164,16 @@ class PromptForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         variant: Variant | None = cleaned.get("variant")
-        if variant is not None and not any(name in self.errors for name in PARAMETERS):
-            given = {name: cleaned[name] for name in PARAMETERS if cleaned.get(name) is not None}
-            try:
-                cleaned["params"] = SamplingParams.from_mapping(default_parameters(variant) | given)
-            except InvalidParameter as error:
-                if error.field == "top_p":
-                    # The one range with an open end, which Django's validators do not have.
-                    self.add_error("top_p", str(_TOP_P_RANGE))
-                elif error.field in self.fields:
-                    self.add_error(error.field, str(self.fields[error.field].help_text))
-                else:
-                    self.add_error(None, str(error))
+        if variant is not None:
+            cleaned["params"] = self.sampling_params(variant)
         return cleaned
+
+    # Whether the service refused the prompt for that, so that the page offers what to do.
+    is_too_long_for_context = False
 
     def add_service_errors(self, error: ValidationError) -> None:
         """Put what the service refused beside the fields that it named."""
+        self.is_too_long_for_context = "context" in error.update_error_dict({})
         for field, errors in error.update_error_dict({}).items():
             self.add_error(field if field in self.fields else None, errors)
 
@@ -182,6 +181,24 @@ class PromptForm(forms.Form):
     def chosen_variant(self) -> Variant | None:
         """The variant that is shown as chosen, valid or not yet sent."""
         return self._variants.get(str(self["variant"].value()))
+
+    @property
+    def main_parameters(self) -> list[ShownParameter]:
+        return self._shown(MAIN_PARAMETERS)
+
+    @property
+    def more_parameters(self) -> list[ShownParameter]:
+        return self._shown(MORE_PARAMETERS)
+
+    @property
+    def changed_more(self) -> int:
+        """How many of the folded parameters differ from the variant's defaults, or were refused."""
+        return sum(each.is_changed or bool(each.field.errors) for each in self.more_parameters)
+
+    def _shown(self, names: Sequence[str]) -> list[ShownParameter]:
+        variant = self.chosen_variant
+        defaults = parameters_as_typed(default_parameters(variant)) if variant is not None else {}
+        return [ShownParameter(self[name], SLIDERS.get(name, ()), defaults.get(name, "")) for name in names]
 
     @property
     def general_errors(self) -> list[str]:
@@ -195,22 +212,12 @@ class PromptForm(forms.Form):
         return [self[name] for name in ("variant", "system_prompt", *PARAMETERS) if self[name].errors]
 
 
-def max_tokens_allowed() -> int:
-    return min(int(settings.MAX_OUTPUT_TOKENS), MAX_NEW_TOKENS)
-
-
-def default_parameters(variant: Variant) -> dict[str, Any]:
-    """The variant's defaults as one complete set, within this installation's limits."""
-    defaults = SamplingParams.from_mapping(variant.defaults)
-    return replace(defaults, max_tokens=min(defaults.max_tokens, max_tokens_allowed())).as_mapping()
-
-
 def new_conversation_initial(variant: Variant | None, *, prompt: str = "") -> dict[str, Any]:
     """What the form shows before anything was sent."""
     initial: dict[str, Any] = {"request_key": uuid.uuid4(), "prompt": prompt[: settings.MAX_PROMPT_CHARACTERS]}
     if variant is not None:
         defaults = default_parameters(variant)
-        initial |= {"variant": variant.model_id} | {name: defaults[name] for name in PARAMETERS}
+        initial |= {"variant": variant.model_id} | parameters_as_typed(defaults)
     return initial
 
 
@@ -220,7 +227,7 @@ def next_turn_initial(last: Generation, *, runs_here: bool, instead: Variant | N
     The seed is left to be drawn anew: the last turn's may have been drawn, and repeating it by accident would not show.
     """
     variant = last.variant if runs_here else instead
-    params = {name: last.params.get(name) for name in PARAMETERS} | {"seed": None}
+    params = parameters_as_typed(last.params) | {"seed": ""}
     return {
         "request_key": uuid.uuid4(),
         "parent": last.pk,

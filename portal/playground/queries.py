@@ -7,36 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from portal.accounts.actors import Actor
 from portal.catalog.card_metadata import Example, describe_metadata
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
 
-# Large, and on no page: each turn's messages repeat all turns before it.
-_NOT_SHOWN: Final = ("messages", "rendered_prompt", "provenance")
-
-
-def latest_branch(conversation: Conversation) -> list[Generation]:
-    """The turns from the first one to the newest, in two queries whatever their number.
-
-    A conversation is a tree; its newest generation is always a leaf, and its ancestors are the turns it read.
-    """
-    nodes = list(conversation.generations.order_by("created_at", "id").values_list("pk", "parent_id"))
-    if not nodes:
-        return []
-    parents: dict[uuid.UUID, uuid.UUID | None] = dict(nodes)
-    path: list[uuid.UUID] = []
-    at: uuid.UUID | None = nodes[-1][0]
-    while at is not None:
-        path.append(at)
-        at = parents[at]
-    rows = conversation.generations.select_related("variant__card").defer(*_NOT_SHOWN).in_bulk(path)
-    turns = [rows[each] for each in reversed(path)]
-    for turn in turns:
-        turn.conversation = conversation
-    return turns
+MAX_SEARCH_CHARACTERS: Final = 200
 
 
 def find_turn(conversation: Conversation, generation_id: uuid.UUID) -> Generation | None:
@@ -44,12 +22,19 @@ def find_turn(conversation: Conversation, generation_id: uuid.UUID) -> Generatio
     return conversation.generations.filter(pk=generation_id).first()
 
 
-def list_conversations(actor: Actor) -> QuerySet[Conversation]:
-    """The actor's conversations, newest first, each with `turn_count` and `latest_variant_id`."""
+def list_conversations(actor: Actor, *, search: str = "", deleted: bool = False) -> QuerySet[Conversation]:
+    """The actor's conversations, newest first, each with `turn_count` and `latest_variant_id`.
+
+    `search` finds words of a title, a prompt or an answer; `deleted` lists those that can still be restored.
+    """
     generations = Generation.objects.filter(conversation=OuterRef("pk"))
     # Siblings (a retry) answer the same turn and share a parent; only first turns have none, which COUNT leaves out.
     parents = generations.order_by().values("conversation").annotate(count=Count("parent", distinct=True))
-    return Conversation.objects.filter(actor.owns(), is_listed=True).annotate(
+    own = Conversation.objects.filter(actor.owns(), is_listed=True, deleted_at__isnull=not deleted)
+    for word in search[:MAX_SEARCH_CHARACTERS].split():
+        said = generations.filter(Q(prompt__icontains=word) | Q(output__icontains=word))
+        own = own.filter(Q(title__icontains=word) | Exists(said))
+    return own.annotate(
         turn_count=Subquery(parents.values("count")) + 1,
         latest_variant_id=Subquery(generations.order_by("-created_at", "-id").values("variant_id")[:1]),
     )

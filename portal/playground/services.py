@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Final
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,13 +20,41 @@ from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
 from portal.catalog.models import Variant
+from portal.playground.context_room import ContextUse, Room, drop_oldest_turns, measure_context
 from portal.playground.dispatch import dispatch_soon, first_redispatch
-from portal.playground.models import ACTIVE_STATES, Conversation, Generation, State
+from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind, State
+from portal.playground.quota import require_quota
 
 TITLE_CHARACTERS: Final = 80
 RETRY_WHEN_BUSY_S: Final = 5
 # Fits JavaScript's exact integers, so that a seed survives a round trip through any client.
 GENERATED_SEED_BITS: Final = 48
+
+
+class Overflow(StrEnum):
+    """What becomes of a prompt that leaves no room for an answer in its variant's context."""
+
+    # The engine has its say, when the run's turn has come.
+    LET_ENGINE_DECIDE = "let_engine_decide"
+    REFUSE = "refuse"
+    DROP_OLDEST = "drop_oldest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a run takes from an earlier one.
+
+    `rerun_of` is repeated as it was. `branched_from` gives the tokens of its answer before number `branch_token`;
+    `opening` is these and another choice for that token, [{id, text}].
+    """
+
+    rerun_of: Generation | None = None
+    branched_from: Generation | None = None
+    branch_token: int | None = None
+    opening: tuple[dict[str, Any], ...] = ()
+
+
+NOWHERE: Final = Origin()
 
 
 def start_generation(
@@ -39,16 +68,22 @@ def start_generation(
     conversation: Conversation | None = None,
     parent: Generation | None = None,
     request_key: uuid.UUID | None = None,
+    kind: Kind = Kind.CHAT,
+    origin: Origin = NOWHERE,
+    overflow: Overflow = Overflow.LET_ENGINE_DECIDE,
 ) -> Generation:
     """Queue a prompt; the same `request_key` again returns the run that it started.
 
     Without `conversation` a new one begins, with `system_prompt`; an existing one keeps its own for None, and "" takes
-    it away. `parent` is the turn that this one follows.
+    it away. `parent` is the turn that this one follows; without it the run stands beside the conversation's first.
+
+    A `kind` other than chat reads the prompt alone, as it stands. `origin` says what the run takes from an earlier one.
 
     `history` instead of these is a chat that began elsewhere: the model reads it before the prompt exactly as it is, in
     a new conversation, whose system prompt is the system message that opens it, if any.
 
-    Raises ValidationError naming the field and the limit, LimitExceeded when the actor has too much under way.
+    Raises ValidationError naming the field and the limit (`context` for a prompt that `overflow` refuses), and
+    LimitExceeded when the actor has too much under way or has used up a quota.
     """
     if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
         return earlier
@@ -58,10 +93,17 @@ def start_generation(
         system_prompt = history[0].content if history[0].role == "system" else None
     _require_valid(variant, prompt, params, system_prompt or "", history, conversation, parent)
     check_rate(actor, "generations", settings.GENERATION_RATE)
+    # Before the transaction: counting the tokens of a long chat takes a while.
+    if origin.rerun_of is not None:
+        messages, dropped = origin.rerun_of.messages, origin.rerun_of.dropped_turns
+    else:
+        asked = {"role": "user", "content": prompt}
+        before = _turns_before(conversation, system_prompt, parent, history) if kind == Kind.CHAT else []
+        messages, dropped = _fitted(variant, [*before, asked], params.max_tokens, overflow)
+        dropped += parent.dropped_turns if parent is not None else 0
+    order = _Order(actor, variant, prompt, params, kind, origin, messages, dropped, bool(parent or history))
     try:
-        return _start(
-            actor, variant, prompt, params, system_prompt, history, conversation, parent, request_key or uuid.uuid4()
-        )
+        return _start(order, system_prompt, conversation, parent, request_key or uuid.uuid4())
     except IntegrityError:
         # Two actors sent one new key at the same moment.
         if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
@@ -69,25 +111,38 @@ def start_generation(
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was asked for, checked."""
+
+    actor: Actor
+    variant: Variant
+    prompt: str
+    params: SamplingParams
+    kind: Kind
+    origin: Origin
+    messages: Sequence[dict[str, Any]]
+    dropped_turns: int
+    is_further_turn: bool
+
+
 def _start(
-    actor: Actor,
-    variant: Variant,
-    prompt: str,
-    params: SamplingParams,
+    order: _Order,
     system_prompt: str | None,
-    history: Sequence[Message],
     conversation: Conversation | None,
     parent: Generation | None,
     request_key: uuid.UUID,
 ) -> Generation:
+    actor, params, origin = order.actor, order.params, order.origin
     with transaction.atomic():
         _serialise_starts(actor)
         if earlier := _earlier_generation(actor, request_key):
             return earlier
         _require_room(actor)
+        require_quota(actor)
         if conversation is None:
             conversation = Conversation.objects.create(
-                title=_title(prompt), system_prompt=system_prompt or "", **actor.ownership()
+                title=_title(order.prompt), system_prompt=system_prompt or "", **actor.ownership()
             )
         else:
             _continue(conversation, actor, system_prompt)
@@ -96,17 +151,47 @@ def _start(
         generation = Generation.objects.create(
             conversation=conversation,
             parent=parent,
-            variant=variant,
+            variant=order.variant,
             request_key=request_key,
-            prompt=prompt,
-            messages=[*_turns_before(conversation, parent, history), {"role": "user", "content": prompt}],
+            kind=order.kind,
+            api_token=actor.api_token,
+            prompt=order.prompt,
+            messages=list(order.messages),
+            dropped_turns=order.dropped_turns,
             params=replace(params, seed=seed).as_mapping(),
             # A further turn may be read from what its worker remembers, which is quicker and rounds differently.
-            is_repeatable=params.seed is not None or not (parent or history),
+            is_repeatable=params.seed is not None or not order.is_further_turn,
+            opening=list(origin.opening),
+            branched_from=origin.branched_from,
+            branch_token=origin.branch_token,
+            rerun_of=origin.rerun_of,
             dispatch_after=first_redispatch(),
         )
         dispatch_soon(generation)
     return generation
+
+
+def preview_context(
+    variant: Variant,
+    *,
+    prompt: str,
+    system_prompt: str,
+    conversation: Conversation | None,
+    parent_id: uuid.UUID | None,
+    edits_id: uuid.UUID | None,
+    max_tokens: int,
+    is_completion: bool = False,
+) -> ContextUse:
+    """What `start_generation` would make the model read, measured; a foreign turn's id counts as none."""
+    prompt = prompt[: settings.MAX_PROMPT_CHARACTERS]
+    before: list[dict[str, Any]] = []
+    if not is_completion:
+        named = edits_id or parent_id
+        turn = conversation.generations.filter(pk=named).first() if conversation is not None and named else None
+        parent = turn.parent if turn is not None and edits_id is not None else turn
+        before = _turns_before(conversation, system_prompt[: settings.MAX_SYSTEM_PROMPT_CHARACTERS], parent, ())
+    messages = [Message(**each) for each in [*before, {"role": "user", "content": prompt}]]
+    return measure_context(variant, messages, max_tokens=max_tokens, is_completion=is_completion)
 
 
 def cancel_generation(generation: Generation) -> bool:
@@ -118,7 +203,7 @@ def _continue(conversation: Conversation, actor: Actor, system_prompt: str | Non
     """Touch only what changes: since it was loaded, the conversation may have gone over to who signed in."""
     if system_prompt is not None:
         conversation.system_prompt = system_prompt
-    own = Conversation.objects.filter(actor.owns(), pk=conversation.pk)
+    own = Conversation.objects.filter(actor.owns(), pk=conversation.pk, deleted_at__isnull=True)
     if not own.update(system_prompt=conversation.system_prompt, updated_at=timezone.now()):
         raise ValidationError({"conversation": [_("This conversation is no longer yours here. Reload the page.")]})
 
@@ -191,13 +276,39 @@ def _require_room(actor: Actor) -> None:
         )
 
 
+def _fitted(
+    variant: Variant, messages: list[dict[str, Any]], max_tokens: int, overflow: Overflow
+) -> tuple[list[dict[str, Any]], int]:
+    """The messages that are sent, and how many turns were left out of them. Raises ValidationError."""
+    if overflow == Overflow.LET_ENGINE_DECIDE:
+        return messages, 0
+    dropped = 0
+    if overflow == Overflow.DROP_OLDEST:
+        shortened = drop_oldest_turns(variant, messages, max_tokens=max_tokens)
+        messages, dropped = shortened.messages, shortened.dropped
+    use = measure_context(variant, [Message(**each) for each in messages], max_tokens=max_tokens)
+    # An estimate refuses nothing: the engine knows better.
+    if use.is_exact and use.room == Room.FULL:
+        words = {
+            "tokens": f"{use.prompt_tokens:,}",
+            "model": variant.model_id,
+            "most": f"{(use.context_length or 1) - 1:,}",
+        }
+        sentence = _("With the turns before it, this prompt has %(tokens)s tokens; %(model)s reads at most %(most)s.")
+        raise ValidationError({"context": [sentence % words]})
+    return messages, dropped
+
+
 def _turns_before(
-    conversation: Conversation, parent: Generation | None, history: Sequence[Message]
-) -> list[dict[str, str]]:
+    conversation: Conversation | None,
+    system_prompt: str | None,
+    parent: Generation | None,
+    history: Sequence[Message],
+) -> list[dict[str, Any]]:
     """The exact chat that the model reads before the prompt: `history`, or the branch that ends in `parent`."""
     if history:
         return [asdict(message) for message in history]
-    turns: list[dict[str, str]] = []
+    turns: list[dict[str, Any]] = []
     if parent is not None:
         # The system prompt may have been changed since.
         turns = parent.messages[1:] if parent.messages[0]["role"] == "system" else list(parent.messages)
@@ -206,7 +317,9 @@ def _turns_before(
         else:
             # An answer that never came leaves no gap: two user turns in a row break most chat templates.
             turns.pop()
-    system = [{"role": "system", "content": conversation.system_prompt}] if conversation.system_prompt else []
+    if system_prompt is None:
+        system_prompt = conversation.system_prompt if conversation is not None else ""
+    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     return [*system, *turns]
 
 

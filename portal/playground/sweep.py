@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from portal.playground.conversation_services import purge_conversations
 from portal.playground.dispatch import publish
 from portal.playground.models import Generation, MaintenanceLease, State, WorkerHeartbeat
 
@@ -32,6 +33,7 @@ def sweep_generations() -> None:
     # Not the same moment: what was just requeued is due as well.
     _redispatch_stale(timezone.now())
     WorkerHeartbeat.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
+    purge_conversations()
 
 
 def _take_off(now: datetime) -> bool:

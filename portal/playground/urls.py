@@ -2,16 +2,22 @@
 
 from django.urls import path
 
-from portal.playground import views
+from portal.playground import conversation_views, views
 from portal.playground.events_view import events
 
 app_name = "playground"
 urlpatterns = [
     path("playground/", views.new, name="new"),
-    path("playground/conversations/", views.conversations, name="conversations"),
+    path("playground/context/", conversation_views.context_meter, name="context"),
+    path("playground/conversations/", conversation_views.conversations, name="conversations"),
     path("playground/c/<uuid:conversation_id>/", views.conversation, name="conversation"),
+    path("playground/c/<uuid:conversation_id>/rename/", conversation_views.rename, name="rename"),
+    path("playground/c/<uuid:conversation_id>/delete/", conversation_views.delete, name="delete"),
+    path("playground/c/<uuid:conversation_id>/restore/", conversation_views.restore, name="restore"),
+    path("playground/c/<uuid:conversation_id>/changes/", conversation_views.changes, name="changes"),
     path("playground/g/<uuid:generation_id>/", views.generation, name="generation"),
     path("playground/g/<uuid:generation_id>/events/", events, name="events"),
     path("playground/g/<uuid:generation_id>/cancel/", views.cancel, name="cancel"),
     path("playground/g/<uuid:generation_id>/retry/", views.retry, name="retry"),
+    path("playground/g/<uuid:generation_id>/again/", views.again, name="again"),
 ]

@@ -1,36 +1,36 @@
-"""The playground's pages: send a prompt, follow a conversation, stop and retry a run, find a conversation again."""
+"""The playground's pages: send a prompt, follow a conversation along its branches, stop a run and ask again."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.http import push_url, reswap, retarget
+from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url, reswap, retarget
 from django_htmx.middleware import HtmxDetails
 
 from inference.sampling_params import SamplingParams
-from portal.accounts.actors import current_actor, identified_actor
+from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
 from portal.catalog.models import Variant
 from portal.catalog.queries import default_variant, get_variant_by_model_id, runnable_variants
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_initial
-from portal.playground.models import Conversation, Generation
-from portal.playground.queries import example_prompts, latest_branch, latest_variants, list_conversations
+from portal.playground.models import Conversation, Generation, Kind
+from portal.playground.queries import example_prompts, find_turn
+from portal.playground.quota import read_quotas
 from portal.playground.services import cancel_generation, start_generation
-
-CONVERSATIONS_PER_PAGE: Final = 25
+from portal.playground.tree import ConversationTree, read_tree, show_branch, show_turn
 
 
 class HtmxRequest(HttpRequest):
@@ -51,19 +51,26 @@ def new(request: HtmxRequest) -> HttpResponse:
     variant = (get_variant_by_model_id(wanted) if wanted else None) or default_variant()
     initial = new_conversation_initial(variant, prompt=request.GET.get("prompt", ""))
     form = PromptForm(initial=initial, variants=variants)
-    return render(request, "playground/new.html", _new_context(form) | {"unknown_variant": _unknown(wanted, variant)})
+    context = _new_context(form) | {"unknown_variant": _unknown(wanted, variant)}
+    context["quotas"] = read_quotas(current_actor(request))
+    return render(request, "playground/new.html", context)
 
 
 @never_cache
 @vary_on_headers("HX-Request")
 @require_http_methods(["GET", "HEAD", "POST"])
 def conversation(request: HtmxRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """One's own conversation; POST sends its next turn."""
-    shown = get_conversation(current_actor(request), conversation_id)
+    """One's own conversation; POST sends its next turn.
+
+    GET shows the branch of the newest turn, or with `at` that of another one; `reply` and `edit` name the turn that the
+    composer follows or writes anew; `before` shows the turns ahead of one.
+    """
+    actor = current_actor(request)
+    shown = get_conversation(actor, conversation_id)
     if request.method == "POST":
         form = PromptForm(request.POST, variants=list(runnable_variants()), conversation=shown)
         return _send(request, form, shown)
-    return render(request, "playground/conversation.html", _conversation_context(shown))
+    return render(request, "playground/conversation.html", _conversation_context(actor, shown, request.GET))
 
 
 @never_cache
@@ -108,27 +115,47 @@ def retry(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
             conversation=earlier.conversation,
             parent=earlier.parent,
             request_key=_request_key(request),
+            kind=Kind(earlier.kind),
         )
-    except ValidationError as error:
-        if not request.htmx:
-            messages.error(request, " ".join(error.messages))
-            return redirect(earlier)
-        return render(request, "playground/turn.html", {"turn": earlier, "refusals": error.messages}, status=422)
+    except (ValidationError, LimitExceeded) as error:
+        return _not_again(request, earlier, error)
     if not request.htmx:
         return redirect(started)
     keys = _next_turn_form(started, list(runnable_variants()))
-    return render(request, "playground/retried.html", {"turn": started, "form": keys})
+    return render(request, "playground/retried.html", {"shown": show_turn(started), "form": keys})
 
 
 @never_cache
-@require_http_methods(["GET", "HEAD"])
-def conversations(request: HtmxRequest) -> HttpResponse:
-    """One's own conversations, newest first."""
-    paginator = Paginator(list_conversations(current_actor(request)), CONVERSATIONS_PER_PAGE)
-    page = paginator.get_page(request.GET.get("page"))
-    variants = latest_variants(page.object_list)
-    rows = [(each, variants.get(getattr(each, "latest_variant_id", 0))) for each in page.object_list]
-    return render(request, "playground/conversations.html", {"page": page, "rows": rows})
+@require_http_methods(["POST"])
+def again(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
+    """Answer a turn's prompt once more with the settings that stand beside it, as a sibling."""
+    earlier = get_generation(current_actor(request), generation_id)
+    variants = list(runnable_variants())
+    asked = request.POST.copy()
+    asked["prompt"], asked["edits"] = earlier.prompt, str(earlier.pk)
+    # The composer's own key stays its draft's.
+    asked["request_key"] = str(uuid.uuid5(earlier.pk, asked.get("request_key", "")))
+    form = PromptForm(asked, variants=variants, conversation=earlier.conversation)
+    if not form.is_valid():
+        return _not_again(request, earlier, ValidationError([each for said in form.errors.values() for each in said]))
+    try:
+        started = _start(request, form, earlier.conversation).generation
+    except (ValidationError, LimitExceeded) as error:
+        return _not_again(request, earlier, error)
+    url = started.get_absolute_url()
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
+def _not_again(request: HtmxRequest, earlier: Generation, error: ValidationError | LimitExceeded) -> HttpResponse:
+    said = [error.message] if isinstance(error, LimitExceeded) else error.messages
+    if not request.htmx:
+        messages.error(request, " ".join(said))
+        return redirect(earlier)
+    status = 429 if isinstance(error, LimitExceeded) else 422
+    response = render(request, "playground/turn.html", {"shown": show_turn(earlier), "refusals": said}, status=status)
+    if isinstance(error, LimitExceeded):
+        response["Retry-After"] = str(error.retry_after_s)
+    return reswap(retarget(response, f"#turn-{earlier.pk}"), "outerHTML")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +195,7 @@ def _start(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -
         conversation=shown,
         parent=sent["parent"],
         request_key=sent["request_key"],
+        overflow=sent["fit"],
     )
     return _Sent(started, "" if started.prompt == sent["prompt"] else sent["prompt"])
 
@@ -177,27 +205,54 @@ def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conver
     if not request.htmx:
         return redirect(started)
     if shown is None:
-        response = render(request, "playground/begun.html", _conversation_context(started.conversation, sent))
+        response = render(
+            request,
+            "playground/begun.html",
+            _conversation_context(current_actor(request), started.conversation, {}, sent),
+        )
         response = reswap(retarget(response, "#playground"), "outerHTML")
         return push_url(response, reverse("playground:conversation", args=[started.conversation_id]))
     # What was set stays set; only the prompt begins anew.
     again = {name: form[name].value() for name in form.fields} | {
         "request_key": uuid.uuid4(),
         "parent": started.pk,
+        "edits": None,
+        "fit": "",
         "prompt": sent.typed_since,
     }
     next_form = PromptForm(initial=again, variants=list(runnable_variants()), conversation=shown)
-    context = {"conversation": shown, "form": next_form, "turn": started, "last": started, "is_update": True}
-    return render(request, "playground/sent.html", context | _typed_since(sent))
+    context = {"conversation": shown, "form": next_form, "shown": show_turn(started), "last": started}
+    context |= {"is_update": True, "seen": started.pk, "quotas": read_quotas(current_actor(request))}
+    response = render(request, "playground/sent.html", context | _typed_since(sent))
+    # The branch of the newest turn is what the address without a place shows.
+    return replace_url(response, reverse("playground:conversation", args=[shown.pk]))
 
 
 def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -> HttpResponse:
-    context = _new_context(form) if shown is None else {"conversation": shown, "form": form}
+    context: dict[str, Any] = {"quotas": read_quotas(current_actor(request))}
+    if shown is None:
+        context |= _new_context(form)
+    else:
+        context |= {"conversation": shown, "form": form, "edited": _edited(form), "seen": read_tree(shown).newest}
     if request.htmx:
         return render(request, "playground/composer_update.html", context | {"is_update": True})
     if shown is None:
         return render(request, "playground/new.html", context)
-    return render(request, "playground/conversation.html", _conversation_context(shown) | context)
+    return render(request, "playground/conversation.html", _refused_context(request, shown) | context)
+
+
+def _refused_context(request: HtmxRequest, shown: Conversation) -> dict[str, Any]:
+    """The conversation where the refused form stood in it."""
+    actor, edits, parent = current_actor(request), request.POST.get("edits", ""), request.POST.get("parent", "")
+    try:
+        return _conversation_context(actor, shown, {"edit": edits, "reply": parent})
+    except Http404:
+        return _conversation_context(actor, shown, {})
+
+
+def _edited(form: PromptForm) -> Generation | None:
+    edited: Generation | None = form.cleaned_data.get("edits") if hasattr(form, "cleaned_data") else None
+    return edited
 
 
 def _new_context(form: PromptForm) -> dict[str, Any]:
@@ -205,13 +260,69 @@ def _new_context(form: PromptForm) -> dict[str, Any]:
     return {"form": form, "examples": example_prompts(chosen) if chosen is not None else ()}
 
 
-def _conversation_context(shown: Conversation, sent: _Sent | None = None) -> dict[str, Any]:
-    turns = latest_branch(shown)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in its tree a conversation is shown: the branch's end, what the composer does there, and a page of it."""
+
+    leaf: uuid.UUID | None
+    edited: uuid.UUID | None = None
+    before: uuid.UUID | None = None
+
+
+def _find_place(tree: ConversationTree, asked: Mapping[str, str]) -> _Place:
+    """Raises Http404 for a turn that is not in the conversation."""
+    if edited := _turn_named(tree, asked, "edit"):
+        path = tree.path_to(edited)
+        return _Place(path[-2] if len(path) > 1 else None, edited)
+    if replied := _turn_named(tree, asked, "reply"):
+        return _Place(replied)
+    at = _turn_named(tree, asked, "at")
+    leaf = tree.newest_leaf_of(at) if at is not None else tree.newest
+    return _Place(leaf, before=_turn_named(tree, asked, "before"))
+
+
+def _turn_named(tree: ConversationTree, asked: Mapping[str, str], name: str) -> uuid.UUID | None:
+    wanted = asked.get(name)
+    if not wanted:
+        return None
+    try:
+        turn = uuid.UUID(wanted)
+    except ValueError:
+        raise Http404 from None
+    if turn not in tree:
+        raise Http404
+    return turn
+
+
+def _conversation_context(
+    actor: Actor, shown: Conversation, asked: Mapping[str, str], sent: _Sent | None = None
+) -> dict[str, Any]:
+    tree = read_tree(shown)
+    place = _find_place(tree, asked)
+    branch = show_branch(shown, tree, place.leaf, before=place.before)
     variants = list(runnable_variants())
-    form = _next_turn_form(turns[-1], variants) if turns else PromptForm(variants=variants, conversation=shown)
+    last = branch.last
+    edited = find_turn(shown, place.edited) if place.edited is not None else None
+    if edited is not None:
+        edited.conversation = shown
+        form = _next_turn_form(edited, variants)
+        form.initial = {**form.initial, "edits": edited.pk, "parent": None, "prompt": edited.prompt}
+    elif last is not None:
+        form = _next_turn_form(last, variants)
+    else:
+        form = PromptForm(variants=variants, conversation=shown)
     if sent is not None:
         form.initial["prompt"] = sent.typed_since
-    context = {"conversation": shown, "turns": turns, "last": turns[-1] if turns else None, "form": form}
+    context: dict[str, Any] = {
+        "conversation": shown,
+        "branch": branch,
+        "last": last if edited is None else None,
+        "edited": edited,
+        "is_other_branch": place.leaf != tree.newest,
+        "seen": tree.newest,
+        "form": form,
+        "quotas": read_quotas(actor),
+    }
     return context | (_typed_since(sent) if sent is not None else {})
 
 

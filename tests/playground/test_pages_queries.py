@@ -13,7 +13,6 @@ from portal.playground.models import Generation, State
 from portal.playground.queries import (
     example_prompts,
     find_turn,
-    latest_branch,
     latest_variants,
     list_conversations,
     run_figures,
@@ -21,39 +20,6 @@ from portal.playground.queries import (
 from tests.playground.turns import actor_of, add_turn, make_conversation, make_variant
 
 pytestmark = pytest.mark.django_db
-
-
-def test_the_branch_of_a_linear_conversation_is_all_of_it_in_order(alice: User, variant: Variant) -> None:
-    conversation = make_conversation(alice)
-    first = add_turn(conversation, variant, prompt="one")
-    second = add_turn(conversation, variant, first, prompt="two")
-    third = add_turn(conversation, variant, second, prompt="three")
-    assert latest_branch(conversation) == [first, second, third]
-
-
-def test_a_retry_takes_the_failed_turns_place(alice: User, variant: Variant) -> None:
-    conversation = make_conversation(alice)
-    first = add_turn(conversation, variant)
-    add_turn(conversation, variant, first, state=State.FAILED, output="")
-    again = add_turn(conversation, variant, first)
-    assert latest_branch(conversation) == [first, again]
-
-
-def test_a_conversation_without_turns_has_an_empty_branch(alice: User) -> None:
-    assert latest_branch(make_conversation(alice)) == []
-
-
-def test_a_branch_of_any_length_takes_two_queries(
-    alice: User, variant: Variant, django_assert_num_queries: Any
-) -> None:
-    conversation = make_conversation(alice)
-    turn = None
-    for _ in range(30):
-        turn = add_turn(conversation, variant, turn)
-    with django_assert_num_queries(2):
-        shown = latest_branch(conversation)
-        assert [(each.variant.model_id, each.conversation.title, each.output) for each in shown]
-    assert len(shown) == 30
 
 
 def test_a_turn_is_found_in_its_own_conversation_alone(alice: User, variant: Variant) -> None:

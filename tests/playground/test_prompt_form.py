@@ -11,13 +11,9 @@ from pytest_django.fixtures import Settings
 
 from portal.accounts.models import User
 from portal.catalog.models import Variant
-from portal.playground.forms import (
-    PARAMETERS,
-    PromptForm,
-    default_parameters,
-    new_conversation_initial,
-    next_turn_initial,
-)
+from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_initial
+from portal.playground.parameter_fields import MAIN_PARAMETERS
+from portal.playground.variant_defaults import default_parameters
 from tests.playground.turns import add_turn, make_conversation, make_variant, prompt_form
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +76,7 @@ def test_a_parameter_out_of_range_is_blamed_with_its_limit(variant: Variant, fie
 def test_defaults_that_contradict_what_was_typed_are_said_and_not_a_crash(db: None) -> None:
     form = form_with(make_variant(defaults={"min_tokens": 100}), max_tokens="10")
     assert not form.is_valid()
-    assert "min_tokens" in form.general_errors[0]
+    assert form.errors["min_tokens"] == ["Must not exceed max_tokens (10)."]
 
 
 @pytest.mark.parametrize("prompt", ["", None])
@@ -148,8 +144,8 @@ def test_a_new_form_shows_the_variants_defaults_within_the_installations_limit(
 ) -> None:
     settings.MAX_OUTPUT_TOKENS = 100
     initial = new_conversation_initial(variant, prompt="x" * 40_000)
-    assert {name: initial[name] for name in PARAMETERS} == {
-        "temperature": 0.2, "top_p": 0.9, "max_tokens": 100, "seed": None,
+    assert {name: initial[name] for name in MAIN_PARAMETERS} == {
+        "temperature": "0.2", "top_p": "0.9", "max_tokens": "100", "seed": "",
     }  # fmt: skip
     assert len(initial["prompt"]) == settings.MAX_PROMPT_CHARACTERS
     assert "1 to 100" in str(PromptForm(variants=[variant]).fields["max_tokens"].help_text)
@@ -167,7 +163,7 @@ def test_the_next_turn_keeps_variant_parameters_and_system_prompt_and_draws_a_ne
     last = add_turn(conversation, variant, params=params)
     initial = next_turn_initial(last, runs_here=True, instead=None)
     assert (initial["variant"], initial["parent"]) == (variant.model_id, last.pk)
-    assert (initial["temperature"], initial["seed"], initial["system_prompt"]) == (1.3, None, "Be brief.")
+    assert (initial["temperature"], initial["seed"], initial["system_prompt"]) == ("1.3", "", "Be brief.")
 
 
 def test_another_variant_stands_in_for_one_that_runs_here_no_more(alice: User, variant: Variant) -> None:
@@ -181,4 +177,4 @@ def test_variants_are_grouped_by_card_and_carry_their_defaults(variant: Variant)
     other = make_variant("smol/other", defaults={"temperature": 1.5})
     html = str(PromptForm(variants=[variant, other])["variant"])
     assert html.count("<optgroup") == 2
-    assert "&quot;temperature&quot;: 1.5" in html
+    assert "&quot;temperature&quot;: &quot;1.5&quot;" in html

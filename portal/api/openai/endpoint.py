@@ -51,7 +51,7 @@ def require_token(request: HttpRequest, *scopes: Scope) -> Actor:
             # RFC 6750, section 3.1
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(names)}"'},
         )
-    actor = Actor(user=user, network=request_network(request))
+    actor = Actor(user=user, network=request_network(request), api_token=token)
     check_rate(actor, API_RATE_NAME, settings.API_RATE)
     return actor
 

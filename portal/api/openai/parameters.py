@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from inference.sampling_params import InvalidParameter, SamplingParams
 from portal.api.openai.errors import OpenAIError
 from portal.catalog.models import Variant
-from portal.playground.forms import default_parameters
+from portal.playground.variant_defaults import default_parameters
 
 # By the same name here and there. The last four are not OpenAI's; its own client sends them in `extra_body`.
 _SAME_NAME: Final = (

@@ -43,8 +43,9 @@ document.addEventListener("input", ({ target }) => {
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  const { elt, parameters } = detail.requestConfig;
-  if (elt.id !== "composer" || !detail.successful) return;
+  const { elt, parameters, path } = detail.requestConfig;
+  // "Answer again" goes through the composer for its settings, and leaves what is typed.
+  if (elt.id !== "composer" || !detail.successful || path.endsWith("/again/")) return;
   // What was typed while the prompt was on its way is still a draft.
   const key = draftKey(elt);
   if (storedDraft(key) === parameters.prompt) storeDraft(key, "");
@@ -88,10 +89,39 @@ document.addEventListener("change", ({ target }) => {
   chosen = defaultsOf(target);
   for (const [name, value] of Object.entries(chosen)) {
     const field = target.form.elements[name];
-    if (!field || field.value !== String(before[name] ?? "")) continue;
-    field.value = value ?? "";
+    if (!field) continue;
+    const parameter = field.closest("[data-parameter]");
+    if (parameter) {
+      parameter.dataset.default = value ?? "";
+      parameter.querySelector("[data-default-text]").textContent = value || "–";
+    }
+    if (field.value === String(before[name] ?? "")) field.value = value ?? "";
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
+});
+
+// --- Parameters that differ from the card's defaults are marked, and go back to them
+
+function markChanged(parameter) {
+  const field = parameter?.querySelector("input, textarea");
+  if (!field) return;
+  const typed = field.value.trim();
+  const { default: standard } = parameter.dataset;
+  const isSame = typed === "" || typed === standard || (standard !== "" && Number(typed) === Number(standard));
+  parameter.classList.toggle("parameter--changed", !isSame);
+}
+
+document.addEventListener("input", ({ target }) => markChanged(target.closest("[data-parameter]")));
+
+document.addEventListener("click", ({ target }) => {
+  const reset = target.closest("[data-reset]");
+  if (!reset) return;
+  const parameter = reset.closest("[data-parameter]");
+  const field = parameter.querySelector("input, textarea");
+  field.value = parameter.dataset.default;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+  field.focus();
 });
 
 // --- Settings: a sheet on narrow pages
@@ -150,6 +180,8 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   const field = prompt();
   if (!form || !field) return;
   grow(field);
+  const place = document.querySelector("[data-changes]");
+  if (place && detail.xhr.status < 400) tabs?.postMessage(place.dataset.changes);
   const refused = detail.xhr.status >= 400;
   const lostFocus = sentFrom && !sentFrom.isConnected && (document.activeElement === document.body || document.activeElement?.disabled);
   if (lostFocus || (refused && field.getAttribute("aria-invalid") === "true")) field.focus({ preventScroll: !refused });
@@ -162,6 +194,25 @@ document.addEventListener("htmx:load", () => {
   if (!form) return;
   chosen ??= defaultsOf(form.elements.variant);
 });
+
+// --- Several tabs: each tells the others that a turn was sent, and asks when it comes back to the front
+
+const tabs = "BroadcastChannel" in window ? new BroadcastChannel("steelyard-conversations") : null;
+const LOOK_EVERY_MS = 15000;
+
+async function lookForChanges() {
+  const place = document.querySelector("[data-changes]");
+  if (!place || document.visibilityState !== "visible" || place.childElementCount) return;
+  const known = place.dataset.seen;
+  const source = `${place.dataset.changes}?seen=${encodeURIComponent(known)}`;
+  await htmx.ajax("GET", source, { source: place, target: place, swap: "innerHTML" }).catch(() => {});
+}
+
+tabs?.addEventListener("message", ({ data }) => {
+  if (document.querySelector("[data-changes]")?.dataset.changes === data) lookForChanges();
+});
+document.addEventListener("visibilitychange", lookForChanges);
+setInterval(lookForChanges, LOOK_EVERY_MS);
 
 // --- A conversation that is opened shows its newest turn
 

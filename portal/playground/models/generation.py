@@ -1,4 +1,4 @@
-"""Conversations and generations. The generation's row is the truth; what happens to one row is a method here."""
+"""Generations and their tokens. The row is the truth; what happens to one row is a method here."""
 
 from __future__ import annotations
 
@@ -6,52 +6,15 @@ import uuid
 from datetime import timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from inference.events import FinishReason
+from portal.accounts.models import ApiToken
 from portal.catalog.models import Variant
-
-
-class Conversation(models.Model):
-    """A tree of generations, owned by one account or one anonymous visitor."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="conversations"
-    )
-    visitor = models.UUIDField(null=True, blank=True, editable=False)
-    title = models.CharField(_("title"), max_length=120, blank=True)
-    system_prompt = models.TextField(_("system prompt"), blank=True)
-    # Not on the list of conversations: it is a part of something that has a page of its own.
-    is_listed = models.BooleanField(default=True, editable=False)
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    updated_at = models.DateTimeField(_("updated"), auto_now=True)
-
-    class Meta:
-        verbose_name = _("conversation")
-        verbose_name_plural = _("conversations")
-        ordering = ["-updated_at", "-id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(owner__isnull=False, visitor__isnull=True) | Q(owner__isnull=True, visitor__isnull=False),
-                name="conversation_has_one_owner",
-            )
-        ]
-        indexes = [
-            models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_of_owner"),
-            models.Index(fields=["visitor", "-updated_at", "-id"], name="conversation_of_visitor"),
-        ]
-
-    def __str__(self) -> str:
-        return self.title or str(self.pk)
-
-    def get_absolute_url(self) -> str:
-        return reverse("playground:conversation", args=[self.pk])
+from portal.playground.models.conversation import Conversation
 
 
 class State(models.TextChoices):
@@ -62,6 +25,16 @@ class State(models.TextChoices):
     SUCCEEDED = "succeeded", _("Succeeded")
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
+
+
+class Kind(models.TextChoices):
+    """What is done with the prompt."""
+
+    CHAT = "chat", _("Chat")
+    # The text is continued as it stands, without a chat template.
+    COMPLETION = "completion", _("Raw completion")
+    # Nothing is written: each token of the text gets the probability that the model gave it.
+    SCORE = "score", _("Scored text")
 
 
 ACTIVE_STATES: Final = (State.QUEUED, State.RUNNING)
@@ -80,10 +53,23 @@ class Generation(models.Model):
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="generations")
     # Chosen by the client, so that sending one prompt twice starts one run.
     request_key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.CHAT)
+    # The token that it was asked with, for that token's quota.
+    api_token = models.ForeignKey(
+        ApiToken, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
 
     prompt = models.TextField(_("prompt"))
     messages = models.JSONField(_("messages sent to the model"))
     params = models.JSONField(_("sampling parameters"))
+    # Turns left out of the messages since they no longer fitted the context.
+    dropped_turns = models.PositiveSmallIntegerField(_("turns left out"), default=0)
+    # The tokens that the answer was made to begin with, [{id, text}], and where they come from: the tokens of another
+    # answer up to number `branch_token`, and there another choice.
+    opening = models.JSONField(_("beginning given"), default=list, blank=True)
+    branched_from = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="branches")
+    branch_token = models.PositiveIntegerField(_("branched at token"), null=True, blank=True)
+    rerun_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns")
     # The run is computed as a whole, nothing of it remembered from others: alone, it comes out the same every time.
     is_repeatable = models.BooleanField(_("repeats exactly"), default=False)
 
@@ -137,7 +123,7 @@ class Generation(models.Model):
         return str(self.pk)
 
     def get_absolute_url(self) -> str:
-        return f"{self.conversation.get_absolute_url()}#generation-{self.pk}"
+        return f"{self.conversation.get_absolute_url()}?at={self.pk}#generation-{self.pk}"
 
     @property
     def is_active(self) -> bool:
@@ -236,27 +222,3 @@ class TokenTrace(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
-
-
-class WorkerHeartbeat(models.Model):
-    """A Celery worker that said it is alive; `/readyz`, the queue estimate and the sweep read it."""
-
-    worker_id = models.CharField(max_length=64, primary_key=True)
-    hostname = models.CharField(max_length=200)
-    queues = models.JSONField(default=list)
-    capacity = models.PositiveIntegerField()
-    started_at = models.DateTimeField()
-    seen_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.worker_id
-
-
-class MaintenanceLease(models.Model):
-    """Single flight across processes for a recurring job, held in the database since the broker may be away."""
-
-    name = models.CharField(max_length=60, primary_key=True)
-    free_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.name

@@ -1,0 +1,68 @@
+"""Name, delete, restore and purge conversations."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portal.playground.models import ACTIVE_STATES, Conversation, Generation
+
+MAX_TITLE_CHARACTERS: Final = 120
+# A quota counts the rows of a day, so none of them may go sooner.
+SHORTEST_RETENTION: Final = timedelta(days=2)
+PURGED_AT_ONCE: Final = 50
+
+
+def rename_conversation(conversation: Conversation, title: str) -> None:
+    """Raises ValidationError for a title that is empty or too long."""
+    title = " ".join(title.split())
+    if not title:
+        raise ValidationError({"title": [_("Write a title.")]})
+    if len(title) > MAX_TITLE_CHARACTERS:
+        limit = {"limit": MAX_TITLE_CHARACTERS, "length": len(title)}
+        raise ValidationError({"title": [_("At most %(limit)d characters; this has %(length)d.") % limit]})
+    if "\x00" in title:
+        raise ValidationError({"title": [_("Null characters are not allowed.")]})
+    conversation.rename(title)
+
+
+def delete_conversation(conversation: Conversation) -> bool:
+    """Hide it, stop what runs in it, and keep it for a while; False when it was hidden already."""
+    with transaction.atomic():
+        is_deleted = conversation.delete_softly()
+        if is_deleted:
+            for generation in conversation.generations.filter(state__in=ACTIVE_STATES):
+                generation.request_cancel()
+    return is_deleted
+
+
+def restore_conversation(conversation: Conversation) -> bool:
+    """Take a deletion back; False when there is none."""
+    return conversation.restore()
+
+
+def purge_conversations() -> int:
+    """Delete for good what was deleted long enough ago. A conversation stays hidden while something else that was given
+    (a judgement, a vote) refers to its runs."""
+    kept = max(timedelta(days=settings.DELETED_CONVERSATION_DAYS), SHORTEST_RETENTION)
+    due = Conversation.objects.filter(deleted_at__lt=timezone.now() - kept)
+    for relation in _relations_of_other_apps():
+        referred = relation.related_model.objects.filter(**{f"{relation.field.name}__conversation": OuterRef("pk")})
+        due = due.exclude(Exists(referred))
+    doomed = list(due.order_by("deleted_at").values_list("pk", flat=True)[:PURGED_AT_ONCE])
+    # Restored in the meantime, it is no longer among them.
+    purged, _counts = Conversation.objects.filter(pk__in=doomed, deleted_at__isnull=False).delete()
+    return len(doomed) if purged else 0
+
+
+def _relations_of_other_apps() -> list[Any]:
+    """What points at a generation from outside; this app does not know those above it."""
+    relations = Generation._meta.related_objects  # noqa: SLF001  Django's documented way to a model's relations
+    return [each for each in relations if not each.related_model.__module__.startswith("portal.playground.")]

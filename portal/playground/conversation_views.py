@@ -1,0 +1,141 @@
+"""One's own conversations: find, name, delete, restore; what changed in another tab; how full the context is."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from portal.accounts.actors import Actor, current_actor
+from portal.catalog.queries import runnable_variants
+from portal.playground.access import get_conversation, get_deleted_conversation
+from portal.playground.conversation_services import delete_conversation, rename_conversation, restore_conversation
+from portal.playground.models import Conversation
+from portal.playground.queries import MAX_SEARCH_CHARACTERS, find_turn, latest_variants, list_conversations
+from portal.playground.services import preview_context
+from portal.playground.tree import read_tree
+from portal.playground.variant_defaults import max_tokens_allowed
+
+CONVERSATIONS_PER_PAGE: Final = 25
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def conversations(request: HttpRequest) -> HttpResponse:
+    """One's own conversations, newest first. `q` searches them, `show=deleted` lists what can be restored."""
+    actor = current_actor(request)
+    search = " ".join(request.GET.get("q", "").replace("\x00", "").split())[:MAX_SEARCH_CHARACTERS]
+    shows_deleted = request.GET.get("show") == "deleted"
+    found = list_conversations(actor, search=search, deleted=shows_deleted)
+    page = Paginator(found, CONVERSATIONS_PER_PAGE).get_page(request.GET.get("page"))
+    variants = latest_variants(page.object_list)
+    context = {
+        "page": page,
+        "rows": [(each, variants.get(getattr(each, "latest_variant_id", 0))) for each in page.object_list],
+        "search": search,
+        "shows_deleted": shows_deleted,
+        "just_deleted": _just_deleted(actor, request.GET.get("deleted", "")),
+    }
+    return render(request, "playground/conversations.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def rename(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    named = get_conversation(current_actor(request), conversation_id)
+    error, status = "", 200
+    if request.method == "POST":
+        try:
+            rename_conversation(named, request.POST.get("title", ""))
+            return redirect(named)
+        except ValidationError as refused:
+            error, status = " ".join(refused.messages), 422
+    title = request.POST.get("title", named.title)
+    context = {"conversation": named, "typed": title, "error": error}
+    return render(request, "playground/rename.html", context, status=status)
+
+
+@never_cache
+@require_http_methods(["POST"])
+def delete(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    """Hide a conversation; the list that follows offers to take it back."""
+    deleted = get_conversation(current_actor(request), conversation_id)
+    delete_conversation(deleted)
+    return redirect(f"{reverse('playground:conversations')}?deleted={deleted.pk}")
+
+
+@never_cache
+@require_http_methods(["POST"])
+def restore(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    restored = get_deleted_conversation(current_actor(request), conversation_id)
+    restore_conversation(restored)
+    return redirect(restored)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def changes(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    """What another tab did since this page was made: nothing (204), or a notice that leads to the newest turn.
+
+    `seen` is the newest turn that the page knows.
+    """
+    shown = get_conversation(current_actor(request), conversation_id)
+    newest = read_tree(shown).newest
+    if newest is None or str(newest) == request.GET.get("seen", ""):
+        return HttpResponse(status=204)
+    turn = find_turn(shown, newest)
+    return render(request, "playground/changes.html", {"conversation": shown, "turn": turn})
+
+
+@never_cache
+@require_http_methods(["POST"])
+def context_meter(request: HttpRequest) -> HttpResponse:
+    """How much of the context the composer's fields take, as they stand."""
+    sent = request.POST
+    variant = next((each for each in runnable_variants() if each.model_id == sent.get("variant")), None)
+    if variant is None:
+        return HttpResponse(status=204)
+    within = _own_conversation(current_actor(request), sent.get("conversation", ""))
+    use = preview_context(
+        variant,
+        prompt=sent.get("prompt", "").replace("\r\n", "\n"),
+        system_prompt=sent.get("system_prompt", "").replace("\r\n", "\n"),
+        conversation=within,
+        parent_id=_uuid(sent.get("parent", "")),
+        edits_id=_uuid(sent.get("edits", "")),
+        max_tokens=_max_tokens(sent.get("max_tokens", ""), variant.defaults.get("max_tokens")),
+        is_completion=sent.get("kind") == "completion",
+    )
+    return render(request, "playground/context_meter.html", {"use": use, "conversation": within, "variant": variant})
+
+
+def _own_conversation(actor: Actor, conversation_id: str) -> Conversation | None:
+    found = _uuid(conversation_id)
+    return get_conversation(actor, found) if found is not None else None
+
+
+def _just_deleted(actor: Actor, conversation_id: str) -> Conversation | None:
+    found = _uuid(conversation_id)
+    if found is None:
+        return None
+    return Conversation.objects.filter(actor.owns(), pk=found, deleted_at__isnull=False).first()
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _max_tokens(typed: str, default: Any) -> int:
+    most = max_tokens_allowed()
+    wanted = int(typed) if typed.isdecimal() and len(typed) < 7 else default
+    return min(wanted, most) if isinstance(wanted, int) and wanted > 0 else most

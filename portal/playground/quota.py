@@ -1,0 +1,139 @@
+"""What somebody may run in 24 hours: counted from the rows themselves, per visitor, account and API token."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Case, Count, IntegerField, Min, Q, Sum, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portal.accounts.actors import Actor
+from portal.accounts.limits import LimitExceeded, check_network_rate
+from portal.playground.models import ACTIVE_STATES, Generation
+
+WINDOW: Final = timedelta(hours=24)
+
+
+class Holder(StrEnum):
+    """Whose quota it is."""
+
+    VISITOR = "visitor"
+    ACCOUNT = "account"
+    TOKEN = "token"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one holder used within the last 24 hours, of what is allowed; an allowance of 0 is no limit.
+
+    Tokens are those read and written, as the runs' figures show them; a run under way counts with its max tokens.
+    """
+
+    holder: Holder
+    runs_used: int
+    runs_allowed: int
+    tokens_used: int
+    tokens_allowed: int
+    # When the oldest counted run is counted no more.
+    frees_at: datetime | None
+
+    @property
+    def runs_left(self) -> int | None:
+        return max(0, self.runs_allowed - self.runs_used) if self.runs_allowed else None
+
+    @property
+    def tokens_left(self) -> int | None:
+        return max(0, self.tokens_allowed - self.tokens_used) if self.tokens_allowed else None
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.runs_left == 0 or self.tokens_left == 0
+
+    @property
+    def is_low(self) -> bool:
+        """A tenth or less is left."""
+        return _is_low(self.runs_left, self.runs_allowed) or _is_low(self.tokens_left, self.tokens_allowed)
+
+    @property
+    def frees_in_s(self) -> int:
+        if self.frees_at is None:
+            return 1
+        return max(1, math.ceil((self.frees_at - timezone.now()).total_seconds()))
+
+
+def _is_low(left: int | None, allowed: int) -> bool:
+    return left is not None and 10 * left <= allowed
+
+
+def read_quotas(actor: Actor) -> tuple[Quota, ...]:
+    """The actor's quotas as they stand, that of their API token first; a stranger has used nothing yet."""
+    quotas = []
+    if actor.api_token is not None:
+        allowed = (settings.API_TOKEN_RUNS_PER_DAY, settings.API_TOKEN_TOKENS_PER_DAY)
+        quotas.append(_count(Holder.TOKEN, Q(api_token=actor.api_token), *allowed))
+    if actor.user is not None:
+        allowed = (settings.ACCOUNT_RUNS_PER_DAY, settings.ACCOUNT_TOKENS_PER_DAY)
+        quotas.append(_count(Holder.ACCOUNT, Q(conversation__owner=actor.user), *allowed))
+    else:
+        allowed = (settings.VISITOR_RUNS_PER_DAY, settings.VISITOR_TOKENS_PER_DAY)
+        own = Q(conversation__visitor=actor.visitor) if actor.visitor is not None else Q(pk__in=[])
+        quotas.append(_count(Holder.VISITOR, own, *allowed))
+    return tuple(quotas)
+
+
+def require_quota(actor: Actor) -> None:
+    """Raises LimitExceeded when nothing is left. Called where the actor's starts wait for each other."""
+    for quota in read_quotas(actor):
+        if quota.is_used_up:
+            name = "runs_per_day" if quota.runs_left == 0 else "tokens_per_day"
+            raise LimitExceeded(name, quota.frees_in_s, _refusal(quota))
+    if actor.user is None and settings.VISITOR_RUNS_PER_DAY:
+        # Who is anonymous can drop the cookie, and with it the rows that count.
+        check_network_rate(actor, "runs_per_day", f"{settings.VISITOR_RUNS_PER_DAY}/day")
+
+
+def _refusal(quota: Quota) -> str:
+    words = {
+        "runs": f"{quota.runs_allowed:,}",
+        "tokens": f"{quota.tokens_allowed:,}",
+        "time": timezone.localtime(quota.frees_at).strftime("%H:%M %Z") if quota.frees_at else "",
+    }
+    if quota.runs_left == 0:
+        sentence = _("You have used the %(runs)s runs of 24 hours. From %(time)s on, the oldest count no more.")
+    else:
+        sentence = _("You have used the %(tokens)s tokens of 24 hours. From %(time)s on, the oldest count no more.")
+    return sentence % words
+
+
+def _count(holder: Holder, whose: Q, runs_allowed: int, tokens_allowed: int) -> Quota:
+    used = Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW).aggregate(
+        runs=Count("pk"), tokens=Coalesce(Sum(_TOKENS), 0), oldest=Min("created_at")
+    )
+    oldest = used["oldest"]
+    return Quota(
+        holder=holder,
+        runs_used=used["runs"],
+        runs_allowed=runs_allowed,
+        tokens_used=used["tokens"],
+        tokens_allowed=tokens_allowed,
+        frees_at=oldest + WINDOW if oldest is not None else None,
+    )
+
+
+def _integer(path: str) -> Coalesce:
+    return Coalesce(Cast(KT(path), IntegerField()), 0)
+
+
+_TOKENS: Final = Case(
+    When(state__in=ACTIVE_STATES, then=_integer("params__max_tokens")),
+    default=_integer("usage__prompt_tokens") + _integer("usage__completion_tokens"),
+    output_field=IntegerField(),
+)

@@ -1,0 +1,100 @@
+"""Finding, naming, deleting and restoring conversations; and what the sweep purges."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.catalog.models import Variant
+from portal.feedback.services import submit_feedback
+from portal.playground.conversation_services import purge_conversations
+from portal.playground.models import Conversation, Generation, State
+from tests.playground.turns import actor_of, add_turn, make_conversation
+
+pytestmark = pytest.mark.django_db
+LIST = "/playground/conversations/"
+
+
+def test_search_finds_words_of_titles_prompts_and_answers_of_ones_own(
+    alice: User, bob: User, alice_client: Client, variant: Variant
+) -> None:
+    for title, prompt, output in (
+        ("Balances", "How heavy?", "Two stone."),
+        ("Ships", "A lighthouse keeper", "50% fog"),
+    ):
+        add_turn(make_conversation(alice, title), variant, prompt=prompt, output=output)
+    add_turn(make_conversation(bob, "Bob's lighthouse"), variant)
+
+    def found(words: str) -> list[bool]:
+        page = alice_client.get(LIST, {"q": words}).content.decode()
+        assert "Bob" not in page
+        return [title in page for title in ("Balances", "Ships")]
+
+    assert found("LIGHTHOUSE") == [False, True]
+    assert found("stone heavy") == [True, False]
+    assert found("balances") == [True, False]
+    assert found("50%") == [False, True]
+    assert found("stone fog") == [False, False]
+    assert "No conversation has “&lt;b&gt;”" in alice_client.get(LIST, {"q": "<b>"}).content.decode()
+    assert alice_client.get(LIST, {"q": "a\x00b" * 200}).status_code == 200
+
+
+def test_a_title_is_changed_and_a_wrong_one_is_refused_with_its_limit(
+    alice: User, alice_client: Client, variant: Variant
+) -> None:
+    conversation = make_conversation(alice, "old")
+    add_turn(conversation, variant)
+    url = reverse("playground:rename", args=[conversation.pk])
+    assert 'value="old"' in alice_client.get(url).content.decode()
+    assert alice_client.post(url, {"title": "  A  better\nname "}).status_code == 302
+    conversation.refresh_from_db()
+    assert conversation.title == "A better name"
+    for wrong, said in (
+        ("", "Write a title."),
+        ("x" * 121, "At most 120 characters; this has 121"),
+        ("a\x00", "Null"),
+    ):
+        refused = alice_client.post(url, {"title": wrong})
+        assert refused.status_code == 422
+        assert said in refused.content.decode()
+    conversation.refresh_from_db()
+    assert conversation.title == "A better name"
+
+
+def test_deleting_hides_stops_and_can_be_undone(alice: User, alice_client: Client, variant: Variant) -> None:
+    conversation = make_conversation(alice, "Doomed")
+    first = add_turn(conversation, variant)
+    running = add_turn(conversation, variant, first, state=State.QUEUED)
+    response = alice_client.post(reverse("playground:delete", args=[conversation.pk]), follow=True)
+    page = response.content.decode()
+    assert "“Doomed” is deleted." in page
+    assert f'href="{conversation.get_absolute_url()}"' not in page
+    running.refresh_from_db()
+    assert running.state == State.CANCELLED
+    for url in (conversation.get_absolute_url(), reverse("playground:generation", args=[first.pk])):
+        assert alice_client.get(url).status_code == 404
+    assert "Doomed" in alice_client.get(LIST, {"show": "deleted"}).content.decode()
+    undone = alice_client.post(reverse("playground:restore", args=[conversation.pk]))
+    assert undone["Location"] == conversation.get_absolute_url()
+    assert alice_client.get(conversation.get_absolute_url()).status_code == 200
+    assert alice_client.post(reverse("playground:restore", args=[conversation.pk])).status_code == 404
+
+
+def test_the_sweep_purges_what_was_deleted_long_ago_and_keeps_what_was_judged(
+    alice: User, variant: Variant, settings: object
+) -> None:
+    old, recent, judged = (make_conversation(alice, name) for name in ("old", "recent", "judged"))
+    turns = {each.title: add_turn(each, variant) for each in (old, recent, judged)}
+    submit_feedback(actor_of(alice), turns["judged"], {"thumb": "up"})
+    ago = timezone.now() - timedelta(days=8)
+    Conversation.objects.filter(pk__in=[old.pk, judged.pk]).update(deleted_at=ago)
+    recent.delete_softly()
+    assert purge_conversations() == 1
+    assert set(Conversation.objects.values_list("title", flat=True)) == {"recent", "judged"}
+    assert not Generation.objects.filter(pk=turns["old"].pk).exists()
+    assert purge_conversations() == 0
