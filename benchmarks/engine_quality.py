@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks._weights import default_folder
 from inference.batch_forward import BatchForward
-from inference.forward_choice import choose_forward, choose_int8_forward
+from inference.forward_choice import ROUNDINGS, choose_forward, choose_rounded_forward
 from inference.key_value_slots import KeyValueSlots
 from inference.step_plan import Span
 
@@ -109,10 +109,11 @@ def measure(folder: Path) -> list[Row]:
     reference = plain_logits(load(torch.float32), texts)
     rows = [compare("transformers float32", reference, reference, texts)]
     rows.append(compare("transformers bfloat16", plain_logits(load(torch.bfloat16), texts), reference, texts))
-    for name, choose in (("engine bfloat16", choose_forward), ("engine int8", choose_int8_forward)):
+    for name in ("bfloat16", *ROUNDINGS):
         slots = KeyValueSlots(budget=4_096, longest=1_024)
-        forward = choose(load(torch.bfloat16), slots)
-        rows.append(compare(f"{name} ({forward.name})", written_logits(forward, slots, texts), reference, texts))
+        model = load(torch.bfloat16)
+        forward = choose_rounded_forward(model, slots, name) if name in ROUNDINGS else choose_forward(model, slots)
+        rows.append(compare(f"engine {name} ({forward.name})", written_logits(forward, slots, texts), reference, texts))
     return rows
 
 

@@ -105,7 +105,7 @@ def measure(folder: Path, batches: Sequence[int], *, tokens: int, rounds: int, t
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
     engines = {}
     sides: dict[str, Callable[[int], float]] = {GENERATE: lambda batch: generate_speed(model, tokenizer, batch, tokens)}
-    for dtype in ("bfloat16", "int8"):
+    for dtype in ("bfloat16", "int8", "int4"):
         ends = Ends()
         engine = load_engine(folder, listener=ends, dtype=dtype, threads=threads, max_batch=max(batches))
         engines[dtype] = engine

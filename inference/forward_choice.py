@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from inference.batch_forward import BatchForward, PackedForward, SequentialForward, fits_slots
 from inference.fused_decoder import MODEL_TYPES, FusedDecoder
 from inference.key_value_slots import KeyValueSlots
-from inference.linear_layers import Int8Linear, PlainLinear, packed_maker
+from inference.linear_layers import Int4Linear, Int8Linear, LinearMaker, PlainLinear, packed_maker
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,22 @@ logger = logging.getLogger(__name__)
 # Relative to the largest logit. Chosen, not derived: wide enough for rounding, meant to catch a wrong computation (a
 # missing mask, a wrong rotation), not a slightly worse one.
 TOLERANCES: Final = {torch.float32: 2e-3, torch.float16: 3e-2, torch.bfloat16: 8e-2}
-INT8_TOLERANCE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """How a weight-only format lays out the layers and the output layer, and how far its logits may go astray."""
+
+    layers: LinearMaker
+    head: LinearMaker
+    tolerance: float
+
+
+# The output layer is the most sensitive one: files with 4 bits per weight keep 6 or 8 there, and so does this.
+ROUNDINGS: Final = {
+    "int8": Rounding(Int8Linear, Int8Linear, 0.25),
+    "int4": Rounding(Int4Linear, Int8Linear, 0.5),
+}
 
 
 class NoSuchVariant(ValueError):
@@ -56,15 +72,24 @@ def choose_forward(model: Any, slots: KeyValueSlots, *, may_copy: bool = True) -
     return SequentialForward(model)
 
 
-def choose_int8_forward(model: Any, slots: KeyValueSlots) -> BatchForward:
-    """The fused path on int8 weights. Raises NoSuchVariant where that path does not fit the architecture."""
+def choose_rounded_forward(model: Any, slots: KeyValueSlots, format_name: str) -> BatchForward:
+    """The fused path on weights rounded to a format of `ROUNDINGS`.
+
+    Raises NoSuchVariant where that path does not fit the architecture, or the format the weights.
+    """
     if model.config.model_type not in MODEL_TYPES or not fits_slots(model.config):
-        raise NoSuchVariant(f"int8 weights are not supported for the architecture {model.config.model_type}.")
+        raise NoSuchVariant(f"{format_name} weights are not supported for the architecture {model.config.model_type}.")
+    rounding = ROUNDINGS[format_name]
     expected = _plain_logits(model)
-    forward = FusedDecoder(model, slots, Int8Linear, name="fused int8")
+    try:
+        forward = FusedDecoder(model, slots, rounding.layers, rounding.head, name=f"fused {format_name}")
+    except ValueError as error:
+        raise NoSuchVariant(f"{error}.") from error
     difference = _difference(_stepwise_logits(forward, model, slots), expected)
-    if difference > INT8_TOLERANCE:
-        raise NoSuchVariant(f"int8 weights change the logits of this model by {difference:.0%}, which is too much.")
+    if difference > rounding.tolerance:
+        raise NoSuchVariant(
+            f"{format_name} weights change the logits of this model by {difference:.0%}, which is too much."
+        )
     return forward
 
 

@@ -96,7 +96,16 @@ class FusedDecoder:
 
     shares_prefixes = True
 
-    def __init__(self, model: Any, slots: KeyValueSlots, make_linear: LinearMaker, *, name: str = "fused") -> None:
+    def __init__(
+        self,
+        model: Any,
+        slots: KeyValueSlots,
+        make_linear: LinearMaker,
+        make_head: LinearMaker | None = None,
+        *,
+        name: str = "fused",
+    ) -> None:
+        """`make_head` lays out the output layer, by default as all others."""
         self.name = name
         config = model.config
         if not can_fuse(config):
@@ -113,7 +122,7 @@ class FusedDecoder:
         self._layers = [_layer(layer, number, make_linear) for number, layer in enumerate(model.model.layers)]
         self._stores = [JoinedStore(slots, number, self._heads.groups) for number in range(len(self._layers))]
         self._norm = _norm(model.model.norm)
-        self._head = make_linear(model.lm_head.weight.detach(), None)
+        self._head = (make_head or make_linear)(model.lm_head.weight.detach(), None)
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
         plan = StepPlan(spans, self._embedding.dtype)

@@ -48,12 +48,19 @@ class MemoryNeed:
 
 
 def memory_need(
-    folder: WeightFolder, config: Any, *, dtype: torch.dtype, int8: bool, max_batch: int, positions: int, fused: bool
+    folder: WeightFolder,
+    config: Any,
+    *,
+    dtype: torch.dtype,
+    rounded: str | None,
+    max_batch: int,
+    positions: int,
+    fused: bool,
 ) -> MemoryNeed:
     """What an engine on this folder needs.
 
-    `config` is transformers' own; `positions` is the budget of keys and values; without `fused` the weights are used as
-    they are, which is slower and needs no copies.
+    `config` is transformers' own; `rounded` names the weight-only format, if any; `positions` is the budget of keys and
+    values; without `fused` the weights are used as they are, which is slower and needs no copies.
     """
     text = config.get_text_config()
     item = dtype.itemsize
@@ -63,27 +70,29 @@ def memory_need(
     converted = 0 if _stored_as(folder, dtype) else stored
     weights, loading = whole, whole + converted
     if fused and can_fuse(config):
-        weights, copying = _fused(folder, text, dtype, int8=int8)
+        weights, copying = _fused(folder, text, dtype, rounded)
         loading = max(loading, whole + copying)
     return MemoryNeed(
         loading, weights, positions * _position_bytes(text, item), _working(folder, text, max_batch, item)
     )
 
 
-def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, *, int8: bool) -> tuple[int, int]:
+def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | None) -> tuple[int, int]:
     """Bytes that stay, and bytes beside the model while its weights are rearranged."""
     item = dtype.itemsize
     embedding = text.vocab_size * text.hidden_size
     in_layers = sum(tensor.values for tensor in folder.tensors if ".layers." in tensor.name)
-    if not int8 and (dtype is not torch.bfloat16 or packed_maker() is PlainLinear):
+    if rounded is None and (dtype is not torch.bfloat16 or packed_maker() is PlainLinear):
         joined = sum(tensor.values for tensor in folder.tensors if tensor.name.split(".")[-2] in JOINED)
         return folder.parameters * item, joined * item
     matrices = in_layers + embedding
     kept = (matrices + embedding) * item
-    if not int8:
+    if rounded is None:
         return kept, kept
     largest = max(math.prod(tensor.shape) for tensor in folder.tensors)
-    return kept + matrices, kept + matrices + 4 * largest
+    # int4's output layer stays in int8; a block of 32 has half a byte for each weight, its scale and its centre.
+    extra = matrices if rounded == "int8" else embedding + in_layers * (16 + 4) // 32
+    return kept + extra, kept + extra + 4 * largest
 
 
 JOINED: Final = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})

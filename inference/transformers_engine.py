@@ -22,7 +22,7 @@ from inference.chat_prompt import PromptRenderer
 from inference.detokenizer import Vocabulary
 from inference.engine import Listener
 from inference.engine_thread import EngineThread
-from inference.forward_choice import NoSuchVariant, choose_forward, choose_int8_forward
+from inference.forward_choice import ROUNDINGS, NoSuchVariant, choose_forward, choose_rounded_forward
 from inference.key_value_slots import KeyValueSlots
 from inference.loaded_model import LoadedModel
 from inference.memory_need import MemoryNeed, memory_need
@@ -33,7 +33,9 @@ DTYPES: Final = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
     "float32": torch.float32,
-    "int8": torch.bfloat16,  # weight-only: everything else is computed in bfloat16
+    # Weight-only: everything else is computed in bfloat16.
+    "int8": torch.bfloat16,
+    "int4": torch.bfloat16,
 }
 DEFAULT_POSITIONS_PER_REQUEST: Final = 2_048
 ProgressListener = Callable[[float, str], None]
@@ -88,7 +90,8 @@ def load_engine(
     2048 for each request, and a whole context at least); `threads` are torch's, None leaves its own choice;
     `on_progress` gets the share done, 0 to 1, and what is being done.
     Raises WeightsRefused (a ValueError) with one sentence when the folder must not or cannot be loaded, and ValueError
-    for an argument out of range. `dtype` "int8" rounds the weights to int8 and computes in bfloat16.
+    for an argument out of range. `dtype` "int8" rounds the weights to int8, "int4" to GGUF's Q4_1 (the output layer to
+    int8); both compute in bfloat16.
     """
     report = on_progress or (lambda _share, _stage: None)
     if dtype not in DTYPES:
@@ -164,7 +167,7 @@ def _need(folder: WeightFolder, config: Any, dtype: str, max_batch: int, positio
         folder,
         config,
         dtype=DTYPES[dtype],
-        int8=dtype == "int8",
+        rounded=dtype if dtype in ROUNDINGS else None,
         max_batch=max_batch,
         positions=positions,
         fused=fused,
@@ -177,7 +180,7 @@ def _require_memory(folder: WeightFolder, config: Any, dtype: str, max_batch: in
     fused = _need(folder, config, dtype, max_batch, positions, fused=True).peak
     if available is None or fused <= available:
         return True
-    least = fused if dtype == "int8" else _need(folder, config, dtype, max_batch, positions, fused=False).peak
+    least = fused if dtype in ROUNDINGS else _need(folder, config, dtype, max_batch, positions, fused=False).peak
     if least > available:
         raise WeightsRefused(
             f"{folder.path.name} needs {least / 2**30:.2f} GiB of memory with its keys and values for {positions} "
@@ -192,8 +195,8 @@ def _default_positions(context_length: int, max_batch: int) -> int:
 
 def _forward(model: Any, slots: KeyValueSlots, dtype: str, *, may_copy: bool) -> BatchForward:
     try:
-        if dtype == "int8":
-            return choose_int8_forward(model, slots)
+        if dtype in ROUNDINGS:
+            return choose_rounded_forward(model, slots, dtype)
         return choose_forward(model, slots, may_copy=may_copy)
     except NoSuchVariant as error:
         raise WeightsRefused(str(error)) from error

@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much memory a process takes")
-@pytest.mark.parametrize("dtype", ["bfloat16", "int8", "float32"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8", "int4", "float32"])
 def test_an_engine_takes_what_was_foretold_and_gives_it_back(dtype: str, smollm2_folder: Path) -> None:
     command = [sys.executable, "-m", "tests.inference.memory_process", str(smollm2_folder), dtype, str(POSITIONS)]
     printed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
