@@ -139,7 +139,7 @@ def int4_blocks(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 0 to 15 as `(out, blocks, 32)`, and per block the scale and the centre (level 8), both bfloat16."""
     if weight.shape[1] % INT4_BLOCK:
         raise ValueError(f"int4 weights come in blocks of {INT4_BLOCK}, and a layer is {weight.shape[1]} wide")
-    blocks = weight.float().unflatten(1, (-1, INT4_BLOCK))
+    blocks = weight.float().view(len(weight), -1, INT4_BLOCK)
     least, greatest = blocks.aminmax(dim=-1)
     scales = ((greatest - least) / 15).clamp(min=torch.finfo(torch.bfloat16).tiny)
     levels = ((blocks - least[..., None]) / scales[..., None]).round_().clamp_(0, 15).to(torch.int32)
