@@ -59,6 +59,15 @@ def read_adapter_facts(folder: Path, *, base_name: str = "") -> AdapterFacts:
     )
 
 
+def adapter_bytes(folder: Path) -> int:
+    """What an adapter takes in memory at most, from its header. Raises WeightsRefused."""
+    adapter = read_adapter_folder(folder, base_name=short_base_name(folder))
+    # Kept in two bytes or four each, and read as they are stored before.
+    values = sum(factor.values for module in adapter.modules.values() for factor in (module.down, module.up))
+    stored = sum(factor.size_bytes for module in adapter.modules.values() for factor in (module.down, module.up))
+    return 4 * values + stored
+
+
 def trained_on(folder: Path) -> str:
     """The base that the adapter's configuration names, or an empty string. Raises WeightsRefused."""
     wanted = json_object(folder / CONFIG_NAME).get("base_model_name_or_path")

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from inference.adapted_engine import AdaptedEngine
+from inference.adapter_facts import short_base_name
 from inference.adapter_folder import read_adapter_folder
 from inference.adapters import AdapterBank
 from inference.batch_forward import BatchForward
@@ -53,14 +54,15 @@ class TransformersEngine(EngineThread):
             listener, BatchRunner(model, max_batch=max_batch, threads=threads), provenance=lambda: dict(facts)
         )
 
-    def with_adapter(self, folder: Path, *, name: str | None = None) -> AdaptedEngine:
+    def with_adapter(self, folder: Path, *, name: str | None = None, is_trusted: bool = False) -> AdaptedEngine:
         """This engine under a LoRA adapter (peft's folder), whose requests run in the same batches on the same weights.
 
-        `name` is what requests call it, by default the folder's. Raises WeightsRefused when it must not or cannot be
-        applied: pickles, another base, an option that changes more than linear layers.
+        `name` is what requests call it, by default the folder's. With `is_trusted` the caller says that it belongs to
+        this base, whatever its configuration calls that. Raises WeightsRefused when it must not or cannot be applied:
+        pickles, another base, other sizes, an option that changes more than linear layers.
         """
         path = Path(folder)
-        adapter = read_adapter_folder(path, base_name=self._base_name)
+        adapter = read_adapter_folder(path, base_name=short_base_name(path) if is_trusted else self._base_name)
         name = name or path.name
         self._adapters.attach(name, adapter)
         ranks = sorted({factors.rank for factors in adapter.modules.values()})

@@ -247,6 +247,8 @@ UPSTREAM_FIRST_BYTE_S: float = env.float("UPSTREAM_FIRST_BYTE_S", default=120.0)
 UPSTREAM_SILENCE_S: float = env.float("UPSTREAM_SILENCE_S", default=60.0)
 # Entry points of what tells an engine's memory before it is built; a backend without one holds no weights.
 ENGINE_FOOTPRINTS = {"transformers": "portal.playground.engines.transformers_footprint"}
+# Entry points of what loads an adapter into its base's engine.
+ENGINE_ADAPTERS = {"transformers": "portal.playground.engines.transformers_adapter"}
 WORKER_MEMORY_BYTES: int = env.int("WORKER_MEMORY_BYTES", default=0)
 WORKER_PINNED_VARIANTS: list[str] = env.list("WORKER_PINNED_VARIANTS", default=[])
 WORKER_CONCURRENCY: int = env.int("WORKER_CONCURRENCY", default=16)

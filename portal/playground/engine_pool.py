@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.utils.module_loading import import_string
 from inference.engine import Engine, EngineClosed, Listener
 from inference.process_memory import available_memory
 from portal.catalog.models import Variant
+from portal.playground.adapter_shelf import AdapterShelf, NoRoom
 
 logger = logging.getLogger(__name__)
 
@@ -27,18 +29,19 @@ GIBIBYTE: Final = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes that an engine takes at most: `peak` while it loads or runs, `running` when it is loaded."""
+    """Bytes that an engine takes at most: `peak` while it loads or runs, `running` when it is loaded.
+
+    `for_adapters` of both are kept for the adapters that it carries.
+    """
 
     peak: int
     running: int
+    for_adapters: int = 0
 
 
 EngineFactory = Callable[[Variant, Listener], Engine]
 FootprintReader = Callable[[Variant], Footprint]
-
-
-class NoRoom(RuntimeError):
-    """The engine can never fit into this worker's memory; the message is for the person who asked."""
+AdapterLoader = Callable[[Variant, Engine], Engine]
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +55,10 @@ class Place:
     error: BaseException | None = None
     borrowers: int = 0
     used_at: float = field(default_factory=time.monotonic)
+    adapters: AdapterShelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.adapters = AdapterShelf(self.footprint.for_adapters)
 
     @property
     def bytes_taken(self) -> int:
@@ -68,7 +75,8 @@ class EnginePool:
     Where there is no room for another engine, whoever wants it waits until lent ones come back. Waiting is in the order
     of arrival, and while somebody waits for room, nobody later is lent an engine but a pinned one. So a busy variant
     cannot keep another one out for ever, and a worker that is asked for more variants than it holds serves them in
-    turns.
+    turns. An adapter runs in its base's engine, which is lent with it, and in the room that each engine of weights has
+    for adapters.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -86,11 +94,22 @@ class EnginePool:
         Raises EngineClosed after `close`, NoRoom, and whatever an engine raises that cannot be built: the next call
         tries again.
         """
+        if variant.base is None or not variant.is_adapter:
+            with self._lend_place(variant) as (_place, engine):
+                yield engine
+            return
+        with self._lend_place(variant.base) as (place, base):
+            load = partial(_load_adapter, variant, base)
+            with place.adapters.lend(variant, _footprint(variant).running, load) as engine:
+                yield engine
+
+    @contextmanager
+    def _lend_place(self, variant: Variant) -> Iterator[tuple[Place, Engine]]:
         place, victims = self._take(variant)
         try:
             if victims is not None:
                 self._build(variant, place, victims)
-            yield self._built(place)
+            yield place, self._built(place)
         finally:
             with self._changed:
                 place.borrowers -= 1
@@ -99,9 +118,10 @@ class EnginePool:
 
     def warm(self, variant: Variant) -> bool:
         """Build the variant's engine, unless another would have to go for it; raises what `lend` raises."""
-        footprint = _footprint(variant)
+        weights = variant.base if variant.base is not None and variant.is_adapter else variant
+        footprint = _footprint(weights)
         with self._changed:
-            if variant.pk not in self._places and footprint.peak > self._room():
+            if weights.pk not in self._places and footprint.peak > self._room():
                 return False
         with self.lend(variant):
             return True
@@ -216,6 +236,11 @@ def _footprint(variant: Variant) -> Footprint:
         return Footprint(0, 0)
     reader: FootprintReader = import_string(entry_point)
     return reader(variant)
+
+
+def _load_adapter(variant: Variant, base: Engine) -> Engine:
+    load: AdapterLoader = import_string(settings.ENGINE_ADAPTERS[variant.backend])
+    return load(variant, base)
 
 
 def _usual_budget() -> float:

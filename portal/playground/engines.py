@@ -1,16 +1,21 @@
-"""Makes variants' engines: what settings.ENGINE_BACKENDS and settings.ENGINE_FOOTPRINTS name."""
+"""Makes variants' engines: what settings.ENGINE_BACKENDS, ENGINE_FOOTPRINTS and ENGINE_ADAPTERS name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from inference.adapter_facts import adapter_bytes
 from inference.engine import Engine, Listener
 from portal.catalog.models import Variant
 from portal.playground.engine_pool import Footprint
+
+# Room beside a base for its adapters: one is a few hundredths of its base.
+ADAPTER_SHARE: Final = 0.1
+LEAST_FOR_ADAPTERS: Final = 64 * 2**20
 
 # torch is imported inside the functions: the web process imports this module by way of the tasks, and must not load it.
 
@@ -23,11 +28,25 @@ def transformers_engine(variant: Variant, listener: Listener) -> Engine:
 
 
 def transformers_footprint(variant: Variant) -> Footprint:
-    """What `transformers_engine` will take, from the weights' headers. Raises WeightsRefused."""
+    """What `transformers_engine` or `transformers_adapter` will take, from the headers. Raises WeightsRefused."""
+    if variant.is_adapter:
+        size = adapter_bytes(_folder(variant))
+        return Footprint(size, size)
     from inference.transformers_engine import estimate_memory  # noqa: PLC0415
 
     need = estimate_memory(_folder(variant), **_sizes(variant))
-    return Footprint(need.peak, need.running)
+    for_adapters = max(LEAST_FOR_ADAPTERS, int(need.weights * ADAPTER_SHARE))
+    return Footprint(need.peak + for_adapters, need.running + for_adapters, for_adapters)
+
+
+def transformers_adapter(variant: Variant, base: Engine) -> Engine:
+    """An adapter in its base's engine: on the same weights, in the same batches. Raises WeightsRefused."""
+    from inference.transformers_engine import TransformersEngine  # noqa: PLC0415
+
+    if not isinstance(base, TransformersEngine):
+        raise ImproperlyConfigured(f"The engine of {variant.model_id}'s base carries no adapters.")
+    # That they belong together is the variant's own word, whatever the base was called where it was trained.
+    return base.with_adapter(_folder(variant), name=variant.model_id, is_trusted=True)
 
 
 def upstream_engine(variant: Variant, listener: Listener) -> Engine:

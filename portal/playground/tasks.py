@@ -67,13 +67,14 @@ def begin(sender: Any, **kwargs: Any) -> None:
 
 def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
     try:
-        variants = list(Variant.objects.select_related("card").filter(queue__in=queues, is_runnable=True))
+        variants = list(Variant.objects.select_related("card", "base__card").filter(queue__in=queues, is_runnable=True))
     except DatabaseError:
         logger.exception("Which weights to load is not known; they load with their first prompt")
         variants = []
     finally:
         connection.close()
-    variants.sort(key=lambda variant: variant.model_id not in settings.WORKER_PINNED_VARIANTS)
+    # What is pinned comes first, and an adapter loads in no time once its base has.
+    variants.sort(key=lambda each: (each.model_id not in settings.WORKER_PINNED_VARIANTS, each.is_adapter))
     for variant in variants:
         try:
             has_room = worker.engines.warm(variant)

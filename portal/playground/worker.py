@@ -51,7 +51,9 @@ class GenerationWorker:
 
     def run(self, generation_id: uuid.UUID) -> None:
         """Claim the generation and see it through. Nothing happens unless it is queued, so redelivery is harmless."""
-        generation = Generation.objects.select_related("variant__card").filter(pk=generation_id).first()
+        generation = (
+            Generation.objects.select_related("variant__card", "variant__base__card").filter(pk=generation_id).first()
+        )
         if generation is None or generation.state != State.QUEUED or not self._accepting:
             return
         # Building an engine and running take long, and a connection that is kept meanwhile is missing elsewhere.
