@@ -22,8 +22,9 @@ from inference.engine import Engine, EngineClosed
 from inference.events import Delta, Emission, Failed, FailureCode, Finished, Released
 from portal.playground import stream
 from portal.playground.active_run import ActiveRun, storable
+from portal.playground.adapter_shelf import NoRoom
 from portal.playground.dispatch import publish
-from portal.playground.engine_pool import EnginePool, NoRoom
+from portal.playground.engine_pool import EnginePool
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.publisher import StreamPublisher
 

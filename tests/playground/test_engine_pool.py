@@ -12,7 +12,8 @@ import pytest
 from inference.engine import EngineClosed
 from inference.events import Emission
 from portal.catalog.models import ModelCard, Variant
-from portal.playground.engine_pool import EnginePool, Footprint, NoRoom
+from portal.playground.adapter_shelf import NoRoom
+from portal.playground.engine_pool import EnginePool, Footprint
 from tests.services.installation import eventually
 
 PATIENCE_S = 10.0
