@@ -26,7 +26,7 @@ from portal.playground.parameter_fields import (
 )
 from portal.playground.queries import find_turn
 from portal.playground.services import Overflow
-from portal.playground.variant_defaults import default_parameters
+from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
 
 # The form's element; the settings stand outside of it and name it.
 COMPOSER_FORM_ID: Final = "composer"
@@ -198,7 +198,8 @@ class PromptForm(ParameterFields):
     def _shown(self, names: Sequence[str]) -> list[ShownParameter]:
         variant = self.chosen_variant
         defaults = parameters_as_typed(default_parameters(variant)) if variant is not None else {}
-        return [ShownParameter(self[name], SLIDERS.get(name, ()), defaults.get(name, "")) for name in names]
+        sliders = SLIDERS | {"max_tokens": ("1", str(max_tokens_allowed()), "1")}
+        return [ShownParameter(self[name], sliders.get(name, ()), defaults.get(name, "")) for name in names]
 
     @property
     def general_errors(self) -> list[str]:

@@ -118,7 +118,7 @@ def test_the_meter_follows_what_is_typed_where_it_would_be_sent(
     def meter(**fields: str) -> str:
         return alice_client.post(url, prompt_form(counted, **here | fields)).content.decode()
 
-    assert "10 of 20 tokens (50 %)" in meter(prompt="w w", parent=str(first.pk))
+    assert "10 of 20 tokens of context" in meter(prompt="w w", parent=str(first.pk))
     # The prompt that is written anew is not read itself.
     assert "3 of 20 tokens" in meter(prompt="w w", edits=str(first.pk))
     assert "it would be cut there" in meter(prompt="w " * 9, parent=str(first.pk))

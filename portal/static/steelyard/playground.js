@@ -174,6 +174,8 @@ function showWhetherRunning() {
 
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   showWhetherRunning();
+  // An answer that has ended is read before the next prompt.
+  if (detail.requestConfig?.elt.classList.contains("answer")) htmx.trigger("#context", "refresh");
   if (detail.requestConfig?.elt.id !== "composer") return;
   for (const id of openFolds) document.getElementById(id)?.setAttribute("open", "");
   const form = composer();
