@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import string
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,13 @@ API_TOKEN_TOKENS_PER_DAY: int = env.int("API_TOKEN_TOKENS_PER_DAY", default=5_00
 # How long a deleted conversation can be restored; longer than a day, or deleting would give back a quota.
 DELETED_CONVERSATION_DAYS: int = env.int("DELETED_CONVERSATION_DAYS", default=7)
 FEEDBACK_RATE: str = env.str("FEEDBACK_RATE", default="60/minute")
+# SPDX identifiers of the licences that contributors choose from; the first is the usual one.
+CONTRIBUTION_LICENCES: list[str] = env.list("CONTRIBUTION_LICENCES", default=["CC0-1.0", "CC-BY-4.0"])
+if not CONTRIBUTION_LICENCES or not all(
+    0 < len(name) <= 60 and set(name) <= set(string.ascii_letters + string.digits + ".-+")
+    for name in CONTRIBUTION_LICENCES
+):
+    raise ImproperlyConfigured("CONTRIBUTION_LICENCES must name at least one SPDX identifier (comma-separated).")
 # Makes the contributors' pseudonyms in exports; keep it when SECRET_KEY is replaced, or every pseudonym changes.
 EXPORT_SALT: str = env.str("EXPORT_SALT", default="") or SECRET_KEY
 API_RATE: str = env.str("API_RATE", default="600/minute")

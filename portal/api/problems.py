@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from portal.accounts.limits import LimitExceeded
 from portal.exports.criteria import InvalidCriterion
 from portal.feedback.answer_rules import AnswersInvalid
-from portal.feedback.services import GenerationNotJudgeable, VersionConflict
+from portal.feedback.services import AlreadyReviewed, GenerationNotJudgeable, VersionConflict
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -39,6 +39,7 @@ PROBLEMS: Final = {
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, gettext_lazy("This address does not take this method")),
     "not-acceptable": (HTTPStatus.NOT_ACCEPTABLE, gettext_lazy("None of the accepted formats is offered")),
     "not-judgeable": (HTTPStatus.CONFLICT, gettext_lazy("The run has no answer to judge")),
+    "already-reviewed": (HTTPStatus.CONFLICT, gettext_lazy("The judgement was reviewed already")),
     "version-conflict": (HTTPStatus.CONFLICT, gettext_lazy("The judgement was changed in the meantime")),
     "withdrawn": (HTTPStatus.GONE, gettext_lazy("The judgement was withdrawn")),
     "body-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, gettext_lazy("The body is too large")),
@@ -48,7 +49,7 @@ PROBLEMS: Final = {
 _CODE_OF_STATUS: Final = {
     status: code
     for code, (status, _title) in PROBLEMS.items()
-    if code not in {"malformed-json", "insufficient-scope", "version-conflict", "not-judgeable"}
+    if code not in {"malformed-json", "insufficient-scope", "version-conflict", "not-judgeable", "already-reviewed"}
 }
 
 
@@ -131,6 +132,8 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
             return Problem("invalid-request", _("Some answers are not valid."), errors)
         case GenerationNotJudgeable():
             return Problem("not-judgeable", " ".join(exc.messages))
+        case AlreadyReviewed():
+            return Problem("already-reviewed", str(exc))
         case VersionConflict():
             return Problem("version-conflict", str(exc), extra={"version": exc.found})
         case LimitExceeded():

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_noop as _
 
+from portal.feedback.answer_values import MAX_CORRECTION_CHARACTERS
 from portal.feedback.models import QuestionKind
 
 SLUG: Final = "answer-quality"
@@ -19,6 +20,9 @@ LOWEST_RATING: Final = 1
 HIGHEST_RATING: Final = 5
 COMMENT_KEY: Final = "comment"
 MAX_COMMENT_CHARACTERS: Final = 4_000
+MARKS_KEY: Final = "marks"
+CORRECTION_KEY: Final = "correction"
+TOKENS_KEY: Final = "better_tokens"
 
 
 def _reasons(direction: str, label: str, reasons: dict[str, str]) -> dict[str, Any]:
@@ -87,5 +91,36 @@ QUESTIONS: Final[tuple[dict[str, Any], ...]] = (
         "kind": QuestionKind.TEXT,
         "label": _("Comment"),
         "options": {"max_characters": MAX_COMMENT_CHARACTERS},
+    },
+    {
+        "key": MARKS_KEY,
+        "kind": QuestionKind.SPANS,
+        "label": _("Passages"),
+        "help": _("Mark the words that are wrong, or right, and say why."),
+        "options": {
+            "choices": [
+                {"key": "wrong_fact", "label": _("Wrong fact")},
+                {"key": "wrong_reasoning", "label": _("Wrong reasoning")},
+                {"key": "made_up", "label": _("Made up, such as a source that does not exist")},
+                {"key": "harmful", "label": _("Harmful or biased")},
+                {"key": "language", "label": _("Language or spelling")},
+                {"key": "needless", "label": _("Needless or repeated")},
+                {"key": "good", "label": _("Especially good")},
+            ]
+        },
+    },
+    {
+        "key": CORRECTION_KEY,
+        "kind": QuestionKind.CORRECTION,
+        "label": _("Corrected answer"),
+        "help": _("Change the answer into the one that you would have liked to get."),
+        "options": {"max_characters": MAX_CORRECTION_CHARACTERS},
+    },
+    {
+        "key": TOKENS_KEY,
+        "kind": QuestionKind.TOKEN,
+        "label": _("Better tokens"),
+        "help": _("Where the model took the wrong turn: what it should have written next."),
+        "options": {},
     },
 )

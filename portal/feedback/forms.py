@@ -1,76 +1,35 @@
-"""Between the panel's form fields and a questionnaire's answers, in both directions."""
+"""From a form's fields to a questionnaire's answers. What comes out is not yet validated.
+
+A question's fields are named by its key; those of its parts by key and part with a point between, which no key has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
+from typing import Any, Final
 
 from django.http import QueryDict
-from django.utils.translation import gettext
 
-from portal.feedback.answer_rules import is_shown
-from portal.feedback.models import Question, QuestionKind, Submission
+from portal.feedback.answer_rules import shown_questions
+from portal.feedback.answer_values import choice_keys
+from portal.feedback.models import Question, QuestionKind
 
-MAX_VERSION_DIGITS = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One thing to choose. `value` is what the form sends."""
-
-    value: str
-    label: str
-    is_chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PanelQuestion:
-    """A question as the panel shows it, with what was answered and what is wrong with that."""
-
-    key: str
-    kind: str
-    label: str
-    is_required: bool
-    options: tuple[Option, ...] = ()
-    text: str = ""
-    max_characters: int = 0
-    shown_if: str = ""
-    errors: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class ShownAnswer:
-    """An answer in words: a text as it was typed, anything else as the labels that were chosen."""
-
-    kind: str
-    label: str
-    chosen: tuple[str, ...] = ()
-    text: str = ""
-    tone: str = ""
-
-
-def shown_answers(submission: Submission) -> list[ShownAnswer]:
-    """A submission's answers in words, for the person who gave them."""
-    return [_shown_answer(answer.question, answer.value) for answer in submission.answers.all()]
-
-
-def panel_questions(
-    questions: Iterable[Question], answers: Mapping[str, Any], errors: Mapping[str, list[str]] | None = None
-) -> list[PanelQuestion]:
-    """The questionnaire filled in with `answers`, which may be invalid: what was typed is shown again as it was."""
-    return [_panel_question(each, answers.get(each.key), tuple((errors or {}).get(each.key, ()))) for each in questions]
+MAX_VERSION_DIGITS: Final = 9
+_NUMBER: Final = re.compile(r"[+-]?\d{1,15}(?:[.,]\d{1,15})?", re.ASCII)
+_WHOLE: Final = re.compile(r"-?\d{1,9}", re.ASCII)
 
 
 def answers_from_form(questions: Iterable[Question], data: QueryDict) -> dict[str, Any]:
-    """The form's fields as answers, not yet validated.
+    """The form's fields as answers.
 
     The form holds the fields of every condition and shows those whose condition holds; what the person cannot see
     when they send it is not part of their answer.
     """
     questions = list(questions)
     answers = {question.key: _value_from_form(question, data) for question in questions}
-    return {question.key: answers[question.key] for question in questions if is_shown(question, answers)}
+    return {question.key: answers[question.key] for question in shown_questions(questions, answers)}
 
 
 def version_from_form(data: QueryDict) -> int | None:
@@ -80,51 +39,82 @@ def version_from_form(data: QueryDict) -> int | None:
 
 
 def _value_from_form(question: Question, data: QueryDict) -> Any:
-    if question.kind == QuestionKind.CHOICES:
-        return data.getlist(question.key)
+    reader = _READERS.get(QuestionKind(question.kind))
+    if reader is not None:
+        return reader(question, data)
+    return data.get(question.key) or None
+
+
+def _chosen(question: Question, data: QueryDict) -> list[Any]:
+    return list(data.getlist(question.key))
+
+
+def _whole(question: Question, data: QueryDict) -> Any:
     text = data.get(question.key, "")
-    if not text:
-        return None
-    if question.kind == QuestionKind.RATING and text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS:
-        return int(text)
-    return text
+    return int(text) if _WHOLE.fullmatch(text) else text or None
 
 
-def _panel_question(question: Question, value: Any, errors: tuple[str, ...]) -> PanelQuestion:
-    return PanelQuestion(
-        key=question.key,
-        kind=question.kind,
-        # The label's text is in the database; the shipped ones are marked for translation where they are defined.
-        label=gettext(question.label),
-        is_required=question.is_required,
-        options=tuple(_options(question, value)),
-        text=value if question.kind == QuestionKind.TEXT and isinstance(value, str) else "",
-        max_characters=question.options.get("max_characters", 0),
-        shown_if="{key}={equals}".format(**question.show_if) if question.show_if else "",
-        errors=errors,
-    )
+def _number(question: Question, data: QueryDict) -> Any:
+    text = data.get(question.key, "").strip()
+    if not _NUMBER.fullmatch(text):
+        return text or None
+    number = float(text.replace(",", "."))
+    return int(number) if number.is_integer() else number
 
 
-def _options(question: Question, value: Any) -> Iterable[Option]:
-    if question.kind == QuestionKind.RATING:
-        anchors = question.options.get("anchors", {})
-        for number in range(question.options["min"], question.options["max"] + 1):
-            anchor = anchors.get(str(number))
-            yield Option(str(number), gettext(anchor) if anchor else "", value == number)
-        return
-    chosen = value if isinstance(value, list) else [value]
-    for choice in question.options.get("choices", ()):
-        yield Option(choice["key"], gettext(choice["label"]), choice["key"] in chosen)
+def _ranking(question: Question, data: QueryDict) -> list[list[str]]:
+    """From a place for each, equal ones being ties, to groups; gaps between places mean nothing."""
+    groups: dict[int, list[str]] = {}
+    for key in choice_keys(question.options):
+        place = data.get(f"{question.key}.{key}", "").strip()
+        if place.isascii() and place.isdigit() and 1 <= len(place) <= 3:
+            groups.setdefault(int(place), []).append(key)
+    return [groups[place] for place in sorted(groups)]
 
 
-def _shown_answer(question: Question, value: Any) -> ShownAnswer:
-    label = gettext(question.label)
-    if question.kind == QuestionKind.TEXT:
-        return ShownAnswer(question.kind, label, text=value)
-    chosen = [option for option in _options(question, value) if option.is_chosen]
-    if question.kind == QuestionKind.RATING:
-        texts = [f"{option.value} / {question.options['max']}" for option in chosen]
-    else:
-        texts = [option.label for option in chosen]
-    tone = {"up": "good", "down": "bad"}.get(value, "") if question.kind == QuestionKind.THUMB else ""
-    return ShownAnswer(question.kind, label, chosen=tuple(texts), tone=tone)
+def _matrix(question: Question, data: QueryDict) -> dict[str, Any]:
+    rows = {row: data.get(f"{question.key}.{row}") for row in choice_keys(question.options, "rows")}
+    return {row: column for row, column in rows.items() if column}
+
+
+def _tokens(question: Question, data: QueryDict) -> list[dict[str, Any]]:
+    chosen = zip_longest(data.getlist(f"{question.key}.index"), data.getlist(f"{question.key}.alternative"))
+    return [{"index": _whole_or_text(index), "alternative": _whole_or_text(other)} for index, other in chosen if other]
+
+
+def _marks(question: Question, data: QueryDict) -> list[dict[str, Any]]:
+    """The marks that the form repeats, but those to take away, and the one that is being made, if any."""
+    columns = [data.getlist(f"{question.key}.{name}") for name in ("start", "end", "label", "note")]
+    taken_away = set(data.getlist(f"{question.key}.remove"))
+    marks = [
+        {"start": _whole_or_text(start), "end": _whole_or_text(end), "label": label, "note": note or ""}
+        for start, end, label, note in zip_longest(*columns)
+        if f"{start}-{end}" not in taken_away
+    ]
+    new = _new_mark(question, data)
+    return [*marks, new] if new else marks
+
+
+def _new_mark(question: Question, data: QueryDict) -> dict[str, Any] | None:
+    """With offsets where a script knew them, else with the quoted words alone."""
+    quote = data.get(f"{question.key}.new_quote", "")
+    start, end = data.get(f"{question.key}.new_start", ""), data.get(f"{question.key}.new_end", "")
+    said = {"label": data.get(f"{question.key}.new_label", ""), "note": data.get(f"{question.key}.new_note", "")}
+    if start and end:
+        return {"start": _whole_or_text(start), "end": _whole_or_text(end), **said}
+    return {"quote": quote.replace("\r\n", "\n"), **said} if quote else None
+
+
+def _whole_or_text(text: Any) -> Any:
+    return int(text) if isinstance(text, str) and _WHOLE.fullmatch(text) else text
+
+
+_READERS: Final[dict[QuestionKind, Callable[[Question, QueryDict], Any]]] = {
+    QuestionKind.CHOICES: _chosen,
+    QuestionKind.RATING: _whole,
+    QuestionKind.NUMBER: _number,
+    QuestionKind.RANKING: _ranking,
+    QuestionKind.MATRIX: _matrix,
+    QuestionKind.TOKEN: _tokens,
+    QuestionKind.SPANS: _marks,
+}

@@ -6,8 +6,9 @@ from django.db.models import Prefetch, QuerySet
 
 from portal.accounts.actors import Actor
 from portal.feedback import answer_quality
+from portal.feedback.answer_values import JudgedText
 from portal.feedback.models import Answer, Questionnaire, Submission
-from portal.playground.models import Generation
+from portal.playground.models import Generation, TokenTrace
 
 
 def answer_questionnaire() -> Questionnaire:
@@ -26,6 +27,12 @@ def own_submission(actor: Actor, generation: Generation) -> Submission | None:
         actor.owns(), generation=generation, questionnaire_slug=answer_quality.SLUG, is_only=True
     )
     return with_answers(own.select_related("questionnaire")).first()
+
+
+def judged_text(generation: Generation) -> JudgedText:
+    """A run's answer and its tokens, which marks, corrections and better tokens are checked against."""
+    trace = TokenTrace.objects.filter(pk=generation.pk).first()
+    return JudgedText(generation.output, trace.tokens if trace is not None else ())
 
 
 def contributions(actor: Actor) -> QuerySet[Submission]:

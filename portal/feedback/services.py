@@ -1,32 +1,50 @@
-"""Give, change, withdraw and inherit judgements: validated, rate-limited, one per person and answer."""
+"""Give, change, withdraw and inherit judgements: validated, rate-limited, and one per person where that is asked."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.accounts.models import User
-from portal.feedback import answer_quality
+from portal.arena.models import Comparison
+from portal.catalog.models import ModelCard
 from portal.feedback.answer_rules import validate_answers
-from portal.feedback.models import Answer, Questionnaire, Submission, Target
-from portal.feedback.queries import answer_questionnaire
-from portal.playground.models import Generation, State
+from portal.feedback.answer_values import KINDS_ON_TEXT, NO_JUDGED_TEXT, JudgedText
+from portal.feedback.models import Answer, Campaign, CampaignDraft, Question, Questionnaire, Submission, Target
+from portal.feedback.queries import answer_questionnaire, judged_text
+from portal.feedback.terms import Terms
+from portal.feedback.text_facts import columns_of, output_digest
+from portal.feedback.wording import page_language
+from portal.playground.models import Conversation, Generation, State
 
-RATE_NAME = "feedback"
+RATE_NAME: Final = "feedback"
+Judged = Generation | Comparison | ModelCard | Campaign
+Answers = Mapping[str, Any]
 
 
 class GenerationNotJudgeable(ValidationError):
     """The generation has no answer to judge yet, or never will."""
+
+
+class AlreadyReviewed(Exception):
+    """A verdict was given on what the submission says, so that it stays what it says; it can still be withdrawn."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("This was reviewed, and the review is about what it says now: it cannot be changed, only withdrawn.")
+        )
 
 
 class VersionConflict(Exception):
@@ -41,37 +59,121 @@ class VersionConflict(Exception):
         self.found = found
 
 
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """Somebody says something about something: what every way to give it has in common.
+
+    `expected_version` guards against lost updates: 0 says that there is none yet, None asks for no check. `language`
+    is the one that the questions were shown in.
+    """
+
+    actor: Actor
+    target: Judged
+    questionnaire: Questionnaire
+    terms: Terms | None = None
+    expected_version: int | None = None
+    is_only: bool = True
+    language: str = ""
+
+    def existing(self) -> Submission | None:
+        """What was given before, locked. Call inside a transaction."""
+        if not self.is_only:
+            return None
+        return said_before(self.actor, self.target, self.questionnaire.slug).select_for_update().first()
+
+    def judged_text(self, questions: Iterable[Question]) -> JudgedText:
+        is_about_text = isinstance(self.target, Generation) and any(each.kind in KINDS_ON_TEXT for each in questions)
+        return judged_text(self.target) if is_about_text and isinstance(self.target, Generation) else NO_JUDGED_TEXT
+
+    def shown(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "questionnaire": self.questionnaire.slug,
+            "version": self.questionnaire.version,
+            "language": self.language or page_language(),
+        }
+        match self.target:
+            case Generation():
+                shown["output_sha256"] = output_digest(self.target.output)
+            case Comparison():
+                shown["output_sha256"] = [
+                    output_digest(each.output) for each in (self.target.generation_a, self.target.generation_b)
+                ]
+            case ModelCard() if self.target.current_revision is not None:
+                shown["card_revision"] = self.target.current_revision.number
+        return shown
+
+
 def submit_feedback(
-    actor: Actor, generation: Generation, answers: Mapping[str, Any], expected_version: int | None = None
+    actor: Actor,
+    generation: Generation,
+    answers: Answers,
+    expected_version: int | None = None,
+    terms: Terms | None = None,
 ) -> Submission:
     """Make `answers` the actor's whole judgement of `generation`: given, changed, or live again after a withdrawal.
 
-    `expected_version` guards against lost updates: 0 says that there is none yet, None asks for no check.
-
-    Raises AnswersInvalid, GenerationNotJudgeable, VersionConflict, LimitExceeded, and PermissionDenied when the
-    generation is somebody else's.
+    Raises AnswersInvalid, GenerationNotJudgeable, AlreadyReviewed, VersionConflict, LimitExceeded, and
+    PermissionDenied when the generation is somebody else's.
     """
-    return _store(actor, generation, lambda _before: answers, expected_version)
+    giving = Giving(actor, generation, answer_questionnaire(), terms, expected_version)
+    return give_answers(giving, lambda _before: answers)
 
 
 def revise_feedback(
-    actor: Actor, generation: Generation, changes: Mapping[str, Any], expected_version: int | None = None
+    actor: Actor,
+    generation: Generation,
+    changes: Answers,
+    expected_version: int | None = None,
+    terms: Terms | None = None,
 ) -> Submission:
     """Change some answers and keep the others; None takes an answer away. Raises as `submit_feedback` does."""
-    return _store(actor, generation, lambda before: {**before, **changes}, expected_version)
+    giving = Giving(actor, generation, answer_questionnaire(), terms, expected_version)
+    return give_answers(giving, lambda before: {**before, **changes})
+
+
+def submit_report(
+    actor: Actor, target: Generation | Comparison | ModelCard, questionnaire: Questionnaire, answers: Answers,
+    terms: Terms | None = None, expected_version: int | None = None,
+) -> Submission:  # fmt: skip
+    """Answer a questionnaire about an answer, a comparison or a card. A card takes several reports of one person.
+
+    Raises as `submit_feedback` does.
+    """
+    is_only = not isinstance(target, ModelCard)
+    giving = Giving(actor, target, questionnaire, terms, expected_version, is_only=is_only)
+    return give_answers(giving, lambda _before: answers)
 
 
 def withdraw_feedback(actor: Actor, generation: Generation) -> Submission:
-    """Delete the answers and leave a tombstone; withdrawing again changes nothing.
+    """Withdraw the judgement of a run's answer. Raises Submission.DoesNotExist when the actor gave none."""
+    submission = said_before(actor, generation, answer_questionnaire().slug).get()
+    return withdraw_submission(actor, submission.pk)
 
-    Raises Submission.DoesNotExist when the actor gave none, and LimitExceeded.
+
+def withdraw_submission(actor: Actor, submission_id: uuid.UUID) -> Submission:
+    """Delete the answers and leave a tombstone, reviewed or not; withdrawing again changes nothing.
+
+    Raises Submission.DoesNotExist when it is not the actor's own, and LimitExceeded.
     """
     check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
     with transaction.atomic():
-        submission = _own(actor, generation).select_for_update().get()
+        submission = Submission.objects.select_for_update().get(actor.owns(), pk=submission_id)
         if not submission.is_withdrawn:
             submission.withdraw(timezone.now())
     return submission
+
+
+def withdraw_everything(actor: Actor) -> int:
+    """Make a tombstone of everything that the actor gave, and delete what they only wrote; how many were withdrawn."""
+    check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
+    now = timezone.now()
+    with transaction.atomic():
+        CampaignDraft.objects.filter(actor.owns()).delete()
+        live = Submission.objects.select_for_update().filter(actor.owns(), withdrawn_at=None)
+        withdrawn = list(live)
+        for submission in withdrawn:
+            submission.withdraw(now)
+    return len(withdrawn)
 
 
 def withdraw_as_operator(submission_id: uuid.UUID) -> bool:
@@ -85,7 +187,7 @@ def withdraw_as_operator(submission_id: uuid.UUID) -> bool:
 
 
 def give_submissions_to_user(visitor: uuid.UUID, user: User) -> None:
-    """An anonymous visitor signed in: their judgements become the user's. Of two on one answer the newer stays."""
+    """A visitor signed in: what they gave and wrote becomes the user's. Of two on one thing the newer stays."""
     with transaction.atomic():
         of_visitor = Submission.objects.select_for_update().filter(visitor=visitor, is_only=True)
         of_user = Submission.objects.select_for_update().filter(owner=user, is_only=True)
@@ -96,6 +198,10 @@ def give_submissions_to_user(visitor: uuid.UUID, user: User) -> None:
                 older = mine if mine.changed_at < theirs.changed_at else theirs
                 older.supersede(timezone.now())
         Submission.objects.filter(visitor=visitor).update(owner=user, visitor=None)
+        drafts = CampaignDraft.objects.filter(visitor=visitor)
+        # What was written last, in this browser, is what they go on with.
+        CampaignDraft.objects.filter(owner=user, campaign__in=drafts.values("campaign")).delete()
+        drafts.update(owner=user, visitor=None)
 
 
 def require_judgeable(generation: Generation) -> None:
@@ -112,35 +218,39 @@ def require_judgeable(generation: Generation) -> None:
     raise GenerationNotJudgeable({"generation": [message]})
 
 
-def _store(
-    actor: Actor,
-    generation: Generation,
-    answers_after: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    expected_version: int | None,
-) -> Submission:
-    _require_own(actor, generation)
-    require_judgeable(generation)
-    check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
-    questionnaire = answer_questionnaire()
+def give_answers(giving: Giving, answers_after: Callable[[Answers], Answers]) -> Submission:
+    """Store what `answers_after` makes of the answers given before; every way to give something ends here."""
+    _require_may_judge(giving)
+    check_rate(giving.actor, RATE_NAME, settings.FEEDBACK_RATE)
     with transaction.atomic():
-        submission = _locked(actor, generation)
+        submission = giving.existing()
         if submission is None:
-            _require_version(expected_version, found=0)
-            created = _create(actor, generation, questionnaire, answers_after({}))
+            _require_version(giving.expected_version, found=0)
+            created = _create(giving, answers_after({}))
             if created is not None:
                 return created
             # Somebody with the same identity was faster between the look and the insert; theirs is changed instead.
-            submission = _locked(actor, generation)
+            submission = giving.existing()
             assert submission is not None
-        _require_version(expected_version, found=submission.version)
-        _change(submission, questionnaire, answers_after(submission.values()))
+        _require_version(giving.expected_version, found=submission.version)
+        _change(submission, giving, answers_after(submission.values()))
     return submission
 
 
-def _own(actor: Actor, generation: Generation) -> QuerySet[Submission]:
+def said_before(actor: Actor, target: Judged, questionnaire_slug: str) -> QuerySet[Submission]:
+    """What the actor said about `target` with a questionnaire of which there is one per person."""
+    kind, column = _TARGETS[type(target)]
     return Submission.objects.filter(
-        actor.owns(), generation=generation, questionnaire_slug=answer_quality.SLUG, is_only=True
+        actor.owns(), target=kind, questionnaire_slug=questionnaire_slug, is_only=True, **{column: target}
     )
+
+
+_TARGETS: Final[dict[type[Judged], tuple[Target, str]]] = {
+    Generation: (Target.GENERATION, "generation"),
+    Comparison: (Target.COMPARISON, "comparison"),
+    ModelCard: (Target.CARD, "card"),
+    Campaign: (Target.CAMPAIGN, "campaign"),
+}
 
 
 def _same_targets(submissions: Iterable[Submission]) -> Q:
@@ -154,38 +264,66 @@ def _same_targets(submissions: Iterable[Submission]) -> Q:
     return chosen
 
 
-def _locked(actor: Actor, generation: Generation) -> Submission | None:
-    return _own(actor, generation).select_for_update().first()
-
-
-def _create(
-    actor: Actor, generation: Generation, questionnaire: Questionnaire, answers: Mapping[str, Any]
-) -> Submission | None:
-    accepted = validate_answers(questionnaire.questions.all(), answers)
+def _create(giving: Giving, answers: Answers) -> Submission | None:
+    """None when there is one already that this would be the second of."""
+    accepted = _accepted(giving, answers)
+    terms = giving.terms or Terms()
     now = timezone.now()
-    submission = Submission.on(generation, questionnaire, created_at=now, changed_at=now, **actor.ownership())
+    shown = giving.shown()
+    submission = Submission.on(
+        giving.target,
+        giving.questionnaire,
+        is_only=giving.is_only,
+        created_at=now,
+        changed_at=now,
+        consent=terms.consent,
+        licence=terms.chosen_licence,
+        shown=shown,
+        network_digest=network_digest(giving.actor),
+        **columns_of(accepted, shown["language"]),
+        **giving.actor.ownership(),
+    )
     try:
         with transaction.atomic():
             submission.save(force_insert=True)
     except IntegrityError:
+        if not giving.is_only:
+            raise
         return None
     submission.replace_answers([Answer.of(submission, question, value) for question, value in accepted])
     submission.newly_created = True
     return submission
 
 
-def _change(submission: Submission, questionnaire: Questionnaire, answers: Mapping[str, Any]) -> None:
-    accepted = validate_answers(questionnaire.questions.all(), answers)
-    is_same = submission.questionnaire_id == questionnaire.pk and not submission.is_withdrawn
+def _change(submission: Submission, giving: Giving, answers: Answers) -> None:
+    accepted = _accepted(giving, answers)
+    terms = giving.terms or Terms(submission.consent, submission.licence)  # type: ignore[arg-type]
+    is_same = (
+        submission.questionnaire_id == giving.questionnaire.pk
+        and not submission.is_withdrawn
+        and (submission.consent, submission.licence) == (terms.consent, terms.chosen_licence)
+    )
     if is_same and submission.values() == {question.key: value for question, value in accepted}:
         # A double click, or a client that repeats itself, is no change.
         return
-    submission.questionnaire = questionnaire
-    submission.version += 1
-    submission.changed_at = timezone.now()
-    submission.withdrawn_at = None
-    submission.save(update_fields=["questionnaire", "version", "changed_at", "withdrawn_at"])
+    if not submission.is_withdrawn and not submission.may_be_changed:
+        raise AlreadyReviewed
+    submission.questionnaire = giving.questionnaire
+    submission.consent, submission.licence = terms.consent, terms.chosen_licence
+    submission.shown = giving.shown()
+    submission.network_digest = network_digest(giving.actor)
+    submission.revise(columns_of(accepted, submission.shown["language"]), timezone.now())
     submission.replace_answers([Answer.of(submission, question, value) for question, value in accepted])
+
+
+def _accepted(giving: Giving, answers: Answers) -> list[tuple[Question, Any]]:
+    questions = list(giving.questionnaire.questions.all())
+    return validate_answers(questions, answers, giving.judged_text(questions))
+
+
+def network_digest(actor: Actor) -> str:
+    """Tells whether two submissions came from one network, and not from which."""
+    return salted_hmac("feedback.network", actor.network).hexdigest()[:20] if actor.network else ""
 
 
 def _require_version(expected: int | None, *, found: int) -> None:
@@ -193,11 +331,19 @@ def _require_version(expected: int | None, *, found: int) -> None:
         raise VersionConflict(expected, found)
 
 
-def _require_own(actor: Actor, generation: Generation) -> None:
-    conversation = generation.conversation
+def _require_may_judge(giving: Giving) -> None:
+    match giving.target:
+        case Generation():
+            _require_own(giving.actor, giving.target.conversation)
+            require_judgeable(giving.target)
+        case Comparison():
+            _require_own(giving.actor, giving.target)
+
+
+def _require_own(actor: Actor, asked: Conversation | Comparison) -> None:
     if actor.user is not None:
-        is_own = conversation.owner_id == actor.user.pk
+        is_own = asked.owner_id == actor.user.pk
     else:
-        is_own = actor.visitor is not None and conversation.visitor == actor.visitor
+        is_own = actor.visitor is not None and asked.visitor == actor.visitor
     if not is_own:
         raise PermissionDenied(_("Only the person who asked can judge the answer."))

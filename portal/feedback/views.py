@@ -1,13 +1,12 @@
-"""The panel below an answer, and the list of what somebody gave."""
+"""The panel below an answer: a thumb in one click, then axes, reasons and a comment."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -18,20 +17,22 @@ from django.views.decorators.vary import vary_on_headers
 from portal.accounts.actors import current_actor
 from portal.accounts.limits import LimitExceeded
 from portal.feedback.answer_rules import AnswersInvalid
-from portal.feedback.forms import answers_from_form, panel_questions, shown_answers, version_from_form
-from portal.feedback.models import Submission
-from portal.feedback.queries import answer_questionnaire, contributions, own_submission
+from portal.feedback.answer_values import KINDS_ON_TEXT
+from portal.feedback.given_form import GivenForm, read_given
+from portal.feedback.models import Question, Submission
+from portal.feedback.queries import answer_questionnaire, own_submission
+from portal.feedback.question_display import form_questions
 from portal.feedback.services import (
+    AlreadyReviewed,
     GenerationNotJudgeable,
     VersionConflict,
     require_judgeable,
-    submit_feedback,
+    revise_feedback,
     withdraw_feedback,
 )
+from portal.feedback.terms import shown_terms
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
-
-CONTRIBUTIONS_PER_PAGE: Final = 25
 
 
 @never_cache
@@ -41,19 +42,39 @@ def panel(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
     """GET shows the judgement on one's own answer, POST gives or changes it."""
     actor = current_actor(request)
     generation = get_generation(actor, generation_id)
-    if request.method != "POST":
-        return _panel(request, generation, own_submission(actor, generation))
-    answers = answers_from_form(answer_questionnaire().questions.all(), request.POST)
     before = own_submission(actor, generation)
+    if request.method == "POST":
+        return _give(request, generation, before)
+    return _panel(request, generation, before)
+
+
+def _give(request: HttpRequest, generation: Generation, before: Submission | None) -> HttpResponse:
+    questions = _panel_questions()
+    given = read_given(questions, request.POST, known=generation.output)
+    if given.unseen or given.errors:
+        return _replacing_panel(
+            _panel(
+                request,
+                generation,
+                before,
+                answers=given.answers,
+                field_errors=given.errors,
+                given=given,
+                status=422,
+            )
+        )
+    # What is said elsewhere, such as a corrected answer, stays.
+    changes = {question.key: given.answers.get(question.key) for question in questions}
     try:
-        submission = submit_feedback(actor, generation, answers, version_from_form(request.POST))
-    except (AnswersInvalid, GenerationNotJudgeable, VersionConflict, LimitExceeded) as error:
-        return _refused(request, generation, answers, error)
+        submission = revise_feedback(current_actor(request), generation, changes, given.version, given.terms)
+    except (AnswersInvalid, GenerationNotJudgeable, AlreadyReviewed, VersionConflict, LimitExceeded) as error:
+        return _refused(request, generation, given.answers, error)
     if not _wants_partial(request):
         return redirect("feedback:panel", generation.pk)
-    if before is not None and before.is_withdrawn:
-        # Live again: the notice of the withdrawal and its undo have to go.
-        return _replacing_panel(_panel(request, generation, submission, is_live_again=True))
+    is_live_again = before is not None and before.is_withdrawn
+    if is_live_again or "seen" in request.POST:
+        # The notice of the withdrawal and its undo, or of what looked like personal data, has to go.
+        return _replacing_panel(_panel(request, generation, submission, is_live_again=is_live_again))
     return render(request, "feedback/saved.html", {"generation": generation, "submission": submission})
 
 
@@ -74,14 +95,9 @@ def withdraw(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
     return _panel(request, generation, submission, taken_back=taken_back)
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD"])
-def contribution_list(request: HttpRequest) -> HttpResponse:
-    """What I gave: every judgement of this person or this browser, and where it stands."""
-    paginator = Paginator(contributions(current_actor(request)), CONTRIBUTIONS_PER_PAGE)
-    page = paginator.get_page(request.GET.get("page"))
-    given = [(submission, shown_answers(submission)) for submission in page]
-    return render(request, "feedback/contributions.html", {"page": page, "given": given})
+def _panel_questions() -> list[Question]:
+    """What is asked below an answer; what is about its words needs it beside, on a page of its own."""
+    return [question for question in answer_questionnaire().questions.all() if question.kind not in KINDS_ON_TEXT]
 
 
 def _panel(
@@ -94,16 +110,22 @@ def _panel(
     problem: str = "",
     taken_back: Mapping[str, Any] | None = None,
     is_live_again: bool = False,
+    given: GivenForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    questions = list(answer_questionnaire().questions.all())
+    questions = _panel_questions()
     if answers is None:
         answers = submission.values() if submission is not None else {}
+    consent, licence = request.POST.get("consent", ""), request.POST.get("licence", "")
+    if submission is not None:
+        consent, licence = consent or submission.consent, licence or submission.licence
     context = {
         "generation": generation,
         "submission": submission,
-        "questions": panel_questions(questions, answers, field_errors),
-        "taken_back": panel_questions(questions, taken_back) if taken_back else None,
+        "questions": form_questions(questions, answers, field_errors),
+        "taken_back": form_questions(questions, taken_back) if taken_back else None,
+        "terms": shown_terms(consent, licence, errors=field_errors),
+        "given": given,
         "problem": problem,
         "is_live_again": is_live_again,
         "unjudgeable": _why_unjudgeable(generation),
@@ -116,20 +138,7 @@ def _refused(
     request: HttpRequest, generation: Generation, answers: Mapping[str, Any], error: Exception
 ) -> HttpResponse:
     """The whole panel as it was sent, with what is wrong; a save that succeeds replaces its status line alone."""
-    status, problem, field_errors = 422, "", None
-    match error:
-        case AnswersInvalid():
-            field_errors = error.message_dict
-        case GenerationNotJudgeable():
-            status, problem = 409, " ".join(error.messages)
-        case VersionConflict():
-            status = 409
-            problem = _(
-                "You changed this judgement elsewhere since this form was loaded, so nothing was saved. Your entries "
-                "are still here: save again to replace the other version."
-            )
-        case LimitExceeded():
-            status, problem = 429, error.message
+    status, problem, field_errors = refusal(error)
     submission = own_submission(current_actor(request), generation)
     response = _panel(
         request, generation, submission, answers=answers, field_errors=field_errors, problem=problem, status=status
@@ -137,6 +146,27 @@ def _refused(
     if isinstance(error, LimitExceeded):
         response["Retry-After"] = str(error.retry_after_s)
     return _replacing_panel(response)
+
+
+def refusal(error: Exception) -> tuple[int, str, Mapping[str, list[str]]]:
+    """The HTTP status, the sentence above a form and those beside its fields, for everything that a save can raise."""
+    match error:
+        case GenerationNotJudgeable():
+            return 409, " ".join(error.messages), {}
+        case ValidationError():
+            return 422, "", error.message_dict
+        case AlreadyReviewed():
+            return 409, str(error), {}
+        case VersionConflict():
+            message = _(
+                "You changed this judgement elsewhere since this form was loaded, so nothing was saved. Your entries "
+                "are still here: save again to replace the other version."
+            )
+            return 409, message, {}
+        case LimitExceeded():
+            return 429, error.message, {}
+        case _:
+            raise error
 
 
 def _replacing_panel(response: HttpResponse) -> HttpResponse:

@@ -179,7 +179,7 @@ def test_who_comes_second_to_the_same_first_judgement_changes_it(alice: User) ->
     """Two requests that both saw none: the unique constraint decides, and the second one becomes a change."""
     generation = make_generation(alice)
     first = judge(alice, generation, comment="first")
-    with mock.patch.object(services, "_locked", side_effect=[None, first]):
+    with mock.patch.object(services.Giving, "existing", side_effect=[None, first]):
         second = submit_feedback(Actor(user=alice), generation, {"thumb": "down"})
     assert (second.pk, second.version) == (first.pk, 2)
     assert stored(second) == {"thumb": "down"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 JUST_NOW: Final = timedelta(seconds=10)
 MAX_REASON_CHARACTERS: Final = 500
+# The columns that a change by the contributor writes, beside those that its words decide.
+REVISED: Final = (
+    "questionnaire", "consent", "licence", "shown", "network_digest", "review_state", "review_reason", "version",
+    "changed_at", "withdrawn_at",
+)  # fmt: skip
 
 
 class Target(models.TextChoices):
@@ -217,6 +222,20 @@ class Submission(models.Model):
         """Make `answers` all there is. Call inside a transaction that holds this row."""
         self.answers.all().delete()
         self.answers.bulk_create(answers)
+
+    def revise(self, columns: Mapping[str, str], at: datetime) -> None:
+        """Say something else, or say it again after a withdrawal. Call inside a transaction that holds this row.
+
+        `columns` are those that follow from the words. What a reviewer asked for, or a tombstone, is looked at anew.
+        """
+        for name, value in columns.items():
+            setattr(self, name, value)
+        if self.is_withdrawn or self.review_state != ReviewState.IN_REVIEW:
+            self.review_state, self.review_reason = ReviewState.UNREVIEWED, ""
+        self.version += 1
+        self.changed_at = at
+        self.withdrawn_at = None
+        self.save(update_fields=[*columns, *REVISED])
 
     def withdraw(self, at: datetime) -> None:
         """Become a tombstone: when and on what, but no longer what. Call inside a transaction that holds this row."""
