@@ -22,6 +22,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from portal.accounts.limits import LimitExceeded
+from portal.catalog.access import GateClosed
 from portal.exports.criteria import InvalidCriterion
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.services import AlreadyReviewed, GenerationNotJudgeable, VersionConflict
@@ -34,6 +35,7 @@ PROBLEMS: Final = {
     "malformed-json": (HTTPStatus.BAD_REQUEST, gettext_lazy("The body is not JSON")),
     "not-authenticated": (HTTPStatus.UNAUTHORIZED, gettext_lazy("A valid token or session is needed")),
     "forbidden": (HTTPStatus.FORBIDDEN, gettext_lazy("This is not allowed")),
+    "gated": (HTTPStatus.FORBIDDEN, gettext_lazy("The model's gate is closed to you; ask for access")),
     "insufficient-scope": (HTTPStatus.FORBIDDEN, gettext_lazy("The token's scopes do not allow this")),
     "not-found": (HTTPStatus.NOT_FOUND, gettext_lazy("There is no such thing here, or it is not yours")),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, gettext_lazy("This address does not take this method")),
@@ -49,7 +51,8 @@ PROBLEMS: Final = {
 _CODE_OF_STATUS: Final = {
     status: code
     for code, (status, _title) in PROBLEMS.items()
-    if code not in {"malformed-json", "insufficient-scope", "version-conflict", "not-judgeable", "already-reviewed"}
+    if code
+    not in {"malformed-json", "gated", "insufficient-scope", "version-conflict", "not-judgeable", "already-reviewed"}
 }
 
 
@@ -143,6 +146,8 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
             return Problem("invalid-request", " ".join(exc.messages), tuple(_django_errors(exc)))
         case Http404():
             return Problem("not-found", _("Check the address and the id; other people's things are not found."))
+        case GateClosed():
+            return Problem("gated", str(exc), extra={"card": exc.card.name, "gate": exc.gate, "access": exc.address})
         case PermissionDenied():
             return Problem("forbidden", str(exc) or _("You may not do this."))
         case RequestDataTooBig():

@@ -1,13 +1,20 @@
-"""Who sees which card: published ones are everybody's, the others are for those who may change cards."""
+"""Who sees which card, and who may run its model.
+
+Published cards are everybody's, the others are for those who may change cards. A gate is in front of running alone, and
+every way to run a model goes through `require_access`.
+"""
 
 from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from portal.accounts.models import User
-from portal.catalog.models import CardRevision, ModelCard, Variant
-from portal.catalog.queries import cards_with_page_parts
+from portal.catalog.models import AccessRequest, AccessState, CardRevision, Gate, ModelCard, Variant
+from portal.catalog.queries import cards_with_page_parts, runnable_variants
 
 
 def may_maintain_cards(user: User | AnonymousUser) -> bool:
@@ -64,3 +71,56 @@ def get_maintained_card(user: User | AnonymousUser, owner_name: str, slug: str) 
     if card is None:
         raise Http404
     return card
+
+
+# --- Gates
+
+
+class GateClosed(PermissionDenied):
+    """Somebody wants to run a model whose gate is closed to them. `str()` says what to do, `address` where to ask."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+        self.gate = Gate(card.gate)
+        self.address = reverse("catalog:access", args=[card.owner_name, card.slug])
+        if self.gate is Gate.AGREEMENT:
+            message = _("%(card)s runs for people who agreed to its terms. Read them and agree at %(address)s.")
+        else:
+            message = _("%(card)s runs for people whom its maintainers let in. Ask for access at %(address)s.")
+        super().__init__(message % {"card": card.name, "address": self.address})
+
+
+def may_run(user: User | AnonymousUser | None, card: ModelCard) -> bool:
+    """Whether the card's gate is open to this person; to its maintainers it always is."""
+    if card.gate == Gate.OPEN:
+        return True
+    if user is None or isinstance(user, AnonymousUser):
+        return False
+    return (
+        may_maintain_cards(user)
+        or AccessRequest.objects.filter(card=card, user=user, state=AccessState.GRANTED).exists()
+    )
+
+
+def require_access(user: User | AnonymousUser | None, card: ModelCard) -> None:
+    """Raises GateClosed, a 403 that says where to ask."""
+    if not may_run(user, card):
+        raise GateClosed(card)
+
+
+def variants_for(user: User | AnonymousUser | None) -> list[Variant]:
+    """The variants that this person may send a prompt to, in the order in which they are offered.
+
+    One query while no card has a gate.
+    """
+    offered = list(runnable_variants())
+    if all(variant.card.gate == Gate.OPEN for variant in offered):
+        return offered
+    if isinstance(user, User):
+        if may_maintain_cards(user):
+            return offered
+        granted = AccessRequest.objects.filter(user=user, state=AccessState.GRANTED)
+        allowed = set(granted.values_list("card_id", flat=True))
+    else:
+        allowed = set()
+    return [variant for variant in offered if variant.card.gate == Gate.OPEN or variant.card_id in allowed]

@@ -23,11 +23,11 @@ class ModelCardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     form = CardForm
     list_display = ["name", "title", "is_published", "current_number", "updated_at"]
-    list_filter = ["is_published"]
+    list_filter = ["is_published", "gate"]
     search_fields = ["owner_name", "slug", "title", "summary"]
     list_select_related = ["current_revision"]
     fieldsets = [
-        (None, {"fields": ["owner_name", "slug", "title", "summary", "is_published"]}),
+        (None, {"fields": ["owner_name", "slug", "title", "summary", "is_published", "gate"]}),
         (_("Text"), {"fields": ["text", "note", "based_on"]}),
     ]
 

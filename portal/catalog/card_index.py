@@ -38,6 +38,8 @@ def index_card(card: ModelCard, using: str) -> None:
         CardFacet(card=card, kind=kind, value=value) for kind, value in wanted if (kind, value) not in known
     )
     _index_bases(card, metadata, using)
+    card.parameters = max(_parameters(card), default=None)
+    ModelCard.objects.using(using).filter(pk=card.pk).update(parameters=card.parameters)
 
 
 def _index_bases(card: ModelCard, metadata: CardMetadata, using: str) -> None:
@@ -55,6 +57,9 @@ def _quantisations(card: ModelCard) -> set[str]:
 
 
 def _size_classes(card: ModelCard) -> Iterator[str]:
-    for parameters in card.variants.values_list("facts__parameters", flat=True):
-        if isinstance(parameters, int):
-            yield SizeClass.of(parameters).value
+    return (SizeClass.of(parameters).value for parameters in _parameters(card))
+
+
+def _parameters(card: ModelCard) -> Iterator[int]:
+    counts = card.variants.values_list("facts__parameters", flat=True)
+    return (count for count in counts if isinstance(count, int) and 0 <= count < 2**63)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final, overload
 
 from django.db import models
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, OrderBy, QuerySet
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.card_metadata import language_name
-from portal.catalog.models import CardFacet, Facet, ModelCard, SizeClass, Variant
+from portal.catalog.models import CardFacet, Facet, Gate, ModelCard, SizeClass, Variant
 from portal.catalog.queries import MAX_SEARCH_CHARACTERS, list_cards
 from portal.catalog.search_index import find_cards
 
@@ -26,13 +27,24 @@ class CardOrder(models.TextChoices):
     CHANGED = "changed", _("Changed last")
     CREATED = "created", _("Added last")
     TITLE = "title", _("Title")
+    SMALLEST = "smallest", _("Smallest first")
+    LARGEST = "largest", _("Largest first")
 
 
-_ORDERS: Final = {
+_ORDERS: Final[Mapping[CardOrder, tuple[str | OrderBy, ...]]] = {
     CardOrder.MATCH: ("-updated_at", "-pk"),
     CardOrder.CHANGED: ("-updated_at", "-pk"),
     CardOrder.CREATED: ("-created_at", "-pk"),
     CardOrder.TITLE: ("title", "pk"),
+    CardOrder.SMALLEST: (F("parameters").asc(nulls_last=True), "pk"),
+    CardOrder.LARGEST: (F("parameters").desc(nulls_last=True), "pk"),
+}
+
+
+GATE_LABELS: Final[Mapping[str, Promise]] = {
+    Gate.OPEN.value: _("open"),
+    Gate.AGREEMENT.value: _("by agreement"),
+    Gate.APPROVAL.value: _("by approval"),
 }
 
 
@@ -167,4 +179,6 @@ def facet_label(kind: Facet, value: str) -> str:
         return language_name(value)
     if kind is Facet.SIZE and value in SizeClass.values:
         return str(SizeClass(value).label)
+    if kind is Facet.GATE and value in GATE_LABELS:
+        return str(GATE_LABELS[value])
     return value

@@ -67,7 +67,7 @@ class CardForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ModelCard
-        fields = ["owner_name", "slug", "title", "summary", "is_published"]
+        fields = ["owner_name", "slug", "title", "summary", "is_published", "gate"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -160,7 +160,7 @@ def _cards_by_name(cards: QuerySet[ModelCard], names: Iterable[str]) -> dict[str
 
 
 def _add_variants(lineage: Lineage, card: ModelCard) -> None:
-    """The card's variants, each after what it was made from: another variant, or the weights that the card describes."""
+    """The card's variants, each after what it was made from: another variant, or the weights of the card."""
     variants = list(Variant.objects.filter(card=card).select_related("base__card", "card").defer("facts", "digests"))
     own = {variant.pk: variant for variant in variants}
     levels: dict[int, int] = {}

@@ -52,6 +52,8 @@ class ModelCard(models.Model):
         default=Gate.OPEN,
         help_text=_("The form's questions and terms are extra_gated_… fields of the card's text."),
     )
+    # Of its largest variant; kept by card_index.py, to sort by.
+    parameters = models.BigIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 

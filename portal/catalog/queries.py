@@ -9,7 +9,7 @@ from typing import Final
 from django.db.models import Prefetch, QuerySet
 
 from portal.accounts.models import User
-from portal.catalog.models import NAME_PATTERN, CardDraft, CardRevision, ModelCard, TensorPart, Variant
+from portal.catalog.models import NAME_PATTERN, CardDraft, CardRevision, Gate, ModelCard, TensorPart, Variant
 from portal.catalog.tensor_rows import TensorRow, unpack_rows
 
 MAX_SEARCH_CHARACTERS: Final = 200
@@ -42,7 +42,7 @@ def get_draft(card: ModelCard, author: User) -> CardDraft | None:
 
 
 def runnable_variants() -> QuerySet[Variant]:
-    """The variants that a prompt may be sent to, in the order in which they are offered."""
+    """The variants that run here, in the order in which they are offered; access.variants_for knows for whom."""
     return (
         Variant.objects.filter(is_runnable=True, card__is_published=True)
         .select_related("card")
@@ -51,9 +51,9 @@ def runnable_variants() -> QuerySet[Variant]:
 
 
 def default_variant() -> Variant | None:
-    """The variant that somebody gets who has not chosen: of the oldest card, the first one."""
+    """The variant that anybody gets who has not chosen: of the oldest card without a gate, the first one."""
     # The inner query sorts numbers alone; the rows with their facts are large.
-    offered = Variant.objects.filter(is_runnable=True, card__is_published=True)
+    offered = Variant.objects.filter(is_runnable=True, card__is_published=True, card__gate=Gate.OPEN)
     first = offered.order_by("card__created_at", "card_id", "position", "pk").values("pk")[:1]
     return Variant.objects.filter(pk__in=first).select_related("card").first()
 

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal.catalog import revision_views, views
+from portal.catalog import gate_views, revision_views, views
 from portal.catalog.models import NAME_PATTERN
 
 
@@ -35,6 +35,11 @@ urlpatterns = [
         views.tensors_json,
         name="tensors-json",
     ),
+    path(CARD + "access/", gate_views.access, name="access"),
+    path(CARD + "access/requests/", gate_views.access_requests, name="access-requests"),
+    path(CARD + "access/requests/<int:request_id>/", gate_views.answer, name="access-answer"),
+    path(CARD + "access/grant/", gate_views.grant, name="access-grant"),
+    path(CARD + "access/gate/", gate_views.gate, name="access-gate"),
     path(CARD + "edit/", revision_views.edit, name="edit"),
     path(CARD + "edit/draft/", revision_views.draft, name="draft"),
     path(CARD + "edit/discard/", revision_views.discard, name="discard"),

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
-from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards
+from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards, may_run
 from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
@@ -68,6 +68,7 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "variants": [(variant, all_facts(variant)) for variant in variants],
         "first_variant": first,
         "may_maintain": may_maintain_cards(request.user),
+        "may_run": may_run(request.user, shown),
         "first_runnable": next(iter(runnable), None),
         "key_facts": key_facts(first) if first else [],
     }

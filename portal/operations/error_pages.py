@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from portal.accounts.limits import LimitExceeded
+from portal.catalog.access import GateClosed
 from portal.operations.context import chosen_theme
 
 # The database, the stream store or the broker does not answer: a matter of seconds, not of the request.
@@ -56,6 +57,8 @@ class ErrorWords:
     sign_in_may_help: bool = False
     # Whether the same address may answer when it is asked again.
     try_again: bool = False
+    # Where somebody can ask for what they may not do.
+    ask_url: str = ""
 
 
 BAD_REQUEST: Final = ErrorWords(
@@ -73,6 +76,13 @@ FORBIDDEN: Final = ErrorWords(
     _("You cannot see or do this without that role. What you asked for was not done."),
     _("If you think you should have that role, ask the people who run this portal."),
     sign_in_may_help=True,
+)
+GATE_CLOSED: Final = ErrorWords(
+    HTTPStatus.FORBIDDEN,
+    _("This model has a gate"),
+    "",
+    _("Its card is open to everybody; running it is not. What you asked for was not done."),
+    _("Ask for access. It needs an account here."),
 )
 CSRF_FAILED: Final = ErrorWords(
     HTTPStatus.FORBIDDEN,
@@ -127,6 +137,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, GateClosed):
+        return _answer(request, replace(GATE_CLOSED, happened=str(exception), ask_url=exception.address))
     return _answer(request, FORBIDDEN)
 
 

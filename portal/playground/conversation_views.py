@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import Actor, current_actor
-from portal.catalog.queries import runnable_variants
+from portal.catalog.access import variants_for
 from portal.playground.access import get_conversation, get_deleted_conversation
 from portal.playground.conversation_services import delete_conversation, rename_conversation, restore_conversation
 from portal.playground.models import Conversation
@@ -99,7 +99,7 @@ def changes(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
 def context_meter(request: HttpRequest) -> HttpResponse:
     """How much of the context the composer's fields take, as they stand."""
     sent = request.POST
-    variant = next((each for each in runnable_variants() if each.model_id == sent.get("variant")), None)
+    variant = next((each for each in variants_for(request.user) if each.model_id == sent.get("variant")), None)
     if variant is None:
         return HttpResponse(status=204)
     within = _own_conversation(current_actor(request), sent.get("conversation", ""))

@@ -19,6 +19,7 @@ from inference.engine import Message
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
+from portal.catalog.access import require_access
 from portal.catalog.models import Variant
 from portal.playground.context_room import ContextUse, Room, drop_oldest_turns, measure_context
 from portal.playground.dispatch import dispatch_soon, first_redispatch
@@ -83,7 +84,8 @@ def start_generation(
     a new conversation, whose system prompt is the system message that opens it, if any.
 
     Raises ValidationError naming the field and the limit (`context` for a prompt that `overflow` refuses), and
-    LimitExceeded when the actor has too much under way or has used up a quota.
+    LimitExceeded when the actor has too much under way or has used up a quota; GateClosed where the card does not let the
+    actor run its model.
     """
     if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
         return earlier
@@ -91,6 +93,7 @@ def start_generation(
         if conversation is not None or system_prompt is not None:
             raise ValueError("history: begins a conversation of its own, with its own system prompt")
         system_prompt = history[0].content if history[0].role == "system" else None
+    require_access(actor.user, variant.card)
     _require_valid(variant, prompt, params, system_prompt or "", history, conversation, parent)
     check_rate(actor, "generations", settings.GENERATION_RATE)
     # Before the transaction: counting the tokens of a long chat takes a while.

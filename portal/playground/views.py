@@ -22,8 +22,9 @@ from django_htmx.middleware import HtmxDetails
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
+from portal.catalog.access import require_access, variants_for
 from portal.catalog.models import Variant
-from portal.catalog.queries import default_variant, get_variant_by_model_id, runnable_variants
+from portal.catalog.queries import default_variant, get_variant_by_model_id
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_initial
 from portal.playground.models import Conversation, Generation, Kind
@@ -44,10 +45,12 @@ class HtmxRequest(HttpRequest):
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HtmxRequest) -> HttpResponse:
     """Begin a conversation. GET takes `variant` (owner/card:variant) and `prompt` to start from."""
-    variants = list(runnable_variants())
+    variants = variants_for(request.user)
     if request.method == "POST":
+        _require_access(request, request.POST.get("variant", ""))
         return _send(request, PromptForm(request.POST, variants=variants), None)
     wanted = request.GET.get("variant", "")
+    _require_access(request, wanted)
     variant = (get_variant_by_model_id(wanted) if wanted else None) or default_variant()
     initial = new_conversation_initial(variant, prompt=request.GET.get("prompt", ""))
     form = PromptForm(initial=initial, variants=variants)
@@ -68,7 +71,8 @@ def conversation(request: HtmxRequest, conversation_id: uuid.UUID) -> HttpRespon
     actor = current_actor(request)
     shown = get_conversation(actor, conversation_id)
     if request.method == "POST":
-        form = PromptForm(request.POST, variants=list(runnable_variants()), conversation=shown)
+        _require_access(request, request.POST.get("variant", ""))
+        form = PromptForm(request.POST, variants=variants_for(request.user), conversation=shown)
         return _send(request, form, shown)
     return render(request, "playground/conversation.html", _conversation_context(actor, shown, request.GET))
 
@@ -121,7 +125,7 @@ def retry(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
         return _not_again(request, earlier, error)
     if not request.htmx:
         return redirect(started)
-    keys = _next_turn_form(started, list(runnable_variants()))
+    keys = _next_turn_form(started, variants_for(request.user))
     return render(request, "playground/retried.html", {"shown": show_turn(started), "form": keys})
 
 
@@ -130,7 +134,8 @@ def retry(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
 def again(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
     """Answer a turn's prompt once more with the settings that stand beside it, as a sibling."""
     earlier = get_generation(current_actor(request), generation_id)
-    variants = list(runnable_variants())
+    _require_access(request, request.POST.get("variant", ""))
+    variants = variants_for(request.user)
     asked = request.POST.copy()
     asked["prompt"], asked["edits"] = earlier.prompt, str(earlier.pk)
     # The composer's own key stays its draft's.
@@ -220,7 +225,7 @@ def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conver
         "fit": "",
         "prompt": sent.typed_since,
     }
-    next_form = PromptForm(initial=again, variants=list(runnable_variants()), conversation=shown)
+    next_form = PromptForm(initial=again, variants=variants_for(request.user), conversation=shown)
     context = {"conversation": shown, "form": next_form, "shown": show_turn(started), "last": started}
     context |= {"is_update": True, "seen": started.pk, "quotas": read_quotas(current_actor(request))}
     response = render(request, "playground/sent.html", context | _typed_since(sent))
@@ -300,7 +305,7 @@ def _conversation_context(
     tree = read_tree(shown)
     place = _find_place(tree, asked)
     branch = show_branch(shown, tree, place.leaf, before=place.before)
-    variants = list(runnable_variants())
+    variants = variants_for(actor.user)
     last = branch.last
     edited = find_turn(shown, place.edited) if place.edited is not None else None
     if edited is not None:
@@ -343,6 +348,13 @@ def _request_key(request: HtmxRequest) -> uuid.UUID | None:
         raise ValidationError(
             {"request_key": [_("The form's key is missing. Reload the page and send again.")]}
         ) from None
+
+
+def _require_access(request: HtmxRequest, model_id: str) -> None:
+    """A model behind a gate answers with the way to ask, and not as one that does not run."""
+    variant = get_variant_by_model_id(model_id) if model_id else None
+    if variant is not None:
+        require_access(request.user, variant.card)
 
 
 def _unknown(wanted: str, variant: Variant | None) -> str:

@@ -23,6 +23,7 @@ def form_of(card: ModelCard | None, **changes: str) -> dict[str, str]:
         "title": card.title if card else "New",
         "summary": "",
         "is_published": "on",
+        "gate": "open",
         "text": card.current_revision.text if card and card.current_revision else "",
         "note": "",
         "based_on": str(card.current_revision.number) if card and card.current_revision else "0",

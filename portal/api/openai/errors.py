@@ -17,6 +17,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from inference.events import FailureCode
 from portal.accounts.limits import LimitExceeded
 from portal.api.problems import Problem
+from portal.catalog.access import GateClosed
 
 INVALID_REQUEST: Final = "invalid_request_error"
 SERVER_ERROR: Final = "server_error"
@@ -117,6 +118,8 @@ def _known_error(error: Exception) -> OpenAIError | None:  # noqa: PLR0911 - one
             return error
         case ValidationError():
             return _validation_error(error)
+        case GateClosed():
+            return OpenAIError(str(error), param="model", code="model_gated", status=HTTPStatus.FORBIDDEN)
         case LimitExceeded():
             return OpenAIError(
                 error.message,

@@ -12,26 +12,28 @@ from portal.accounts.models import Scope
 from portal.api.openai.chat_request import read_model
 from portal.api.openai.endpoint import require_method, require_token, with_error_objects
 from portal.api.openai.errors import OpenAIError
+from portal.catalog.access import require_access, variants_for
 from portal.catalog.models import Variant
-from portal.catalog.queries import runnable_variants
 
 MAX_ADDRESS_CHARACTERS = 200
 
 
 @with_error_objects
 def model_list(request: HttpRequest) -> HttpResponse:
-    """All of them: an installation runs few, and OpenAI's list has no pages."""
+    """All that the token's owner may run: an installation runs few, and OpenAI's list has no pages."""
     require_method(request, HTTPMethod.GET)
-    require_token(request, Scope.READ, Scope.SUBMIT)
-    return JsonResponse({"object": "list", "data": [_model_json(variant) for variant in runnable_variants()]})
+    actor = require_token(request, Scope.READ, Scope.SUBMIT)
+    return JsonResponse({"object": "list", "data": [_model_json(variant) for variant in variants_for(actor.user)]})
 
 
 @with_error_objects
 def model_detail(request: HttpRequest, model_id: str) -> HttpResponse:
     """One of them, by owner/card:variant, or the first of owner/card."""
     require_method(request, HTTPMethod.GET)
-    require_token(request, Scope.READ, Scope.SUBMIT)
-    return JsonResponse(_model_json(read_model(model_id)))
+    actor = require_token(request, Scope.READ, Scope.SUBMIT)
+    variant = read_model(model_id)
+    require_access(actor.user, variant.card)
+    return JsonResponse(_model_json(variant))
 
 
 @with_error_objects

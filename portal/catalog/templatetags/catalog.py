@@ -11,6 +11,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from portal.catalog.markdown import render_markdown
 from portal.catalog.models import Relation
 from portal.catalog.variant_facts import share_text, short_count, size_text
 
@@ -77,3 +78,9 @@ def source_name(address: str) -> str:
 def relation_name(value: str) -> str:
     """A Relation's value in words; nothing for none."""
     return str(Relation(value).label) if value in Relation.values else ""
+
+
+@register.filter
+def card_markdown(text: str) -> SafeString:
+    """A text out of a card's metadata as safe HTML."""
+    return render_markdown(text)
