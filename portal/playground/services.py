@@ -84,8 +84,8 @@ def start_generation(
     a new conversation, whose system prompt is the system message that opens it, if any.
 
     Raises ValidationError naming the field and the limit (`context` for a prompt that `overflow` refuses), and
-    LimitExceeded when the actor has too much under way or has used up a quota; GateClosed where the card's gate is closed
-    to the actor.
+    LimitExceeded when the actor has too much under way or has used up a quota; GateClosed where the card's gate is
+    closed to the actor.
     """
     if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
         return earlier
