@@ -107,6 +107,7 @@ INSTALLED_APPS = [
     "portal.playground",
     "portal.arena",
     "portal.feedback",
+    "portal.reviews",
     "portal.exports",
     "portal.api",
     "portal.operations",

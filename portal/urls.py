@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("portal.catalog.urls")),
     path("", include("portal.playground.urls")),
     path("", include("portal.feedback.urls")),
+    path("", include("portal.reviews.urls")),
     path("", include("portal.api.urls")),
     path("", include("portal.operations.urls")),
     path("accounts/", include("portal.accounts.urls")),

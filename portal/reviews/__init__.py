@@ -1,0 +1,1 @@
+"""The review database: queue, verdicts, agreement, known limitations, history and abuse."""

@@ -1,0 +1,53 @@
+"""Who may see the review pages; for everybody else they do not exist."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
+
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+from portal.reviews.models import ReviewItem
+
+
+def require_reviewer(request: HttpRequest) -> User:
+    """A reviewer or a maintainer. Raises Http404."""
+    return _require(request, Role.REVIEWER, Role.MAINTAINER)
+
+
+def require_maintainer(request: HttpRequest) -> User:
+    """Raises Http404."""
+    return _require(request, Role.MAINTAINER)
+
+
+def require_operator(request: HttpRequest) -> User:
+    """Raises Http404."""
+    return _require(request, Role.OPERATOR)
+
+
+def require_overseer(request: HttpRequest) -> User:
+    """A maintainer or an operator. Raises Http404."""
+    return _require(request, Role.MAINTAINER, Role.OPERATOR)
+
+
+def get_item(item_id: int) -> ReviewItem:
+    """An item with its submission, run and card. Raises Http404."""
+    items = ReviewItem.objects.select_related(
+        "submission__generation__variant__card",
+        "submission__questionnaire",
+        "submission__owner",
+        "card",
+        "variant__card",
+        "campaign",
+        "policy",
+        "claimed_by",
+        "duplicate_of",
+    )
+    return get_object_or_404(items, pk=item_id)
+
+
+def _require(request: HttpRequest, *roles: Role) -> User:
+    user = request.user
+    if not isinstance(user, User) or not any(user.has_role(role) for role in roles):
+        raise Http404
+    return user

@@ -1,0 +1,36 @@
+"""The review database's rows, by noun: the queue, the history, contributors, known limitations, the daily counts."""
+
+from portal.reviews.models.contributors import Block, ContributorRecord, TextBand
+from portal.reviews.models.counts import DailyCount
+from portal.reviews.models.history import Event
+from portal.reviews.models.limitations import (
+    Limitation,
+    LimitationReport,
+    MeToo,
+    Notice,
+    Replay,
+    ReplayRun,
+    ReproductionRun,
+)
+from portal.reviews.models.queue import GoldItem, Inquiry, QueuePolicy, Review, ReviewItem, SavedView
+
+__all__ = [
+    "Block",
+    "ContributorRecord",
+    "DailyCount",
+    "Event",
+    "GoldItem",
+    "Inquiry",
+    "Limitation",
+    "LimitationReport",
+    "MeToo",
+    "Notice",
+    "QueuePolicy",
+    "Replay",
+    "ReplayRun",
+    "ReproductionRun",
+    "Review",
+    "ReviewItem",
+    "SavedView",
+    "TextBand",
+]

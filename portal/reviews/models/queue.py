@@ -1,0 +1,403 @@
+"""What is reviewed: items with their lease, reviewers' verdicts, questions to contributors, and the rules of entry."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.accounts.models import User
+from portal.catalog.models import ModelCard, Variant
+from portal.feedback.models import Campaign, Submission
+from portal.reviews.settling import CLAIMABLE_STATES, ItemState, Kind, LiveVerdict, Reason, Settlement, Verdict, settle
+
+MOST_REVIEWS: Final = 5
+_PERCENT: Final = [MinValueValidator(0), MaxValueValidator(100)]
+
+
+class QueuePolicy(models.Model):
+    """One version of the rules by which submissions enter the queue; a change makes the next version."""
+
+    version = models.PositiveIntegerField(_("version"), unique=True)
+    is_current = models.BooleanField(_("current"), default=True)
+    enter_all = models.BooleanField(_("everything enters"), default=True)
+    sample_percent = models.DecimalField(
+        _("a sample enters, percent"), max_digits=5, decimal_places=2, default=Decimal(0), validators=_PERCENT
+    )
+    enter_flagged = models.BooleanField(
+        _("what is flagged enters"),
+        default=True,
+        help_text=_("A bad answer, a report of harm, error or bias, a correction, or a sign of abuse."),
+    )
+    enter_disagreement = models.BooleanField(
+        _("disagreement enters"), default=True, help_text=_("Two people judged the same answer differently.")
+    )
+    needed_reviews = models.PositiveSmallIntegerField(
+        _("independent reviewers per item"),
+        default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_REVIEWS)],
+    )
+    lease_minutes = models.PositiveSmallIntegerField(
+        _("minutes until a claim expires"), default=15, validators=[MinValueValidator(1), MaxValueValidator(1440)]
+    )
+    gold_percent = models.PositiveSmallIntegerField(
+        _("gold items among the claims, percent"),
+        default=5,
+        validators=_PERCENT,
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("queue rules")
+        verbose_name_plural = _("queue rules")
+        ordering = ["-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["is_current"], condition=Q(is_current=True), name="policy_one_current")
+        ]
+
+    def __str__(self) -> str:
+        return f"v{self.version}"
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(minutes=self.lease_minutes)
+
+
+class Sign(models.TextChoices):
+    """What looks like abuse about a submission."""
+
+    COPY = "copy", _("The same text was given before")
+    NEAR_COPY = "near-copy", _("Nearly the same text was given before")
+    FLOOD = "flood", _("Many from one person in a short time")
+    NETWORK_FLOOD = "network-flood", _("Many from one network in a short time")
+
+
+class EnteredBy(models.TextChoices):
+    """Which rule put a submission into the queue."""
+
+    ALL = "all", _("Everything is reviewed")
+    SAMPLE = "sample", _("Drawn into the sample")
+    FLAGGED = "flagged", _("Flagged")
+    DISAGREEMENT = "disagreement", _("People disagree")
+    HAND = "hand", _("Put in by hand")
+
+
+class ReviewItem(models.Model):
+    """One submission under review. `state` is what `settle` makes of its live verdicts, and is written by `apply` alone.
+
+    Filters read the copies of the submission's facts here, so that a page of a long queue needs no join. One person at
+    a time holds an item, by a lease; `claim_number` is the fence of their writes.
+    """
+
+    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="review_item")
+    policy = models.ForeignKey(QueuePolicy, on_delete=models.PROTECT, related_name="+", db_index=False)
+    entered_by = models.CharField(_("entered by"), max_length=20, choices=EnteredBy)
+    entered_at = models.DateTimeField(_("entered"), default=timezone.now, editable=False)
+    needed = models.PositiveSmallIntegerField(_("reviewers needed"), default=2)
+    priority = models.SmallIntegerField(_("priority"), default=0)
+
+    state = models.CharField(_("state"), max_length=12, choices=ItemState, default=ItemState.WAITING)
+    is_claimable = models.BooleanField(_("can be claimed"), default=True, editable=False)
+    needs_maintainer = models.BooleanField(_("escalated"), default=False, editable=False)
+    is_quarantined = models.BooleanField(_("quarantined"), default=False, editable=False)
+    is_gold = models.BooleanField(_("gold"), default=False, editable=False)
+    outcome = models.CharField(_("outcome"), max_length=12, choices=Verdict, blank=True)
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
+    duplicate_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="duplicates", verbose_name=_("same as")
+    )
+    verdict_count = models.PositiveSmallIntegerField(_("verdicts"), default=0)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+
+    claimed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    claim_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    claim_number = models.PositiveIntegerField(default=0, editable=False)
+
+    # Copies for filters.
+    submission_version = models.PositiveIntegerField(_("version of the submission"), default=1)
+    target_kind = models.CharField(_("about"), max_length=20, blank=True)
+    card = models.ForeignKey(
+        ModelCard, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    variant = models.ForeignKey(
+        Variant, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    questionnaire = models.CharField(_("questionnaire"), max_length=80, blank=True)
+    language = models.CharField(_("language"), max_length=12, blank=True)
+    thumb = models.CharField(_("thumb"), max_length=4, blank=True)
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    # Why it may be abuse: keys of `Sign`. They order and mark, and decide nothing.
+    signs = models.JSONField(_("signs of abuse"), default=list, blank=True, editable=False)
+    is_suspicious = models.BooleanField(_("shows signs of abuse"), default=False, editable=False)
+
+    class Meta:
+        verbose_name = _("review item")
+        verbose_name_plural = _("review items")
+        ordering = ["-entered_at", "-id"]
+        constraints = [
+            # A boolean and not the list of states is what SQLite recognises as a partial index's condition.
+            models.CheckConstraint(
+                condition=Q(is_claimable=True, state__in=CLAIMABLE_STATES)
+                | Q(~Q(state__in=CLAIMABLE_STATES), is_claimable=False),
+                name="item_claimable_by_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=ItemState.DECIDED, decided_at__isnull=False) & ~Q(outcome="")
+                | Q(~Q(state=ItemState.DECIDED), decided_at__isnull=True, outcome=""),
+                name="item_decided_has_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(claimed_by__isnull=True, claim_expires_at__isnull=True)
+                # A claimant whose account is deleted leaves a lease that runs out.
+                | Q(claim_expires_at__isnull=False),
+                name="item_claim_has_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["-priority", "entered_at", "id"], condition=Q(is_claimable=True), name="item_next_claim"
+            ),
+            models.Index(fields=["claimed_by"], condition=Q(claimed_by__isnull=False), name="item_claimed_by"),
+            models.Index(fields=["id"], condition=Q(is_gold=True), name="item_gold"),
+            models.Index(fields=["-entered_at", "-id"], name="item_newest"),
+            models.Index(fields=["state", "-entered_at", "-id"], name="item_of_state"),
+            models.Index(fields=["outcome", "-entered_at", "-id"], name="item_of_outcome"),
+            models.Index(fields=["card", "state", "-entered_at", "-id"], name="item_of_card"),
+            models.Index(fields=["variant", "state", "-entered_at", "-id"], name="item_of_variant"),
+            models.Index(fields=["language", "state", "-entered_at", "-id"], name="item_of_language"),
+            models.Index(fields=["questionnaire", "state", "-entered_at", "-id"], name="item_of_questionnaire"),
+            models.Index(fields=["campaign", "state", "-entered_at", "-id"], name="item_of_campaign"),
+            models.Index(fields=["-entered_at", "-id"], condition=Q(is_suspicious=True), name="item_suspicious"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("reviews:item", args=[self.pk])
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.claim_expires_at is not None and self.claim_expires_at > timezone.now()
+
+    def is_held_by(self, user: User) -> bool:
+        return self.claimed_by_id == user.pk and self.is_claimed
+
+    # Leases. Each is one conditional UPDATE and says whether it took place.
+
+    def claim(self, reviewer: User, lease: timedelta) -> bool:
+        """Nobody's → `reviewer`'s for `lease`, unless somebody was faster; `claim_number` is the fence from now on."""
+        now = timezone.now()
+        free = Q(claim_expires_at__isnull=True) | Q(claim_expires_at__lte=now)
+        claimed = self._update(
+            free & (Q(is_claimable=True) | Q(is_gold=True)) & Q(claim_number=self.claim_number),
+            claimed_by=reviewer,
+            claimed_at=now,
+            claim_expires_at=now + lease,
+            claim_number=F("claim_number") + 1,
+        )
+        if claimed:
+            self.claimed_by, self.claimed_at, self.claim_expires_at = reviewer, now, now + lease
+            self.claim_number += 1
+        return claimed
+
+    def renew(self, reviewer: User, lease: timedelta) -> bool:
+        """Keep an item that is held for longer."""
+        now = timezone.now()
+        return self._update(Q(claimed_by=reviewer, claim_expires_at__gt=now), claim_expires_at=now + lease)
+
+    def release(self, reviewer: User) -> bool:
+        """Give an item back without a verdict."""
+        return self._update(Q(claimed_by=reviewer), **_NO_CLAIM)
+
+    def _update(self, condition: Q, **values: Any) -> bool:
+        return ReviewItem.objects.filter(condition, pk=self.pk).update(**values) == 1
+
+    # What follows happens under a lock on this row.
+
+    def live_verdicts(self) -> list[LiveVerdict]:
+        rows = self.reviews.filter(superseded_at=None).exclude(kind=Kind.GOLD)
+        return [LiveVerdict(*row) for row in rows.values_list("kind", "verdict", "duplicate_of_id")]
+
+    def settlement(self, *, is_withdrawn: bool) -> Settlement:
+        return settle(
+            self.live_verdicts(), self.needed, is_withdrawn=is_withdrawn, is_quarantined=self.is_quarantined
+        )
+
+    def apply(self, settlement: Settlement, at: datetime) -> None:
+        """Write what the verdicts make of this item; whoever held it does so no longer."""
+        was_decided = self.decided_at if self.outcome == settlement.outcome else None
+        is_decided = settlement.state == ItemState.DECIDED
+        deciding = self._deciding_review(settlement.outcome) if is_decided else None
+        self.state = settlement.state
+        self.is_claimable = settlement.state in CLAIMABLE_STATES
+        self.needs_maintainer = settlement.needs_maintainer
+        self.outcome = settlement.outcome
+        self.reason = deciding.reason if deciding is not None else ""
+        self.duplicate_of_id = deciding.duplicate_of_id if deciding is not None else None
+        self.verdict_count = settlement.verdicts
+        self.decided_at = (was_decided or at) if is_decided else None
+        self.claimed_by = self.claimed_at = self.claim_expires_at = None
+        # What is measured against has to stay decided as it was.
+        self.is_gold = self.is_gold and is_decided
+        self.save(
+            update_fields=[
+                "state", "is_claimable", "needs_maintainer", "is_quarantined", "outcome", "reason", "duplicate_of",
+                "verdict_count", "decided_at", "submission_version", "is_gold", *_NO_CLAIM,
+            ]
+        )  # fmt: skip
+
+    def _deciding_review(self, outcome: str) -> Review | None:
+        """An adjudicator's verdict before the others', else the first: their reason is the one that is told."""
+        live = self.reviews.filter(superseded_at=None, verdict=outcome).exclude(kind=Kind.GOLD)
+        return live.order_by(models.Case(models.When(kind=Kind.ADJUDICATION, then=0), default=1), "pk").first()
+
+
+_NO_CLAIM: Final[dict[str, None]] = {"claimed_by": None, "claimed_at": None, "claim_expires_at": None}
+
+
+class Superseded(models.TextChoices):
+    """Why a verdict no longer counts. It stays readable."""
+
+    UNDONE = "undone", _("Undone by its reviewer")
+    EDITED = "edited", _("The contributor changed the submission")
+    ANSWERED = "answered", _("The contributor answered")
+    REOPENED = "reopened", _("Reopened")
+    REVERTED = "reverted", _("Reverted by an operator")
+
+
+class Review(models.Model):
+    """One reviewer's verdict on one item. It is never rewritten: undoing supersedes it."""
+
+    item = models.ForeignKey(ReviewItem, on_delete=models.CASCADE, related_name="reviews")
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="reviews_given", db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.INDEPENDENT)
+    verdict = models.CharField(_("verdict"), max_length=12, choices=Verdict)
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
+    duplicate_of = models.ForeignKey(
+        ReviewItem, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    labels = models.JSONField(_("labels"), default=list, blank=True)
+    answers = models.JSONField(_("own answers to the questionnaire"), default=dict, blank=True)
+    note = models.TextField(_("note"), blank=True)
+    submission_version = models.PositiveIntegerField(_("version of the submission"))
+    # The claim it was given under, so that sending it twice is one verdict; 0 when it was one of many at once.
+    claim_number = models.PositiveIntegerField(default=0, editable=False)
+    # What the page counted while it was looked at; None when it did not run a script.
+    active_s = models.PositiveIntegerField(_("seconds at work"), null=True, blank=True)
+    elapsed_s = models.PositiveIntegerField(_("seconds from claim to verdict"), null=True, blank=True)
+    is_bulk = models.BooleanField(_("one of many at once"), default=False)
+    created_at = models.DateTimeField(_("given"), default=timezone.now, editable=False)
+    superseded_at = models.DateTimeField(_("no longer counts since"), null=True, blank=True, editable=False)
+    superseded_by = models.CharField(_("why it no longer counts"), max_length=10, choices=Superseded, blank=True)
+
+    class Meta:
+        verbose_name = _("verdict")
+        verbose_name_plural = _("verdicts")
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "reviewer"], condition=Q(superseded_at__isnull=True), name="review_one_live_per_person"
+            ),
+            models.UniqueConstraint(
+                fields=["item"],
+                condition=Q(superseded_at__isnull=True, kind=Kind.ADJUDICATION),
+                name="review_one_live_adjudication",
+            ),
+            models.CheckConstraint(
+                condition=Q(superseded_at__isnull=True, superseded_by="")
+                | Q(~Q(superseded_by=""), superseded_at__isnull=False),
+                name="review_superseded_for_a_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["reviewer", "-created_at", "-id"], name="review_of_person"),
+            models.Index(fields=["-created_at", "-id"], name="review_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} #{self.item_id}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.superseded_at is None
+
+    def supersede(self, cause: Superseded) -> bool:
+        """It counts no longer. False when it did not before."""
+        live = Review.objects.filter(pk=self.pk, superseded_at=None)
+        return live.update(superseded_at=timezone.now(), superseded_by=cause) == 1
+
+
+class Inquiry(models.Model):
+    """A question to the contributor; answering it puts the item back into the queue."""
+
+    item = models.ForeignKey(ReviewItem, on_delete=models.CASCADE, related_name="inquiries")
+    review = models.OneToOneField(Review, on_delete=models.CASCADE, related_name="inquiry")
+    question = models.TextField(_("question"))
+    asked_at = models.DateTimeField(_("asked"), default=timezone.now, editable=False)
+    answer = models.TextField(_("answer"), blank=True)
+    answered_at = models.DateTimeField(_("answered"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("question to a contributor")
+        verbose_name_plural = _("questions to contributors")
+        ordering = ["asked_at", "id"]
+
+    def __str__(self) -> str:
+        return self.question[:80]
+
+
+class GoldItem(models.Model):
+    """A decided item with a known answer; reviewers meet it unmarked among the others."""
+
+    item = models.OneToOneField(ReviewItem, on_delete=models.CASCADE, related_name="gold")
+    verdict = models.CharField(_("right verdict"), max_length=12, choices=Verdict)
+    note = models.TextField(_("why"), blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("gold item")
+        verbose_name_plural = _("gold items")
+
+    def __str__(self) -> str:
+        return f"#{self.item_id}: {self.verdict}"
+
+
+class SavedView(models.Model):
+    """A queue's filters under a name, for oneself or for all reviewers."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    name = models.CharField(_("name"), max_length=60)
+    query = models.CharField(_("filters"), max_length=500, blank=True)
+    is_shared = models.BooleanField(_("for all reviewers"), default=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("saved view")
+        verbose_name_plural = _("saved views")
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="saved_view_name_per_person")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,104 @@
+"""The queue's filters: out of an address, into the database, and back into an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from portal.reviews.models import ReviewItem
+from portal.reviews.settling import OPEN_STATES, ItemState, Reason, Verdict
+
+MAX_CHARACTERS: Final = 80
+_KEY_DIGITS: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilters:
+    """What a list of items is narrowed to; empty is everything. What is not understood is left out."""
+
+    state: str = ""
+    outcome: str = ""
+    reason: str = ""
+    card: int | None = None
+    variant: int | None = None
+    campaign: str = ""
+    questionnaire: str = ""
+    language: str = ""
+    thumb: str = ""
+    signs: bool = False
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, Any]) -> QueueFilters:
+        text = {key: str(query.get(key, "")).strip()[:MAX_CHARACTERS].replace("\x00", "") for key in _NAMES}
+        return cls(
+            state=text["state"] if text["state"] in {"open", *ItemState.values} else "",
+            outcome=text["outcome"] if text["outcome"] in Verdict.values else "",
+            reason=text["reason"] if text["reason"] in Reason.values else "",
+            card=_key(text["card"]),
+            variant=_key(text["variant"]),
+            campaign=text["campaign"],
+            questionnaire=text["questionnaire"],
+            language=text["language"],
+            thumb=text["thumb"] if text["thumb"] in {"up", "down"} else "",
+            signs=text["signs"] == "1",
+            since=_date(text["since"]),
+            until=_date(text["until"]),
+        )
+
+    @property
+    def pairs(self) -> list[tuple[str, Any]]:
+        """Name and value of those that narrow something, as a form's fields."""
+        values = ((name, getattr(self, name)) for name in _NAMES)
+        return [(name, 1 if value is True else value) for name, value in values if value]
+
+    def query(self) -> str:
+        """As they stand in an address."""
+        return urlencode(self.pairs)
+
+    def narrow(self, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+        if self.state == "open":
+            items = items.filter(state__in=OPEN_STATES)
+        elif self.state:
+            items = items.filter(state=self.state)
+        same = ("outcome", "reason", "questionnaire", "language", "thumb")
+        items = items.filter(**{name: getattr(self, name) for name in same if getattr(self, name)})
+        if self.card is not None:
+            items = items.filter(card_id=self.card)
+        if self.variant is not None:
+            items = items.filter(variant_id=self.variant)
+        if self.campaign:
+            items = items.filter(campaign__slug=self.campaign)
+        if self.signs:
+            items = items.filter(is_suspicious=True)
+        if self.since:
+            items = items.filter(entered_at__gte=_start(self.since))
+        if self.until:
+            items = items.filter(entered_at__lt=_start(self.until + timedelta(days=1)))
+        return items
+
+
+_NAMES: Final = tuple(field.name for field in fields(QueueFilters))
+
+
+def _key(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _KEY_DIGITS else None
+
+
+def _date(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year <= timezone.now().year + 1 else None
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -1,0 +1,102 @@
+"""What the page of one item shows to one reviewer, and what it keeps from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, ReviewItem
+from portal.reviews.models.queue import Sign
+from portal.reviews.queries.items import hides_verdicts
+from portal.reviews.queries.resemblance import similar_items
+
+_HISTORY_SHOWN: Final = 30
+_JUST_GIVEN: Final = timedelta(minutes=30)
+# What would tell one reviewer of another's verdict.
+_TELLING: Final = ("verdict", "state", "undone", "gold")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """An entry with its actor's name; a deleted account is a number."""
+
+    event: Event
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """`is_blind` keeps other people's verdicts off the page; `last` is the reviewer's own newest one, for undoing."""
+
+    is_held: bool
+    is_own: bool
+    is_blind: bool
+    seconds_left: int
+    reviews: list[Review]
+    inquiries: list[Inquiry]
+    similar: list[tuple[ReviewItem, int | None]]
+    record: ContributorRecord | None
+    signs: list[str]
+    history: list[HistoryEntry]
+    last: Review | None
+
+
+def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
+    is_held = item.is_held_by(reviewer)
+    reviews = list(item.reviews.select_related("reviewer", "duplicate_of"))
+    # Who is measured by an item must not read its answer off the page.
+    is_measured = is_held and item.is_gold
+    is_blind = hides_verdicts(item) or is_measured
+    events = Event.objects.filter(target="reviews.reviewitem", target_id=str(item.pk))
+    if is_blind:
+        events = events.exclude(action__in=_TELLING)
+        reviews = [each for each in reviews if each.reviewer_id == reviewer.pk]
+    elif not is_held:
+        # Verdicts on gold measure their givers; they are for maintainers' statistics and no part of the item.
+        reviews = [each for each in reviews if each.kind != "gold" or each.reviewer_id == reviewer.pk]
+    submission = item.submission
+    left = (item.claim_expires_at - timezone.now()).total_seconds() if item.claim_expires_at else 0
+    return ItemPage(
+        is_held=is_held,
+        is_own=submission.owner_id == reviewer.pk,
+        is_blind=is_blind,
+        seconds_left=max(0, int(left)) if is_held else 0,
+        reviews=reviews,
+        inquiries=[each for each in item.inquiries.select_related("review") if each.answered_at is not None or not is_blind],
+        similar=similar_items(item, submission.values()),
+        record=contributor_record(item),
+        signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
+        history=with_names(events[:_HISTORY_SHOWN]),
+        last=last_verdict(reviewer),
+    )
+
+
+def contributor_record(item: ReviewItem) -> ContributorRecord | None:
+    submission = item.submission
+    if submission.owner_id is not None:
+        return ContributorRecord.objects.filter(owner_id=submission.owner_id).first()
+    return ContributorRecord.objects.filter(visitor=submission.visitor).first() if submission.visitor else None
+
+
+def last_verdict(reviewer: User) -> Review | None:
+    """The reviewer's newest verdict, if it is fresh and counts."""
+    newest = Review.objects.filter(reviewer=reviewer, created_at__gt=timezone.now() - _JUST_GIVEN)
+    review = newest.select_related("item").order_by("-created_at", "-id").first()
+    return review if review is not None and review.is_live else None
+
+
+def with_names(events: object) -> list[HistoryEntry]:
+    """Entries with their actors' names, in one query more."""
+    listed = list(events)  # type: ignore[call-overload]
+    people = User.objects.in_bulk({event.actor_id for event in listed} - {None})
+    return [HistoryEntry(event, _name(people.get(event.actor_id), event.actor_id)) for event in listed]
+
+
+def _name(person: User | None, actor_id: int | None) -> str:
+    if person is not None:
+        return person.get_username()
+    return f"account {actor_id} (deleted)" if actor_id is not None else ""

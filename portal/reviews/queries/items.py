@@ -1,0 +1,108 @@
+"""Items for reviewers: which one may be judged by whom, and a page of a list however long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+from portal.feedback.models import Answer
+from portal.reviews.models import Review, ReviewItem
+from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.settling import ItemState
+
+PER_PAGE: Final = 50
+# Large, and on no list.
+_RUN_NOT_LISTED: Final = tuple(
+    f"submission__generation__{column}"
+    for column in ("messages", "rendered_prompt", "output", "thinking", "params", "usage", "timings", "provenance")
+)
+
+
+def may_review(user: User) -> bool:
+    return user.is_authenticated and (user.has_role(Role.REVIEWER) or user.has_role(Role.MAINTAINER))
+
+
+def claimable_by(reviewer: User, filters: QueueFilters | None = None) -> QuerySet[ReviewItem]:
+    """Items that wait for somebody, that nobody holds, and that this reviewer may judge; the most urgent first.
+
+    Nobody judges what is their own, or judges twice; who judged already is no third person to adjudicate either.
+    """
+    items = _judgeable_by(reviewer, ReviewItem.objects.filter(is_claimable=True))
+    if not reviewer.has_role(Role.MAINTAINER):
+        items = items.filter(needs_maintainer=False)
+    return (filters or QueueFilters()).narrow(items).select_related("policy").order_by("-priority", "entered_at", "id")
+
+
+def gold_for(reviewer: User) -> QuerySet[ReviewItem]:
+    """Gold items that this reviewer has not met."""
+    return _judgeable_by(reviewer, ReviewItem.objects.filter(is_gold=True)).order_by("id")
+
+
+def _judgeable_by(reviewer: User, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+    free = Q(claim_expires_at__isnull=True) | Q(claim_expires_at__lte=timezone.now()) | Q(claimed_by=reviewer)
+    judged = Review.objects.filter(item=OuterRef("pk"), reviewer=reviewer, superseded_at=None)
+    return items.filter(free, ~Exists(judged)).filter(
+        Q(submission__owner__isnull=True) | ~Q(submission__owner=reviewer)
+    )
+
+
+def held_by(reviewer: User) -> ReviewItem | None:
+    """The item that the reviewer holds now."""
+    return (
+        ReviewItem.objects.filter(claimed_by=reviewer, claim_expires_at__gt=timezone.now())
+        .order_by("-claimed_at")
+        .first()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Some rows of a list, and the addresses' cursors to those before and after."""
+
+    items: list[ReviewItem]
+    older: str
+    is_first: bool
+
+
+def list_items(filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE) -> ItemPage:
+    """Newest first. The cursor is the last row that was seen, so that page 10,000 costs what the first one does."""
+    items = filters.narrow(ReviewItem.objects.all()).order_by("-entered_at", "-id")
+    at = _read_cursor(cursor)
+    if at is not None:
+        items = items.filter(Q(entered_at__lt=at[0]) | Q(entered_at=at[0], id__lt=at[1]), entered_at__lte=at[0])
+    rows = list(_with_what_was_said(items)[: per_page + 1])
+    has_older = len(rows) > per_page
+    rows = rows[:per_page]
+    older = f"{rows[-1].entered_at.isoformat()}~{rows[-1].pk}" if has_older else ""
+    return ItemPage(rows, older, is_first=at is None)
+
+
+def _with_what_was_said(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+    """Each with its submission, run, card and answers, in two queries."""
+    answers = Prefetch("submission__answers", Answer.objects.select_related("question"))
+    rows = items.select_related(
+        "submission__generation", "submission__owner", "card", "variant__card", "campaign", "claimed_by"
+    )
+    return rows.defer(*_RUN_NOT_LISTED).prefetch_related(answers)
+
+
+def _read_cursor(text: str) -> tuple[datetime, int] | None:
+    when, _tilde, key = text.partition("~")
+    try:
+        at = datetime.fromisoformat(when)
+    except ValueError:
+        return None
+    if at.tzinfo is None or not (key.isascii() and key.isdigit() and len(key) <= 18):
+        return None
+    return at, int(key)
+
+
+def hides_verdicts(item: ReviewItem) -> bool:
+    """Reviewers stay blind to each other until all have spoken."""
+    return item.state in {ItemState.WAITING, ItemState.QUESTION}

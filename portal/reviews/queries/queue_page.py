@@ -1,0 +1,100 @@
+"""What stands around the queue's list: choices of its filters, how much is open, saved views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.accounts.models import User
+from portal.catalog.models import ModelCard, Variant
+from portal.feedback.models import Campaign, Questionnaire
+from portal.reviews.models import ReviewItem, SavedView
+from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.settling import ItemState, Reason, Verdict
+
+# Beyond this a list says "10,000+": a full count costs more than all else on the page.
+COUNTED: Final = 10_000
+_CHOICES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    name: str
+    label: Any
+    options: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCounts:
+    """How many wait in each open state, counted no further than COUNTED; and how many are held right now."""
+
+    waiting: int
+    question: int
+    adjudication: int
+    held: int
+
+    @property
+    def is_bounded(self) -> bool:
+        return max(self.waiting, self.question, self.adjudication) == COUNTED
+
+
+def open_counts() -> OpenCounts:
+    def count(items: QuerySet[ReviewItem]) -> int:
+        return items.order_by()[:COUNTED].count()
+
+    held = ReviewItem.objects.filter(claimed_by__isnull=False, claim_expires_at__gt=timezone.now())
+    return OpenCounts(
+        *(
+            count(ReviewItem.objects.filter(state=state))
+            for state in (ItemState.WAITING, ItemState.QUESTION, ItemState.ADJUDICATION)
+        ),
+        count(held),
+    )
+
+
+def filter_choices(filters: QueueFilters) -> list[Choice]:
+    """The filters as fields, with what is chosen; of cards, variants and campaigns the first 200."""
+    cards = ModelCard.objects.order_by("owner_name", "slug")[:_CHOICES]
+    variants = Variant.objects.select_related("card").order_by("card__owner_name", "card__slug", "position")[:_CHOICES]
+    campaigns = Campaign.objects.order_by("slug").values_list("slug", "title")[:_CHOICES]
+    questionnaires = Questionnaire.objects.filter(is_current=True).order_by("slug").values_list("slug", "title")
+    states = [("open", str(_("Open: all that wait"))), *((state.value, str(state.label)) for state in ItemState)]
+    return [
+        _choice("state", _("State"), states, filters.state),
+        _choice("outcome", _("Outcome"), [(each.value, str(each.label)) for each in Verdict if each not in _OPEN], filters.outcome),
+        _choice("reason", _("Reason"), [(each.value, str(each.label)) for each in Reason], filters.reason),
+        _choice("card", _("Card"), [(str(card.pk), card.name) for card in cards], str(filters.card or "")),
+        _choice("variant", _("Variant"), [(str(each.pk), each.model_id) for each in variants], str(filters.variant or "")),
+        _choice("campaign", _("Campaign"), list(campaigns), filters.campaign),
+        _choice("questionnaire", _("Questionnaire"), list(questionnaires), filters.questionnaire),
+        _choice("language", _("Language"), [(code, code) for code in languages()], filters.language),
+        _choice("thumb", _("Thumb"), [("up", str(_("Up"))), ("down", str(_("Down")))], filters.thumb),
+        _choice("signs", _("Abuse"), [("1", str(_("Shows signs of it")))], "1" if filters.signs else ""),
+    ]  # fmt: skip
+
+
+def saved_views(reviewer: User) -> QuerySet[SavedView]:
+    """One's own and those that are for all."""
+    return SavedView.objects.filter(Q(owner=reviewer) | Q(is_shared=True)).select_related("owner")[:50]
+
+
+def languages() -> list[str]:
+    """The languages of all items, by one step through the index for each instead of a million rows."""
+    found: list[str] = []
+    rows = ReviewItem.objects.order_by("language").values_list("language", flat=True)
+    language = rows.filter(language__gt="").first()
+    while language is not None and len(found) < _CHOICES:
+        found.append(language)
+        language = rows.filter(language__gt=language).first()
+    return found
+
+
+_OPEN: Final = (Verdict.QUESTION, Verdict.ESCALATE)
+
+
+def _choice(name: str, label: Any, options: list[tuple[str, str]], chosen: str) -> Choice:
+    return Choice(name, label, [(value, text, value == chosen) for value, text in options])

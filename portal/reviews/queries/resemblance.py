@@ -1,0 +1,90 @@
+"""Which earlier submissions one resembles, and what looks like abuse about it; each look-up goes by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import Count, Prefetch, QuerySet
+
+from portal.feedback.models import Answer, Submission
+from portal.reviews.models import ReviewItem, TextBand
+from portal.reviews.models.queue import Sign
+from portal.reviews.text_similarity import jaccard, shingles, text_bands
+
+FLOOD_WINDOW: Final = timedelta(minutes=10)
+FLOOD_PER_PERSON: Final = 20
+# A network may hold a school class.
+FLOOD_PER_NETWORK: Final = 100
+NEAR: Final = 0.7
+_CANDIDATES: Final = 30
+_SIMILAR_SHOWN: Final = 5
+
+
+def said_text(answers: Mapping[str, Any]) -> str:
+    """What somebody typed themselves, all of it."""
+    return "\n".join(value for value in answers.values() if isinstance(value, str) and " " in value)
+
+
+def find_signs(submission: Submission, answers: Mapping[str, Any]) -> list[str]:
+    """What looks like abuse. Nothing follows from it but a place in the queue and a mark that reviewers see."""
+    signs = []
+    if submission.text_digest and _others(submission).filter(text_digest=submission.text_digest).exists():
+        signs.append(Sign.COPY)
+    elif any(likeness >= NEAR for _item, likeness in _near_copies(submission, answers)):
+        signs.append(Sign.NEAR_COPY)
+    since = submission.created_at - FLOOD_WINDOW
+    lately = _others(submission).filter(created_at__gte=since)
+    mine = {"owner_id": submission.owner_id} if submission.owner_id else {"visitor": submission.visitor}
+    if lately.filter(**mine)[: FLOOD_PER_PERSON].count() >= FLOOD_PER_PERSON:
+        signs.append(Sign.FLOOD)
+    network = submission.network_digest
+    if network:
+        from_there = lately.filter(network_digest=network)[: FLOOD_PER_NETWORK]
+        if from_there.count() >= FLOOD_PER_NETWORK:
+            signs.append(Sign.NETWORK_FLOOD)
+    return [str(sign) for sign in signs]
+
+
+def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, int | None]]:
+    """Earlier items that say nearly the same, with how alike in percent; then others about the same variant.
+
+    At most five; the percentage is None for those that are merely about the same.
+    """
+    alike = sorted(_near_copies(item.submission, answers), key=lambda pair: -pair[1])[:_SIMILAR_SHOWN]
+    found: list[tuple[ReviewItem, int | None]] = [(each, round(100 * likeness)) for each, likeness in alike]
+    if item.variant_id is not None and len(found) < _SIMILAR_SHOWN:
+        known = {item.pk, *(each.pk for each, _likeness in found)}
+        same = _listed(ReviewItem.objects.filter(variant_id=item.variant_id, state=item.state))
+        found += [(each, None) for each in same[: _SIMILAR_SHOWN + len(known)] if each.pk not in known]
+    return found[:_SIMILAR_SHOWN]
+
+
+def _others(submission: Submission) -> QuerySet[Submission]:
+    return Submission.objects.filter(withdrawn_at__isnull=True).exclude(pk=submission.pk).order_by()
+
+
+def _near_copies(submission: Submission, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, float]]:
+    """The likeness is computed from the texts themselves; the bands only find whose."""
+    text = said_text(answers)
+    bands = text_bands(text)
+    if not bands:
+        return []
+    sharing = (
+        TextBand.objects.filter(value__in=bands)
+        .exclude(item__submission=submission)
+        .values("item")
+        .annotate(shared=Count("id"))
+        .order_by("-shared", "-item")
+        .values_list("item", flat=True)[:_CANDIDATES]
+    )
+    own = shingles(text)
+    items = _listed(ReviewItem.objects.filter(pk__in=list(sharing)))
+    pairs = [(item, jaccard(own, shingles(said_text(item.submission.values())))) for item in items]
+    return [(item, likeness) for item, likeness in pairs if likeness >= 0.3]
+
+
+def _listed(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+    answers = Prefetch("submission__answers", Answer.objects.select_related("question"))
+    return items.select_related("submission__generation").prefetch_related(answers)

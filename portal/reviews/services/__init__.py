@@ -1,0 +1,1 @@
+"""What changes the review database, by verb: entering, claiming, judging, many at once, known limitations, abuse."""

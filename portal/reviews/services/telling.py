@@ -1,0 +1,39 @@
+"""What contributors hear of their submissions: a row each, which their page shows and mail is made of."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from portal.feedback.models import Submission
+from portal.reviews.models import Limitation, Notice, ReviewItem
+from portal.reviews.settling import Verdict
+
+
+def tell_contributor(submission: Submission, item: ReviewItem) -> None:
+    """That a verdict was reached; an anonymous visitor reads it on their contributions page alone."""
+    if submission.owner_id is None:
+        return
+    match item.outcome:
+        case Verdict.ACCEPT:
+            text = _("Your judgement was accepted.")
+        case Verdict.DUPLICATE:
+            text = _("Your judgement was accepted as one of several that say the same.")
+        case _:
+            text = _("Your judgement was reviewed and not accepted. Your contributions page says why.")
+    Notice.objects.create(owner_id=submission.owner_id, text=text, url=reverse("feedback:contributions"))
+
+
+def tell_reporters(limitation: Limitation, text: str) -> int:
+    """Something happened to a limitation: whoever's report is part of it hears of it once."""
+    owners = (
+        Submission.objects.filter(
+            limitation_report__limitation=limitation, owner__isnull=False, withdrawn_at__isnull=True
+        )
+        .order_by()
+        .values_list("owner_id", flat=True)
+        .distinct()
+    )
+    notices = [Notice(owner_id=owner, text=text[:300], url=limitation.get_absolute_url()) for owner in owners]
+    Notice.objects.bulk_create(notices)
+    return len(notices)

@@ -1,0 +1,22 @@
+"""Addresses of the review database."""
+
+from django.urls import path
+
+from portal.reviews.views import item, queue
+
+app_name = "reviews"
+urlpatterns = [
+    path("review/", queue.queue, name="queue"),
+    path("review/next/", queue.next_item, name="next"),
+    path("review/views/", queue.save_view, name="save_view"),
+    path("review/views/<int:view_id>/delete/", queue.delete_view, name="delete_view"),
+    path("review/guidelines/", queue.guidelines, name="guidelines"),
+    path("review/items/<int:item_id>/", item.item, name="item"),
+    path("review/items/<int:item_id>/claim/", item.claim, name="claim"),
+    path("review/items/<int:item_id>/skip/", item.skip, name="skip"),
+    path("review/items/<int:item_id>/renew/", item.renew, name="renew"),
+    path("review/items/<int:item_id>/verdict/", item.verdict, name="verdict"),
+    path("review/items/<int:item_id>/reopen/", item.reopen, name="reopen"),
+    path("review/items/<int:item_id>/gold/", item.gold, name="gold"),
+    path("review/verdicts/<int:review_id>/undo/", item.undo, name="undo"),
+]

@@ -1,0 +1,166 @@
+"""One item: everything a reviewer needs to judge it, the verdict, and the next one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+from portal.feedback.forms import shown_answers
+from portal.reviews.access import get_item, require_maintainer, require_reviewer
+from portal.reviews.forms import claim_number_from_form, judgement_from_form
+from portal.reviews.models import Review, ReviewItem
+from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.queries.item_page import item_page
+from portal.reviews.services.claims import claim_item, claim_next
+from portal.reviews.services.verdicts import (
+    LABELS,
+    ClaimLost,
+    Judgement,
+    UndoRefused,
+    mark_gold,
+    record_verdict,
+    reopen_item,
+    undo_verdict,
+)
+from portal.reviews.settling import Reason, Verdict
+from portal.reviews.views.queue import go_to_next
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def item(request: HttpRequest, item_id: int) -> HttpResponse:
+    """The run, what was said about it, what is like it; the verdict's form for who holds it."""
+    reviewer = require_reviewer(request)
+    return _page(request, reviewer, get_item(item_id))
+
+
+@require_POST
+def claim(request: HttpRequest, item_id: int) -> HttpResponse:
+    """Take this very item."""
+    reviewer = require_reviewer(request)
+    wanted = get_item(item_id)
+    if not claim_item(reviewer, wanted):
+        messages.error(request, _("You cannot take this item: somebody holds it, or it is not yours to judge."))
+    return redirect(_address(request, wanted))
+
+
+@require_POST
+def skip(request: HttpRequest, item_id: int) -> HttpResponse:
+    """Give the item back and take the next one."""
+    reviewer = require_reviewer(request)
+    filters = QueueFilters.from_query(request.POST.dict())
+    get_item(item_id).release(reviewer)
+    return go_to_next(request, claim_next(reviewer, filters, skip=item_id), filters)
+
+
+@require_POST
+def renew(request: HttpRequest, item_id: int) -> HttpResponse:
+    """The page says that somebody is still at it."""
+    reviewer = require_reviewer(request)
+    held = get_item(item_id)
+    return JsonResponse({"held": held.renew(reviewer, held.policy.lease)})
+
+
+@require_POST
+def verdict(request: HttpRequest, item_id: int) -> HttpResponse:
+    """Record the verdict and go to the next item; a refused one is shown again as it was sent."""
+    reviewer = require_reviewer(request)
+    filters = QueueFilters.from_query(request.POST.dict())
+    judgement = judgement_from_form(request.POST)
+    try:
+        record_verdict(reviewer, item_id, claim_number_from_form(request.POST), judgement)
+    except ReviewItem.DoesNotExist as error:
+        raise Http404 from error
+    except ValidationError as error:
+        return _page(request, reviewer, get_item(item_id), sent=judgement, errors=error.message_dict, status=422)
+    except ClaimLost as error:
+        return _page(request, reviewer, get_item(item_id), sent=judgement, problem=str(error), status=409)
+    return go_to_next(request, claim_next(reviewer, filters), filters)
+
+
+@require_POST
+def undo(request: HttpRequest, review_id: int) -> HttpResponse:
+    """Take one's own verdict back; the item opens again."""
+    reviewer = require_reviewer(request)
+    try:
+        reopened = undo_verdict(reviewer, review_id)
+    except Review.DoesNotExist as error:
+        raise Http404 from error
+    except UndoRefused as error:
+        messages.error(request, str(error))
+        return redirect("reviews:queue")
+    messages.success(request, _("Undone. The verdict does not count any more; give another one."))
+    return redirect(_address(request, reopened))
+
+
+@require_POST
+def reopen(request: HttpRequest, item_id: int) -> HttpResponse:
+    """A maintainer sets all verdicts aside."""
+    maintainer = require_maintainer(request)
+    wanted = get_item(item_id)
+    if reopen_item(maintainer, item_id):
+        messages.success(request, _("Reopened: the verdicts are set aside, and the item waits anew."))
+    else:
+        messages.info(request, _("There was nothing to reopen."))
+    return redirect(_address(request, wanted))
+
+
+@require_POST
+def gold(request: HttpRequest, item_id: int) -> HttpResponse:
+    """A maintainer makes a decided item one that reviewers are measured by."""
+    maintainer = require_maintainer(request)
+    wanted = get_item(item_id)
+    try:
+        mark_gold(maintainer, item_id, request.POST.get("note", ""))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        messages.success(request, _("Reviewers now meet this item unmarked among the others."))
+    return redirect(_address(request, wanted))
+
+
+def _page(
+    request: HttpRequest,
+    reviewer: User,
+    wanted: ReviewItem,
+    *,
+    sent: Judgement | None = None,
+    errors: dict[str, list[str]] | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    filters = QueueFilters.from_query((request.POST if request.method == "POST" else request.GET).dict())
+    page = item_page(wanted, reviewer)
+    context: dict[str, Any] = {
+        "item": wanted,
+        "submission": wanted.submission,
+        "run": wanted.submission.generation,
+        "answers": shown_answers(wanted.submission),
+        "page": page,
+        "query": filters.query(),
+        "filters": filters,
+        "verdicts": Verdict,
+        "reasons": Reason,
+        "labels": LABELS,
+        "sent": sent,
+        "errors": errors or {},
+        "problem": problem,
+        "is_maintainer": reviewer.has_role(Role.MAINTAINER),
+        "is_operator": reviewer.has_role(Role.OPERATOR),
+    }
+    return render(request, "reviews/item.html", context, status=status)
+
+
+def _address(request: HttpRequest, wanted: ReviewItem) -> str:
+    query = QueueFilters.from_query(request.POST.dict()).query()
+    return f"{reverse('reviews:item', args=[wanted.pk])}?{query}"
