@@ -107,7 +107,8 @@ def _alpha(matrix: Floats, numbers: Floats, distance: Callable[[Floats, Floats],
     expected = float((np.outer(totals, totals) * apart).sum()) / (count - 1)
     if expected <= 0:
         return None
-    return 1 - float((matrix * apart).sum()) / expected
+    observed = float((matrix * apart).sum())
+    return 1 - observed / expected
 
 
 def _nominal(numbers: Floats, totals: Floats) -> Floats:

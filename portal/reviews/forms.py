@@ -46,13 +46,13 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
-class SavedViewForm(forms.ModelForm[SavedView]):
+class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = SavedView
         fields = ("name", "is_shared")
 
 
-class PolicyForm(forms.ModelForm[QueuePolicy]):
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = QueuePolicy
         fields = (
@@ -70,7 +70,7 @@ class AnswerInquiryForm(forms.Form):
     answer = forms.CharField(label=_("Your answer"), widget=forms.Textarea(attrs={"rows": 4}), max_length=2_000)
 
 
-class LimitationForm(forms.ModelForm[Limitation]):
+class LimitationForm(forms.ModelForm):  # type: ignore[type-arg]
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     class Meta:
@@ -102,7 +102,7 @@ class ReplayForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        runnable = Variant.objects.filter(is_enabled=True) if hasattr(Variant, "is_enabled") else Variant.objects.all()
+        runnable = Variant.objects.filter(is_runnable=True)
         field = self.fields["variant"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = runnable.select_related("card").order_by("card__owner_name", "card__slug", "position")

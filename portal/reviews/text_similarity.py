@@ -70,7 +70,7 @@ def tf_idf(texts: Sequence[str], fewest_documents: int = 1) -> NDArray[np.float6
                 rarity = np.log((1 + len(texts)) / (1 + frequency[term])) + 1
                 matrix[row, terms[term]] = (1 + np.log(count)) * rarity
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return np.divide(matrix, lengths, out=np.zeros_like(matrix), where=lengths > 0)
+    return matrix / np.where(lengths > 0, lengths, 1.0)
 
 
 def _terms(text: str) -> Counter[str]:

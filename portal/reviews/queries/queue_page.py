@@ -48,11 +48,10 @@ def open_counts() -> OpenCounts:
 
     held = ReviewItem.objects.filter(claimed_by__isnull=False, claim_expires_at__gt=timezone.now())
     return OpenCounts(
-        *(
-            count(ReviewItem.objects.filter(state=state))
-            for state in (ItemState.WAITING, ItemState.QUESTION, ItemState.ADJUDICATION)
-        ),
-        count(held),
+        waiting=count(ReviewItem.objects.filter(state=ItemState.WAITING)),
+        question=count(ReviewItem.objects.filter(state=ItemState.QUESTION)),
+        adjudication=count(ReviewItem.objects.filter(state=ItemState.ADJUDICATION)),
+        held=count(held),
     )
 
 

@@ -31,10 +31,10 @@ def claim_next(
     policy = current_policy()
     draw = random.random() if chance is None else chance  # noqa: S311 - decides nothing that anybody could gain by
     if draw * 100 < policy.gold_percent:
-        gold = gold_for(reviewer).exclude(pk=skip).order_by("?").first()
+        gold = gold_for(reviewer).exclude(pk=skip or 0).order_by("?").first()
         if gold is not None and gold.claim(reviewer, policy.lease):
             return gold
-    waiting = claimable_by(reviewer, filters).exclude(pk=skip)
+    waiting = claimable_by(reviewer, filters).exclude(pk=skip or 0)
     for _round in range(_ROUNDS):
         item = _claim_first(waiting, reviewer)
         if item is None or item.is_held_by(reviewer):

@@ -1,0 +1,180 @@
+"""No sequence of verdicts, claims, edits, withdrawals and undos reaches an illegal state or loses a verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import Sum
+from hypothesis import HealthCheck
+from hypothesis import settings as run_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from portal.accounts.actors import Actor
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+from portal.feedback.models import ReviewState, Submission
+from portal.feedback.services import submit_feedback, withdraw_feedback
+from portal.reviews.models import ContributorRecord, DailyCount, Event, Inquiry, QueuePolicy, Review, ReviewItem
+from portal.reviews.services.bulk import quarantine
+from portal.reviews.services.claims import claim_next
+from portal.reviews.services.entering import answer_inquiry
+from portal.reviews.services.verdicts import ClaimLost, Judgement, UndoRefused, record_verdict, reopen_item, undo_verdict
+from portal.reviews.settling import CLAIMABLE_STATES, ItemState, settle
+from tests.feedback.judgements import make_generation
+
+REVIEWERS = st.integers(0, 3)
+VERDICTS = st.sampled_from(["accept", "accept", "reject", "spam", "question", "escalate"])
+
+
+class ReviewMachine(RuleBasedStateMachine):
+    """Three contributions, two reviewers who agree or not, a third, and a maintainer who also contributed."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.atomic = transaction.atomic()
+        self.atomic.__enter__()
+        QueuePolicy.objects.update(gold_percent=0)
+        self.contributor = User.objects.create_user("contributor")
+        self.reviewers = [User.objects.create_user(name) for name in ("one", "two", "three", "chief")]
+        for each in self.reviewers:
+            role = Role.MAINTAINER if each.username == "chief" else Role.REVIEWER
+            each.groups.add(Group.objects.get(name=role.value))
+        self.generations = [make_generation(owner) for owner in (self.contributor, self.contributor, self.reviewers[3])]
+        self.claims: dict[int, tuple[int, int]] = {}
+        self.recorded = 0
+        for generation in self.generations:
+            self.give(generation, "up")
+
+    def teardown(self) -> None:
+        if hasattr(self, "atomic"):
+            transaction.set_rollback(True)
+            self.atomic.__exit__(None, None, None)
+
+    def give(self, generation: Any, thumb: str) -> None:
+        actor = Actor(user=generation.conversation.owner)
+        submission = Submission.objects.filter(generation=generation).first()
+        if submission is None or submission.may_be_changed or submission.is_withdrawn:
+            submit_feedback(actor, generation, {"thumb": thumb})
+
+    @rule(who=REVIEWERS)
+    def claims_the_next(self, who: int) -> None:
+        item = claim_next(self.reviewers[who])
+        if item is not None:
+            assert item.submission.owner_id != self.reviewers[who].pk
+            self.claims[who] = (item.pk, item.claim_number)
+
+    @rule(who=REVIEWERS, verdict=VERDICTS)
+    def judges_what_was_claimed(self, who: int, verdict: str) -> None:
+        if who not in self.claims:
+            return
+        item_id, number = self.claims[who]
+        judgement = Judgement(verdict, reason="unclear" if verdict == "reject" else "", note="Why?")
+        before = Review.objects.count()
+        try:
+            review = record_verdict(self.reviewers[who], item_id, number, judgement)
+        except ClaimLost:
+            assert Review.objects.count() == before
+        else:
+            self.recorded += Review.objects.count() - before
+            assert review.reviewer_id == self.reviewers[who].pk
+
+    @rule(who=REVIEWERS)
+    def undoes_the_last(self, who: int) -> None:
+        last = Review.objects.filter(reviewer=self.reviewers[who]).last()
+        if last is not None:
+            try:
+                undo_verdict(self.reviewers[who], last.pk)
+            except UndoRefused:
+                pass
+
+    @rule(which=st.integers(0, 2), thumb=st.sampled_from(["up", "down"]))
+    def gives_or_changes(self, which: int, thumb: str) -> None:
+        self.give(self.generations[which], thumb)
+
+    @rule(which=st.integers(0, 2))
+    def withdraws(self, which: int) -> None:
+        generation = self.generations[which]
+        withdraw_feedback(Actor(user=generation.conversation.owner), generation)
+
+    @precondition(lambda self: Inquiry.objects.filter(answered_at=None).exists())
+    @rule()
+    def answers_a_question(self) -> None:
+        inquiry = Inquiry.objects.filter(answered_at=None).last()
+        assert inquiry is not None
+        answer_inquiry(inquiry.item.submission, inquiry, "Because.")
+
+    @rule(which=st.integers(0, 2), release=st.booleans())
+    def is_quarantined_or_let_out(self, which: int, release: bool) -> None:
+        quarantine(self.reviewers[3], [self._item(which).pk], release=release)
+
+    @rule(which=st.integers(0, 2))
+    def is_reopened(self, which: int) -> None:
+        reopen_item(self.reviewers[3], self._item(which).pk)
+
+    @rule(who=REVIEWERS)
+    def lets_the_claim_run_out(self, who: int) -> None:
+        ReviewItem.objects.filter(claimed_by=self.reviewers[who]).update(claim_expires_at="2020-01-01T00:00Z")
+
+    def _item(self, which: int) -> ReviewItem:
+        return ReviewItem.objects.get(submission__generation=self.generations[which])
+
+    @invariant()
+    def every_item_is_what_its_verdicts_say(self) -> None:
+        if not hasattr(self, "recorded"):
+            return
+        for item in ReviewItem.objects.select_related("submission"):
+            submission = item.submission
+            expected = settle(
+                item.live_verdicts(),
+                item.needed,
+                is_withdrawn=submission.is_withdrawn,
+                is_quarantined=item.is_quarantined,
+            )
+            assert (item.state, item.outcome, item.verdict_count) == (
+                expected.state,
+                expected.outcome,
+                expected.verdicts,
+            )
+            assert item.is_claimable is (item.state in CLAIMABLE_STATES)
+            assert item.submission_version == submission.version or submission.is_withdrawn
+            if not submission.is_withdrawn:
+                is_decided = submission.review_state in {"accepted", "rejected", "duplicate", "spam"}
+                assert is_decided is (item.state == ItemState.DECIDED), (submission.review_state, item.state)
+                assert (submission.review_state == ReviewState.NEEDS_INFORMATION) is (item.state == ItemState.QUESTION)
+
+    @invariant()
+    def no_verdict_is_lost_and_nothing_counts_twice(self) -> None:
+        if not hasattr(self, "recorded"):
+            return
+        assert Review.objects.count() == self.recorded
+        assert Event.objects.filter(action="verdict").count() == self.recorded
+        assert not Review.objects.exclude(item__submission__owner=None).filter(
+            reviewer_id=self.reviewers[3].pk, item__submission__owner_id=self.reviewers[3].pk
+        )
+        decided = DailyCount.objects.exclude(flow="entered").aggregate(n=Sum("count"))["n"] or 0
+        totals = ContributorRecord.objects.aggregate(
+            n=Sum("accepted") + Sum("rejected") + Sum("duplicates") + Sum("spam")
+        )
+        assert decided == (totals["n"] or 0)
+        assert decided >= ReviewItem.objects.filter(state=ItemState.DECIDED).count()
+
+
+@pytest.mark.django_db
+def test_no_sequence_reaches_an_illegal_state(settings: Any) -> None:
+    settings.FEEDBACK_RATE = "100000/minute"
+    run_state_machine_as_test(
+        ReviewMachine,
+        settings=run_settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
+    )
+    assert not User.objects.filter(username="chief").exists(), "each run is rolled back"
