@@ -23,6 +23,7 @@ NAVIGATION: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("operations:status", _("Status")),
     ("api:docs", _("API")),
 )
+FOR_STAFF: Final[tuple[tuple[str, str | Promise], ...]] = (("reviews:queue", _("Review")),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,11 @@ def chosen_theme(request: HttpRequest) -> str:
 
 def _navigation(request: HttpRequest) -> list[NavigationLink]:
     app_name = request.resolver_match.app_name if request.resolver_match else ""
+    # Reviewers, maintainers and operators are staff, which costs no query to know.
+    pages = (*NAVIGATION, *(FOR_STAFF if getattr(request, "user", None) and request.user.is_staff else ()))
     return [
         NavigationLink(url=reverse(view_name), label=label, current=view_name.startswith(f"{app_name}:"))
-        for view_name, label in NAVIGATION
+        for view_name, label in pages
     ]
 
 

@@ -15,6 +15,11 @@ def require_reviewer(request: HttpRequest) -> User:
     return _require(request, Role.REVIEWER, Role.MAINTAINER)
 
 
+def require_staff(request: HttpRequest) -> User:
+    """Who may look at the queue: reviewers, maintainers and operators. Raises Http404."""
+    return _require(request, Role.REVIEWER, Role.MAINTAINER, Role.OPERATOR)
+
+
 def require_maintainer(request: HttpRequest) -> User:
     """Raises Http404."""
     return _require(request, Role.MAINTAINER)
@@ -34,6 +39,8 @@ def get_item(item_id: int) -> ReviewItem:
     """An item with its submission, run and card. Raises Http404."""
     items = ReviewItem.objects.select_related(
         "submission__generation__variant__card",
+        "submission__comparison__generation_a__variant__card",
+        "submission__comparison__generation_b__variant__card",
         "submission__questionnaire",
         "submission__owner",
         "card",

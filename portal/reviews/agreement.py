@@ -102,13 +102,13 @@ def _coincidences(pattern: tuple[int, ...], size: int) -> Floats:
 
 def _alpha(matrix: Floats, numbers: Floats, distance: Callable[[Floats, Floats], Floats]) -> float | None:
     totals = matrix.sum(axis=1)
-    count = totals.sum()
+    count = float(totals.sum())
     apart = distance(numbers, totals)
     expected = float((np.outer(totals, totals) * apart).sum()) / (count - 1)
     if expected <= 0:
         return None
-    observed = float((matrix * apart).sum())
-    return 1 - observed / expected
+    observed: float = float((matrix * apart).sum())
+    return 1.0 - observed / expected
 
 
 def _nominal(numbers: Floats, totals: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django import forms
@@ -10,10 +10,13 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.models import ModelCard, Variant
+from portal.feedback.forms import answers_from_form
+from portal.feedback.models import Question
 from portal.reviews.models import Limitation, QueuePolicy, SavedView
 from portal.reviews.models.limitations import LimitationState, Rule
 from portal.reviews.services.verdicts import Judgement
 
+OWN_PREFIX: Final = "own."
 MAX_DIGITS: Final = 9
 # A sixth of a day: nobody looks at one item for longer.
 MAX_ACTIVE_S: Final = 4 * 3600
@@ -31,6 +34,15 @@ def judgement_from_form(data: QueryDict, answers: Mapping[str, Any] | None = Non
         note=data.get("note", ""),
         active_s=min(active_s, MAX_ACTIVE_S) if active_s is not None else None,
     )
+
+
+def own_answers_from_form(questions: Iterable[Question], data: QueryDict) -> dict[str, Any]:
+    """A reviewer's own answers; theirs are the fields whose names begin with `own.`."""
+    own = QueryDict(mutable=True)
+    for name, values in data.lists():
+        if name.startswith(OWN_PREFIX):
+            own.setlist(name.removeprefix(OWN_PREFIX), values)
+    return {key: value for key, value in answers_from_form(questions, own).items() if value not in (None, "", [])}
 
 
 def item_numbers(data: QueryDict) -> list[int]:

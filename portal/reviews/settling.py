@@ -70,7 +70,7 @@ class LiveVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """An item's state, its outcome when decided, how many independent verdicts count, and whether a maintainer is due."""
+    """An item's state, its outcome when decided, how many independent verdicts count, whether a maintainer is due."""
 
     state: ItemState
     outcome: str = ""
@@ -84,20 +84,22 @@ def settle(
     """The state that follows from what counts. The order of the verdicts does not matter."""
     independent = [each for each in verdicts if each.kind == Kind.INDEPENDENT]
     decision = next((each for each in verdicts if each.kind == Kind.ADJUDICATION), None)
-    count = len(independent)
-    escalated = any(each.verdict == Verdict.ESCALATE for each in verdicts)
+    given = {each.verdict for each in verdicts}
+    outcome, needs_maintainer = "", False
     if is_withdrawn:
-        return Settlement(ItemState.WITHDRAWN, verdicts=count)
-    if is_quarantined:
-        return Settlement(ItemState.QUARANTINED, verdicts=count)
-    if decision is not None and decision.verdict in DECISIVE_VERDICTS:
-        return Settlement(ItemState.DECIDED, decision.verdict, count)
-    if any(each.verdict == Verdict.QUESTION for each in verdicts):
-        return Settlement(ItemState.QUESTION, verdicts=count)
-    if escalated:
-        return Settlement(ItemState.ADJUDICATION, verdicts=count, needs_maintainer=True)
-    if count < needed:
-        return Settlement(ItemState.WAITING, verdicts=count)
-    if len({(each.verdict, each.duplicate_of) for each in independent}) == 1:
-        return Settlement(ItemState.DECIDED, independent[0].verdict, count)
-    return Settlement(ItemState.ADJUDICATION, verdicts=count)
+        state = ItemState.WITHDRAWN
+    elif is_quarantined:
+        state = ItemState.QUARANTINED
+    elif decision is not None and decision.verdict in DECISIVE_VERDICTS:
+        state, outcome = ItemState.DECIDED, decision.verdict
+    elif Verdict.QUESTION in given:
+        state = ItemState.QUESTION
+    elif Verdict.ESCALATE in given:
+        state, needs_maintainer = ItemState.ADJUDICATION, True
+    elif len(independent) < needed:
+        state = ItemState.WAITING
+    elif len({(each.verdict, each.duplicate_of) for each in independent}) == 1:
+        state, outcome = ItemState.DECIDED, independent[0].verdict
+    else:
+        state = ItemState.ADJUDICATION
+    return Settlement(state, outcome, len(independent), needs_maintainer)

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -33,9 +34,7 @@ def shingles(text: str) -> frozenset[str]:
     found = words(text)
     if len(found) < SHINGLE_WORDS:
         return frozenset(found)
-    return frozenset(
-        " ".join(found[start : start + SHINGLE_WORDS]) for start in range(len(found) - SHINGLE_WORDS + 1)
-    )
+    return frozenset(" ".join(found[start : start + SHINGLE_WORDS]) for start in range(len(found) - SHINGLE_WORDS + 1))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
@@ -75,14 +74,14 @@ def tf_idf(texts: Sequence[str], fewest_documents: int = 1) -> NDArray[np.float6
 
 def _terms(text: str) -> Counter[str]:
     found = words(text)
-    return Counter(found) + Counter(f"{one} {two}" for one, two in zip(found, found[1:], strict=False))
+    return Counter(found) + Counter(f"{one} {two}" for one, two in pairwise(found))
 
 
 def clusters(vectors: NDArray[np.float64], threshold: float) -> list[list[int]]:
     """Rows that say the same, as groups of two and more, the largest first.
 
-    Average-link, greedily: the two groups most alike in the mean join until none reaches `threshold`. A chain of neighbours therefore
-    does not make one group out of two that only touch. For up to a few hundred rows; each join costs one row.
+    Average-link, greedily: the two groups most alike in the mean join until none reaches `threshold`. A chain of
+    neighbours therefore does not make one group of two that only touch. For up to a few hundred rows.
     """
     groups = {index: [index] for index in range(len(vectors)) if np.any(vectors[index])}
     if len(groups) < 2:

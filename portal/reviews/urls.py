@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.reviews.views import item, queue
+from portal.reviews.views import bulk, item, queue
 
 app_name = "reviews"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("review/views/", queue.save_view, name="save_view"),
     path("review/views/<int:view_id>/delete/", queue.delete_view, name="delete_view"),
     path("review/guidelines/", queue.guidelines, name="guidelines"),
+    path("review/bulk/", bulk.bulk, name="bulk"),
     path("review/items/<int:item_id>/", item.item, name="item"),
     path("review/items/<int:item_id>/claim/", item.claim, name="claim"),
     path("review/items/<int:item_id>/skip/", item.skip, name="skip"),

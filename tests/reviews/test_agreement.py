@@ -90,17 +90,16 @@ def test_perfect_agreement_is_one_and_chance_is_around_zero() -> None:
     assert krippendorff_alpha([["a", "a"], ["b", "b"]] * 10).alpha == 1
     chance = krippendorff_alpha([[a, b] for a in "ab" for b in "ab"] * 50)
     assert chance.alpha == pytest.approx(0, abs=0.01)
-    assert chance.low is not None and chance.high is not None
+    assert chance.low is not None
+    assert chance.high is not None
     assert chance.low < 0 < chance.high
 
 
 def test_the_interval_holds_the_estimate_and_narrows_with_more_units() -> None:
     units = units_of(FOUR_OBSERVERS)
     few, many = krippendorff_alpha(units), krippendorff_alpha(units * 20)
-    assert few.low is not None and few.high is not None and few.alpha is not None
-    assert many.low is not None and many.high is not None
-    assert few.low <= few.alpha <= few.high
-    assert many.high - many.low < (few.high - few.low) / 3
+    assert few.low <= few.alpha <= few.high  # type: ignore[operator]
+    assert many.high - many.low < (few.high - few.low) / 3  # type: ignore[operator]
     assert few == krippendorff_alpha(units), "the same seed gives the same interval"
 
 

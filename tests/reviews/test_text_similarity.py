@@ -8,7 +8,9 @@ import pytest
 
 from portal.reviews.text_similarity import clusters, jaccard, shingles, text_bands, tf_idf
 
-REPORT = "The model says that Sydney is the capital of Australia although it is Canberra, and repeats it when asked again."
+REPORT = (
+    "The model says that Sydney is the capital of Australia although it is Canberra, and repeats it when asked again."
+)
 WORDS = [f"word{number}" for number in range(400)]
 
 
@@ -31,7 +33,7 @@ def test_near_copies_are_found_and_strangers_are_not() -> None:
     near_found = strange_found = 0
     for _ in range(200):
         words = generator.sample(WORDS, 60)
-        near = words[:30] + [generator.choice(WORDS)] + words[31:]
+        near = [*words[:30], generator.choice(WORDS), *words[31:]]
         near_found += share_a_band(" ".join(words), " ".join(near))
         strange_found += share_a_band(" ".join(words), " ".join(generator.sample(WORDS, 60)))
     assert near_found >= 198, "one word of sixty was changed"

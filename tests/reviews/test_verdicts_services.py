@@ -243,7 +243,9 @@ def test_a_question_goes_to_the_contributor_and_their_answer_brings_the_item_bac
     assert claim_next(second_reviewer) == item, "who asked may judge now"
 
 
-def test_an_escalated_item_is_for_a_maintainer(alice: User, reviewer: User, third_reviewer: User, maintainer: User) -> None:
+def test_an_escalated_item_is_for_a_maintainer(
+    alice: User, reviewer: User, third_reviewer: User, maintainer: User
+) -> None:
     item = item_of(judge(alice))
     give_verdict(reviewer, item, "escalate")
     assert claim_next(third_reviewer) is None

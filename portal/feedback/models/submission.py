@@ -17,6 +17,7 @@ from portal.arena.models import Comparison
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models.campaign import Campaign
 from portal.feedback.models.questionnaire import Questionnaire
+from portal.feedback.signals import submission_changed
 from portal.playground.models import Generation
 
 if TYPE_CHECKING:
@@ -222,6 +223,7 @@ class Submission(models.Model):
         """Make `answers` all there is. Call inside a transaction that holds this row."""
         self.answers.all().delete()
         self.answers.bulk_create(answers)
+        submission_changed.send(sender=Submission, submission=self)
 
     def revise(self, columns: Mapping[str, str], at: datetime) -> None:
         """Say something else, or say it again after a withdrawal. Call inside a transaction that holds this row.
@@ -244,6 +246,7 @@ class Submission(models.Model):
         self.version += 1
         self.language = self.text_digest = self.network_digest = ""
         self.save(update_fields=["withdrawn_at", "changed_at", "version", "language", "text_digest", "network_digest"])
+        submission_changed.send(sender=Submission, submission=self)
 
     def supersede(self, at: datetime) -> None:
         """Make room for another one of the same person on the same target: a tombstone, and not the only one."""

@@ -1,4 +1,4 @@
-"""Daily counts of what entered and left the queue, kept with every change, so that no overview counts a million rows."""
+"""Daily counts of what entered and left the queue, kept with every change: no overview counts a million rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,17 @@ class DailyCount(models.Model):
         verbose_name_plural = _("daily counts")
         constraints = [
             models.UniqueConstraint(
-                fields=["day", "flow", "card", "variant", "language", "questionnaire", "campaign", "reason", "hours_class"],
+                fields=[
+                    "day",
+                    "flow",
+                    "card",
+                    "variant",
+                    "language",
+                    "questionnaire",
+                    "campaign",
+                    "reason",
+                    "hours_class",
+                ],
                 name="daily_count_key",
             )
         ]

@@ -94,7 +94,7 @@ class EnteredBy(models.TextChoices):
 
 
 class ReviewItem(models.Model):
-    """One submission under review. `state` is what `settle` makes of its live verdicts, and is written by `apply` alone.
+    """One submission under review. `state` is what `settle` makes of its live verdicts, and only `apply` writes it.
 
     Filters read the copies of the submission's facts here, so that a page of a long queue needs no join. One person at
     a time holds an item, by a lease; `claim_number` is the fence of their writes.
@@ -236,9 +236,7 @@ class ReviewItem(models.Model):
         return [LiveVerdict(*row) for row in rows.values_list("kind", "verdict", "duplicate_of_id")]
 
     def settlement(self, *, is_withdrawn: bool) -> Settlement:
-        return settle(
-            self.live_verdicts(), self.needed, is_withdrawn=is_withdrawn, is_quarantined=self.is_quarantined
-        )
+        return settle(self.live_verdicts(), self.needed, is_withdrawn=is_withdrawn, is_quarantined=self.is_quarantined)
 
     def apply(self, settlement: Settlement, at: datetime) -> None:
         """Write what the verdicts make of this item; whoever held it does so no longer."""

@@ -9,6 +9,8 @@ from typing import Final
 from django.utils import timezone
 
 from portal.accounts.models import User
+from portal.feedback.models import Submission
+from portal.playground.models import Generation
 from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, ReviewItem
 from portal.reviews.models.queue import Sign
 from portal.reviews.queries.items import hides_verdicts
@@ -32,6 +34,7 @@ class HistoryEntry:
 class ItemPage:
     """`is_blind` keeps other people's verdicts off the page; `last` is the reviewer's own newest one, for undoing."""
 
+    runs: list[Generation]
     is_held: bool
     is_own: bool
     is_blind: bool
@@ -61,18 +64,26 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
     submission = item.submission
     left = (item.claim_expires_at - timezone.now()).total_seconds() if item.claim_expires_at else 0
     return ItemPage(
+        runs=_runs(submission),
         is_held=is_held,
         is_own=submission.owner_id == reviewer.pk,
         is_blind=is_blind,
         seconds_left=max(0, int(left)) if is_held else 0,
         reviews=reviews,
-        inquiries=[each for each in item.inquiries.select_related("review") if each.answered_at is not None or not is_blind],
+        inquiries=[each for each in item.inquiries.all() if each.answered_at is not None or not is_blind],
         similar=similar_items(item, submission.values()),
         record=contributor_record(item),
         signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
         history=with_names(events[:_HISTORY_SHOWN]),
         last=last_verdict(reviewer),
     )
+
+
+def _runs(submission: Submission) -> list[Generation]:
+    """What was judged: one answer, the two of a comparison, or none."""
+    if submission.comparison is not None:
+        return [submission.comparison.generation_a, submission.comparison.generation_b]
+    return [submission.generation] if submission.generation is not None else []
 
 
 def contributor_record(item: ReviewItem) -> ContributorRecord | None:

@@ -14,7 +14,7 @@ from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models import Campaign, Questionnaire
 from portal.reviews.models import ReviewItem, SavedView
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.settling import ItemState, Reason, Verdict
+from portal.reviews.settling import DECISIVE_VERDICTS, ItemState, Reason, Verdict
 
 # Beyond this a list says "10,000+": a full count costs more than all else on the page.
 COUNTED: Final = 10_000
@@ -62,12 +62,14 @@ def filter_choices(filters: QueueFilters) -> list[Choice]:
     campaigns = Campaign.objects.order_by("slug").values_list("slug", "title")[:_CHOICES]
     questionnaires = Questionnaire.objects.filter(is_current=True).order_by("slug").values_list("slug", "title")
     states = [("open", str(_("Open: all that wait"))), *((state.value, str(state.label)) for state in ItemState)]
+    outcomes = [(each.value, str(each.label)) for each in Verdict if each in DECISIVE_VERDICTS]
+    variant = str(filters.variant or "")
     return [
         _choice("state", _("State"), states, filters.state),
-        _choice("outcome", _("Outcome"), [(each.value, str(each.label)) for each in Verdict if each not in _OPEN], filters.outcome),
+        _choice("outcome", _("Outcome"), outcomes, filters.outcome),
         _choice("reason", _("Reason"), [(each.value, str(each.label)) for each in Reason], filters.reason),
         _choice("card", _("Card"), [(str(card.pk), card.name) for card in cards], str(filters.card or "")),
-        _choice("variant", _("Variant"), [(str(each.pk), each.model_id) for each in variants], str(filters.variant or "")),
+        _choice("variant", _("Variant"), [(str(each.pk), each.model_id) for each in variants], variant),
         _choice("campaign", _("Campaign"), list(campaigns), filters.campaign),
         _choice("questionnaire", _("Questionnaire"), list(questionnaires), filters.questionnaire),
         _choice("language", _("Language"), [(code, code) for code in languages()], filters.language),
@@ -90,9 +92,6 @@ def languages() -> list[str]:
         found.append(language)
         language = rows.filter(language__gt=language).first()
     return found
-
-
-_OPEN: Final = (Verdict.QUESTION, Verdict.ESCALATE)
 
 
 def _choice(name: str, label: Any, options: list[tuple[str, str]], chosen: str) -> Choice:

@@ -37,11 +37,11 @@ def find_signs(submission: Submission, answers: Mapping[str, Any]) -> list[str]:
     since = submission.created_at - FLOOD_WINDOW
     lately = _others(submission).filter(created_at__gte=since)
     mine = {"owner_id": submission.owner_id} if submission.owner_id else {"visitor": submission.visitor}
-    if lately.filter(**mine)[: FLOOD_PER_PERSON].count() >= FLOOD_PER_PERSON:
+    if lately.filter(**mine)[:FLOOD_PER_PERSON].count() >= FLOOD_PER_PERSON:
         signs.append(Sign.FLOOD)
     network = submission.network_digest
     if network:
-        from_there = lately.filter(network_digest=network)[: FLOOD_PER_NETWORK]
+        from_there = lately.filter(network_digest=network)[:FLOOD_PER_NETWORK]
         if from_there.count() >= FLOOD_PER_NETWORK:
             signs.append(Sign.NETWORK_FLOOD)
     return [str(sign) for sign in signs]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.feedback.models import Submission
-from portal.reviews.models import ReviewItem
+from portal.reviews.models import Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.services.verdicts import Judgement, kind_of_next, write_verdict
@@ -28,6 +28,9 @@ JUDGED: Final = _("are left out: you judged them already")
 CLOSED: Final = _("are left out: they wait for no verdict")
 HELD: Final = _("are left out: somebody is at them right now")
 ESCALATED: Final = _("are left out: a maintainer has to decide them")
+TAKEN_OUT: Final = _("leave the queue until they are let out; their verdicts stay")
+LET_OUT: Final = _("come back to where their verdicts put them")
+UNCHANGED: Final = _("stay as they are")
 ASKED: Final = _("have their contributor asked, or go to a maintainer")
 
 
@@ -72,6 +75,16 @@ def judge_many(reviewer: User, item_ids: Sequence[int], judgement: Judgement) ->
     return effect
 
 
+def preview_quarantine(item_ids: Iterable[int], *, release: bool = False) -> Effect:
+    """What `quarantine` would do now."""
+    effect = Effect()
+    for item in ReviewItem.objects.filter(pk__in=list(item_ids)[:MOST_ITEMS]).order_by("pk"):
+        is_changed = item.state != ItemState.WITHDRAWN and item.is_quarantined is release
+        words = (LET_OUT if release else TAKEN_OUT) if is_changed else UNCHANGED
+        effect.add(words, item, touches=is_changed)
+    return effect
+
+
 def quarantine(operator: User, item_ids: Iterable[int], *, release: bool = False) -> int:
     """Take items out of the queue (or let them back in) with everything they have; how many it changed."""
     changed = 0
@@ -90,30 +103,36 @@ def quarantine(operator: User, item_ids: Iterable[int], *, release: bool = False
     return changed
 
 
-def _consequence(
-    reviewer: User, item: ReviewItem, submission: Submission, judgement: Judgement
-) -> tuple[Any, bool]:
+def _consequence(reviewer: User, item: ReviewItem, submission: Submission, judgement: Judgement) -> tuple[Any, bool]:
     """What a verdict would make of an item, and whether it would be recorded at all."""
     live = [each for each in item.reviews.all() if each.is_live]
-    if submission.owner_id == reviewer.pk:
-        return OWN, False
-    if any(each.reviewer_id == reviewer.pk for each in live):
-        return JUDGED, False
-    if not item.is_claimable or submission.is_withdrawn:
-        return CLOSED, False
-    if item.is_claimed and item.claimed_by_id != reviewer.pk:
-        return HELD, False
-    if item.needs_maintainer and not reviewer.has_role(Role.MAINTAINER):
-        return ESCALATED, False
+    obstacle = _obstacle(reviewer, item, submission, live)
+    if obstacle is not None:
+        return obstacle, False
     counted = [LiveVerdict(each.kind, each.verdict, each.duplicate_of_id) for each in live]
     mine = LiveVerdict(kind_of_next(item, judgement.verdict), judgement.verdict, judgement.duplicate_of)
     settlement = settle([*counted, mine], item.needed)
-    match settlement.state:
-        case ItemState.DECIDED:
-            return DECIDED, True
-        case ItemState.WAITING:
-            return WAIT, True
-        case ItemState.ADJUDICATION if not settlement.needs_maintainer:
-            return DISAGREE, True
-        case _:
-            return ASKED, True
+    if settlement.state == ItemState.ADJUDICATION and settlement.needs_maintainer:
+        return ASKED, True
+    return _BECOMES[settlement.state], True
+
+
+def _obstacle(reviewer: User, item: ReviewItem, submission: Submission, live: Sequence[Review]) -> Any:
+    """Why the reviewer cannot judge the item; None when they can."""
+    is_theirs_to_decide = not item.needs_maintainer or reviewer.has_role(Role.MAINTAINER)
+    obstacles = (
+        (OWN, submission.owner_id == reviewer.pk),
+        (JUDGED, any(each.reviewer_id == reviewer.pk for each in live)),
+        (CLOSED, not item.is_claimable or submission.is_withdrawn),
+        (HELD, item.is_claimed and item.claimed_by_id != reviewer.pk),
+        (ESCALATED, not is_theirs_to_decide),
+    )
+    return next((words for words, stands_in_the_way in obstacles if stands_in_the_way), None)
+
+
+_BECOMES: Final = {
+    ItemState.DECIDED: DECIDED,
+    ItemState.WAITING: WAIT,
+    ItemState.ADJUDICATION: DISAGREE,
+    ItemState.QUESTION: ASKED,
+}

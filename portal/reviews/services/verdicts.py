@@ -229,7 +229,9 @@ def _require_claim(item: ReviewItem, submission: Submission, reviewer: User, cla
         raise ClaimLost(_("This is your own submission: somebody else reviews it."))
     if item.claimed_by_id != reviewer.pk or item.claim_number != claim_number:
         if item.submission_version > 1 and item.claimed_by_id is None:
-            raise ClaimLost(_("The contributor changed this submission meanwhile. Nothing was recorded; read it again."))
+            raise ClaimLost(
+                _("The contributor changed this submission meanwhile. Nothing was recorded; read it again.")
+            )
         raise ClaimLost(_("You do not hold this item any more: your time on it ran out and somebody else took it."))
     if not item.is_gold and not item.is_claimable:
         raise ClaimLost(_("This item does not wait for a verdict any more."))
@@ -237,5 +239,3 @@ def _require_claim(item: ReviewItem, submission: Submission, reviewer: User, cla
         raise ClaimLost(_("This item was escalated: a maintainer decides it."))
     if item.reviews.filter(reviewer=reviewer, superseded_at=None).exists():
         raise ClaimLost(_("You have judged this item already."))
-
-

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
-from portal.feedback.forms import shown_answers
-from portal.reviews.access import get_item, require_maintainer, require_reviewer
-from portal.reviews.forms import claim_number_from_form, judgement_from_form
+from portal.feedback.forms import panel_questions, shown_answers
+from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
+from portal.reviews.forms import claim_number_from_form, judgement_from_form, own_answers_from_form
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.item_page import item_page
@@ -40,7 +40,7 @@ from portal.reviews.views.queue import go_to_next
 @require_http_methods(["GET", "HEAD"])
 def item(request: HttpRequest, item_id: int) -> HttpResponse:
     """The run, what was said about it, what is like it; the verdict's form for who holds it."""
-    reviewer = require_reviewer(request)
+    reviewer = require_staff(request)
     return _page(request, reviewer, get_item(item_id))
 
 
@@ -76,7 +76,8 @@ def verdict(request: HttpRequest, item_id: int) -> HttpResponse:
     """Record the verdict and go to the next item; a refused one is shown again as it was sent."""
     reviewer = require_reviewer(request)
     filters = QueueFilters.from_query(request.POST.dict())
-    judgement = judgement_from_form(request.POST)
+    questions = list(get_item(item_id).submission.questionnaire.questions.all())
+    judgement = judgement_from_form(request.POST, own_answers_from_form(questions, request.POST))
     try:
         record_verdict(reviewer, item_id, claim_number_from_form(request.POST), judgement)
     except ReviewItem.DoesNotExist as error:
@@ -144,9 +145,11 @@ def _page(
     context: dict[str, Any] = {
         "item": wanted,
         "submission": wanted.submission,
-        "run": wanted.submission.generation,
         "answers": shown_answers(wanted.submission),
         "page": page,
+        "own_questions": panel_questions(
+            wanted.submission.questionnaire.questions.all(), sent.answers if sent else {}, errors
+        ),
         "query": filters.query(),
         "filters": filters,
         "verdicts": Verdict,

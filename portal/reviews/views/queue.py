@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.reviews.access import require_reviewer
+from portal.reviews.access import require_reviewer, require_staff
 from portal.reviews.forms import SavedViewForm
 from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
@@ -27,7 +27,7 @@ from portal.reviews.settling import Reason, Verdict
 @require_http_methods(["GET", "HEAD"])
 def queue(request: HttpRequest) -> HttpResponse:
     """Everything that is or was under review, newest first."""
-    reviewer = require_reviewer(request)
+    reviewer = require_staff(request)
     filters = QueueFilters.from_query(request.GET.dict())
     page = list_items(filters, request.GET.get("before", ""))
     context = {
@@ -88,7 +88,7 @@ def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD"])
 def guidelines(request: HttpRequest) -> HttpResponse:
     """How to judge, verdict by verdict."""
-    require_reviewer(request)
+    require_staff(request)
     return render(request, "reviews/guidelines.html", {"reasons": Reason})
 
 
