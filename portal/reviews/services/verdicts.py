@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.feedback.answer_rules import validate_answers
-from portal.feedback.models import Submission
+from portal.feedback.models import Question, Questionnaire, QuestionKind, Submission
 from portal.reviews.models import GoldItem, Inquiry, Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import Superseded
@@ -25,6 +25,18 @@ from portal.reviews.settling import ItemState, Kind, Reason, Verdict
 MAX_NOTE_CHARACTERS: Final = 2_000
 LABELS: Final = ("harm", "factual-error", "bias", "refusal", "language", "format", "good-example", "private-data")
 UNDO_WITHIN: Final = timedelta(hours=24)
+
+
+_ANSWERED_BY_REVIEWERS: Final = frozenset(
+    {
+        QuestionKind.THUMB,
+        QuestionKind.YES_NO,
+        QuestionKind.RATING,
+        QuestionKind.CHOICE,
+        QuestionKind.CHOICES,
+        QuestionKind.TEXT,
+    }
+)
 
 
 class ClaimLost(Exception):
@@ -99,10 +111,14 @@ class Judgement:
         """A reviewer answers as many of the questions as they like, each as a contributor would."""
         if not self.answers:
             return {}
-        questions = list(submission.questionnaire.questions.all())
-        for question in questions:
-            question.is_required = False
-        return {question.key: value for question, value in validate_answers(questions, self.answers)}
+        questions = own_questions(submission.questionnaire)
+        accepted = validate_answers(questions, self.answers, is_complete=False)
+        return {question.key: value for question, value in accepted}
+
+
+def own_questions(questionnaire: Questionnaire) -> list[Question]:
+    """What reviewers may answer themselves: what is chosen or said, not what is marked on the answer."""
+    return [question for question in questionnaire.questions.all() if question.kind in _ANSWERED_BY_REVIEWERS]
 
 
 def record_verdict(reviewer: User, item_id: int, claim_number: int, judgement: Judgement) -> Review:

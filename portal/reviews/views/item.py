@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
-from portal.feedback.forms import panel_questions, shown_answers
+from portal.feedback.question_display import form_questions, shown_answers
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
 from portal.reviews.forms import claim_number_from_form, judgement_from_form, own_answers_from_form
 from portal.reviews.models import Review, ReviewItem
@@ -28,6 +28,7 @@ from portal.reviews.services.verdicts import (
     Judgement,
     UndoRefused,
     mark_gold,
+    own_questions,
     record_verdict,
     reopen_item,
     undo_verdict,
@@ -76,7 +77,7 @@ def verdict(request: HttpRequest, item_id: int) -> HttpResponse:
     """Record the verdict and go to the next item; a refused one is shown again as it was sent."""
     reviewer = require_reviewer(request)
     filters = QueueFilters.from_query(request.POST.dict())
-    questions = list(get_item(item_id).submission.questionnaire.questions.all())
+    questions = own_questions(get_item(item_id).submission.questionnaire)
     judgement = judgement_from_form(request.POST, own_answers_from_form(questions, request.POST))
     try:
         record_verdict(reviewer, item_id, claim_number_from_form(request.POST), judgement)
@@ -147,8 +148,8 @@ def _page(
         "submission": wanted.submission,
         "answers": shown_answers(wanted.submission),
         "page": page,
-        "own_questions": panel_questions(
-            wanted.submission.questionnaire.questions.all(), sent.answers if sent else {}, errors
+        "own_questions": form_questions(
+            own_questions(wanted.submission.questionnaire), sent.answers if sent else {}, errors
         ),
         "query": filters.query(),
         "filters": filters,
