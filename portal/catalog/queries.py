@@ -45,7 +45,7 @@ def runnable_variants() -> QuerySet[Variant]:
     """The variants that run here, in the order in which they are offered; access.variants_for knows for whom."""
     return (
         Variant.objects.filter(is_runnable=True, card__is_published=True)
-        .select_related("card")
+        .select_related("card", "base__card")
         .order_by("card__owner_name", "card__slug", "position", "pk")
     )
 

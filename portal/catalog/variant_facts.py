@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from portal.catalog.measured_facts import measured_rows
 from portal.catalog.models import Variant
 
 ATTENTION_KINDS: Final[Mapping[str, Promise]] = {
@@ -84,6 +85,7 @@ def all_facts(variant: Variant) -> list[Fact]:
         (_("Quantisation"), str(facts.get("quantisation") or "")),
         (_("Converted from"), str(origin.get("source", "")) if isinstance(origin, dict) else ""),
         (_("Stored there as"), ", ".join(_shares(facts.get("origin_types")))),
+        *measured_rows(variant),
     ]
     return key_facts(variant) + [Fact(label, value) for label, value in rows if value]
 

@@ -1,0 +1,76 @@
+"""What `manage.py measure_variant` found about a variant on this installation, in words and with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+
+from portal.catalog.models import Variant
+
+MEASURED = "measured"
+
+
+def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
+    """Labels and values, none where nothing was measured."""
+    record = variant.facts.get(MEASURED)
+    if not isinstance(record, dict):
+        return
+    yield _("Speed measured here"), _speed(_part(record, "speed"))
+    quality = _part(record, "quality")
+    if quality:
+        yield (
+            _("Perplexity"),
+            _("%(figure)s on a fixed text of %(tokens)s tokens; float32 has %(reference)s")
+            % {
+                "figure": _estimate(quality, "perplexity", 2),
+                "tokens": quality.get("tokens"),
+                "reference": _decimal(quality.get("reference_perplexity"), 2),
+            },
+        )
+        yield _("Divergence from float32"), _("%s nats per token") % _estimate(quality, "mean_kl", 5)
+        yield _("Same likeliest token as float32"), _estimate(quality, "same_best", 1, scale=100, unit=" %")
+    yield _("Measured on"), _machine(record)
+
+
+def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _speed(speed: Mapping[str, Any]) -> str:
+    rates = _part(speed, "tokens_per_s")
+    words = [
+        _("%(rate)s tokens/s for one answer") % {"rate": _decimal(rate, 0)}
+        if batch == "1"
+        else _("%(rate)s tokens/s for %(count)s answers together") % {"rate": _decimal(rate, 0), "count": batch}
+        for batch, rate in sorted(rates.items(), key=lambda item: int(item[0]))
+    ]
+    if speed.get("prefill_tokens_per_s"):
+        words.append(_("reads %(rate)s tokens/s") % {"rate": _decimal(speed["prefill_tokens_per_s"], 0)})
+    return ", ".join(words)
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    machine = _part(record, "machine")
+    moment = datetime.fromisoformat(str(record["measured_at"])) if record.get("measured_at") else None
+    words = [
+        str(machine.get("processor") or ""),
+        _("%s cores") % machine["cores"] if machine.get("cores") else "",
+        formats.date_format(timezone.localtime(moment), "DATE_FORMAT") if moment else "",
+    ]
+    return ", ".join(word for word in words if word)
+
+
+def _estimate(quality: Mapping[str, Any], name: str, digits: int, *, scale: float = 1, unit: str = "") -> str:
+    """A figure and its 95 % interval."""
+    part = _part(quality, name)
+    value, low, high = (_decimal(part.get(key), digits, scale) for key in ("value", "low", "high"))
+    return f"{value}{unit} ({low}\u2013{high})"
+
+
+def _decimal(value: Any, digits: int, scale: float = 1) -> str:
+    return formats.number_format(round(value * scale, digits), digits) if isinstance(value, int | float) else "?"

@@ -1,0 +1,88 @@
+"""`manage.py measure_variant` keeps quality and speed in the facts, once per weights; a failure changes nothing."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from portal.catalog.models import Backend, ModelCard, Relation, Variant
+from portal.catalog.services import refresh_variant
+from portal.catalog.variant_facts import all_facts
+from tests.inference.tiny_models import save_tiny_model
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    save_tiny_model("llama", home / "weights" / "tiny")
+    return home
+
+
+@pytest.fixture
+def variants(home: Path, settings: Any) -> list[Variant]:
+    settings.STEELYARD_HOME = home
+    settings.WORKER_THREADS = 1
+    card = ModelCard.objects.create(owner_name="acme", slug="tiny", title="Tiny")
+    made = []
+    for slug, relation in (("bfloat16", ""), ("int8", Relation.QUANTIZED)):
+        fields = {"backend": Backend.TRANSFORMERS, "source": "weights/tiny", "dtype": slug, "relation": relation}
+        variant = Variant.objects.create(card=card, slug=slug, **fields)
+        refresh_variant(variant)
+        made.append(variant)
+    return made
+
+
+def _measure(*arguments: str) -> list[dict[str, Any]]:
+    out = StringIO()
+    call_command("measure_variant", *arguments, "--json", stdout=out)
+    reports: list[dict[str, Any]] = json.loads(out.getvalue())
+    return reports
+
+
+def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: list[Variant]) -> None:
+    names = [variant.model_id for variant in variants]
+    plain, rounded = _measure(*names)
+    assert plain["measured_now"]
+    assert rounded["measured_now"]
+    for report in (plain, rounded):
+        speed, quality = report["speed"], report["quality"]
+        assert set(speed["tokens_per_s"]) == {"1", "8"}
+        assert min(speed["tokens_per_s"].values()) > 0
+        assert speed["prefill_tokens_per_s"] > 0
+        assert speed["prompt_tokens"] > 100
+        assert quality["reference"] == "float32"
+        for name in ("perplexity", "mean_kl", "same_best"):
+            assert quality[name]["low"] <= quality[name]["value"] <= quality[name]["high"]
+        assert report["machine"]["cores"] >= 1
+        assert report["engine"]["dtype"] == report["model_id"].rpartition(":")[2]
+    # Rounding to eight bits takes these weights further from float32 than rounding to bfloat16 does.
+    assert rounded["quality"]["mean_kl"]["value"] > plain["quality"]["mean_kl"]["value"] > 0
+    assert plain["quality"]["reference_perplexity"] == rounded["quality"]["reference_perplexity"]
+    again = _measure(*names)
+    assert [report["measured_now"] for report in again] == [False, False]
+    assert [report["measured_at"] for report in again] == [plain["measured_at"], rounded["measured_at"]]
+    shown = {fact.label: fact.value for fact in all_facts(Variant.objects.get(slug="int8"))}
+    assert "tokens/s" in shown["Speed measured here"]
+    assert "float32" in shown["Perplexity"]
+    assert shown["Measured on"].startswith(plain["machine"]["processor"])
+
+
+def test_a_variant_that_is_not_there_is_named() -> None:
+    with pytest.raises(CommandError, match="acme/none:int8"):
+        _measure("acme/none:int8")
+
+
+def test_too_little_memory_is_said_and_changes_nothing(
+    variants: list[Variant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.playground.measuring.available_memory", lambda: 1_000)
+    with pytest.raises(CommandError, match=r"cannot be measured: .*GiB"):
+        _measure(variants[0].model_id)
+    assert "measured" not in Variant.objects.get(pk=variants[0].pk).facts
