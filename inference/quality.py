@@ -81,12 +81,13 @@ class Quality:
 
 @torch.inference_mode()
 def measure_quality(
-    folder: Path, dtype: str, *, on_progress: Callable[[float, str], None] = lambda _share, _stage: None
+    folder: Path, dtype: str, *, threads: int, on_progress: Callable[[float, str], None] = lambda _share, _stage: None
 ) -> Quality:
     """Measure the weights in a folder as the engine runs them in `dtype`, beside float32.
 
     Takes memory for a float32 copy and the variant's own. Raises WeightsRefused, NoSuchVariant, and MemoryError.
     """
+    torch.set_num_threads(threads)
     checked = read_weight_folder(folder)
     tokenizer: Any = AutoTokenizer.from_pretrained(checked.path, local_files_only=True, trust_remote_code=False)
     texts = [tokenizer(text)["input_ids"] for text in TEXTS]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
+from portal.catalog.number_formats import offer_number_format
 from portal.catalog.services import publish_revision, refresh_variant
 
 SEED_NOTE: Final = "Shipped with Steelyard"
@@ -18,7 +19,10 @@ _TEXTS: Final = Path(__file__).parent / "seed_cards"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedVariant:
-    """A variant with the folder of its weights below STEELYARD_HOME, and the package file they are made from."""
+    """A variant with the folder of its weights below STEELYARD_HOME, and the package file they are made from.
+
+    `rounded` are the further variants on the same weights: number format → name.
+    """
 
     slug: str
     source: str
@@ -27,6 +31,7 @@ class SeedVariant:
     package: str
     package_file: str
     defaults: dict[str, Any] = field(default_factory=dict)
+    rounded: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ SEED_CARDS: Final = (
                 package_file="SmolLM2-135M-Instruct.Q4_1.gguf",
                 # What the developers' own example samples with; the card names the source.
                 defaults={"temperature": 0.2, "top_p": 0.9},
+                rounded={"int8": "q4_1-int8", "int4": "q4_1-int4"},
             ),
         ),
     ),
@@ -106,6 +112,8 @@ def _seed_variant(card: ModelCard, seed: SeedVariant, position: int) -> None:
         },
     )
     refresh_variant(variant, origin=_package_file(seed.package, seed.package_file))
+    for number_format, slug in seed.rounded.items():
+        offer_number_format(variant, number_format, slug=slug)
 
 
 def _package_file(package: str, name: str) -> Path | None:

@@ -96,8 +96,6 @@ def _key(variant: Variant) -> str:
 
 def _quality(variant: Variant, on_progress: Progress) -> dict[str, Any]:
     # Like everything that loads torch: not before it is needed.
-    import torch  # noqa: PLC0415
-
     from inference.quality import measure_quality  # noqa: PLC0415
     from inference.transformers_engine import estimate_memory  # noqa: PLC0415
 
@@ -111,8 +109,8 @@ def _quality(variant: Variant, on_progress: Progress) -> dict[str, Any]:
             f"Comparing {variant.model_id} with float32 needs {need / 2**30:.1f} GiB of memory, and "
             f"{available / 2**30:.1f} GiB are available."
         )
-    torch.set_num_threads(settings.WORKER_THREADS)
-    return {"reference": "float32", **asdict(measure_quality(folder, dtype, on_progress=on_progress))}
+    quality = measure_quality(folder, dtype, threads=settings.WORKER_THREADS, on_progress=on_progress)
+    return {"reference": "float32", **asdict(quality)}
 
 
 def _engine(variant: Variant, listener: Listener, closing: ExitStack) -> Engine:

@@ -73,8 +73,11 @@ def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
         variants = []
     finally:
         connection.close()
+    # Rounded forms of weights wait for their first prompt: most people ask for the first variant.
+    pinned = settings.WORKER_PINNED_VARIANTS
+    variants = [each for each in variants if each.base is None or each.is_adapter or each.model_id in pinned]
     # What is pinned comes first, and an adapter loads in no time once its base has.
-    variants.sort(key=lambda each: (each.model_id not in settings.WORKER_PINNED_VARIANTS, each.is_adapter))
+    variants.sort(key=lambda each: (each.model_id not in pinned, each.is_adapter))
     for variant in variants:
         try:
             has_room = worker.engines.warm(variant)

@@ -43,32 +43,37 @@ def test_the_first_seed_brings_smollm2_which_does_not_run_before_its_weights_are
     assert card.current_revision is not None
     assert (card.current_revision.number, card.current_revision.note) == (1, SEED_NOTE)
     assert card.current_revision.metadata["license"] == "apache-2.0"
-    variant = card.variants.get()
+    variant, *rounded = card.variants.all()
     assert (variant.slug, variant.source) == ("q4_1-bf16", "weights/smollm2-135m-instruct")
     assert variant.defaults == {"temperature": 0.2, "top_p": 0.9}
     assert not variant.is_runnable
+    assert [(each.slug, each.dtype, each.base, each.source) for each in rounded] == [
+        ("q4_1-int8", "int8", variant, variant.source),
+        ("q4_1-int4", "int4", variant, variant.source),
+    ]
 
 
 def test_it_runs_once_its_weights_are_prepared(home: Path) -> None:
     seed_cards()
     write_weights(home / "weights" / "smollm2-135m-instruct")
     seed_cards()
-    variant = Variant.objects.get()
-    assert variant.is_runnable
-    assert variant.facts["parameters"] == 88
+    for variant in Variant.objects.all():
+        assert variant.is_runnable
+        assert variant.facts["parameters"] == 88
+        assert variant.tensor_lists.count() == 1
 
 
 def test_seeding_again_changes_nothing_and_is_cheap(home: Path) -> None:
     write_weights(home / "weights" / "smollm2-135m-instruct")
     (card,) = seed_cards()
-    before = (card.updated_at, Variant.objects.get().file_stamps)
+    before = (card.updated_at, list(Variant.objects.values()))
     with CaptureQueriesContext(
         connection,
     ) as queries:
         (card,) = seed_cards()
-    assert (card.updated_at, Variant.objects.get().file_stamps) == before
+    assert (card.updated_at, list(Variant.objects.values())) == before
     assert not [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE"))]
-    assert (ModelCard.objects.count(), card.revisions.count(), card.variants.count()) == (1, 1, 1)
+    assert (ModelCard.objects.count(), card.revisions.count(), card.variants.count()) == (1, 1, 3)
 
 
 def test_a_changed_shipped_text_becomes_a_revision(texts: Path) -> None:
@@ -97,7 +102,7 @@ def test_what_people_changed_on_card_and_variant_stays() -> None:
     ModelCard.objects.update(title="Our title", is_published=False)
     Variant.objects.update(defaults={"temperature": 1.0}, queue="ours")
     (card,) = seed_cards()
-    variant = card.variants.get()
+    variant = card.variants.all()[0]
     assert (card.title, card.is_published) == ("Our title", False)
     assert (variant.defaults, variant.queue) == ({"temperature": 1.0}, "ours")
 
@@ -106,7 +111,7 @@ def test_what_people_changed_on_card_and_variant_stays() -> None:
 def test_the_prepared_weights_say_what_the_card_says(prepared_weights: Path, settings: Any) -> None:
     settings.STEELYARD_HOME = prepared_weights.parent.parent
     (card,) = seed_cards()
-    variant = card.variants.get()
+    variant = card.variants.all()[0]
     assert variant.is_runnable
     assert variant.quantisation == "Q4_1"
     assert variant.facts["parameters"] == 134_515_008

@@ -31,7 +31,7 @@ from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.catalog.models import Variant
 from portal.playground.services import start_generation
-run = start_generation(Actor(visitor=uuid.uuid4()), variant=Variant.objects.get(),
+run = start_generation(Actor(visitor=uuid.uuid4()), variant=Variant.objects.first(),
                        prompt="Say hello.", params=SamplingParams(max_tokens=8, temperature=0.0))
 deadline = time.monotonic() + 60
 while run.is_active and time.monotonic() < deadline:

@@ -43,7 +43,7 @@ def running(prepared_weights: Path) -> Iterator[Installation]:
 def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_none(installation: Installation) -> None:
     installation.start().wait_until_ready()
     password = installation.wait_for_log(r"sign in as admin with the password (\S+)").group(1)
-    assert "seeded: 1 card, 1 variant, 1 questionnaire\n" in installation.log
+    assert "seeded: 1 card, 3 variants, 6 questionnaires\n" in installation.log
     assert installation.log.count(password) == 1
     assert installation.get("/healthz") == (200, "ok\n")
     assert installation.readiness()["ready"] is True
@@ -75,7 +75,7 @@ from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.catalog.models import Variant
 from portal.playground.services import start_generation
-run = start_generation(Actor(visitor=uuid.uuid4()), variant=Variant.objects.get(),
+run = start_generation(Actor(visitor=uuid.uuid4()), variant=Variant.objects.first(),
                        prompt="Tell a long story.", params=SamplingParams(max_tokens=1500))
 while run.state == "queued":
     time.sleep(0.05)

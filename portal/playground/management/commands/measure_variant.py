@@ -18,9 +18,10 @@ from portal.playground.measuring import Measurement, measure_variant
 
 class Command(BaseCommand):
     help = (
-        "Measure variants on this machine: tokens per second at batch 1 and 8, reading a prompt, and, for local weights, "
-        "perplexity and mean divergence from float32 on a fixed text. The figures become part of the variant's facts and "
-        "show on its card. Again is harmless: nothing is measured twice for the same weights and libraries."
+        "Measure variants on this machine: tokens per second at batch 1 and 8, reading a prompt, and, for local "
+        "weights, perplexity and mean divergence from float32 on a fixed text. The figures become part of the "
+        "variant's facts and show on its card. Again is harmless: nothing is measured twice for the same weights and "
+        "libraries."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
