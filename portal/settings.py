@@ -30,6 +30,8 @@ DEBUG: bool = env.bool("DEBUG", default=False)
 STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default=str(BASE_DIR / ".steelyard"))).expanduser().resolve()
 HOST: str = env.str("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
+# Where people reach this installation, for links in mails.
+SITE_URL: str = env.str("SITE_URL", default="").rstrip("/")
 # Addresses of proxies whose X-Forwarded-For and -Proto are believed; without any, the peer is the client.
 FORWARDED_ALLOW_IPS: str = env.str("FORWARDED_ALLOW_IPS", default="")
 
@@ -81,6 +83,11 @@ if PRODUCTION:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 else:
     SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret_key()
+
+if not SITE_URL:
+    SITE_URL = f"https://{ALLOWED_HOSTS[0].lstrip('.')}" if PRODUCTION else f"http://{HOST}:{PORT}"
+if not SITE_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("SITE_URL must begin with https:// or http://, such as https://steelyard.example.org.")
 
 # --- Applications
 

@@ -1,4 +1,4 @@
-"""Keeps the search index true to cards and variants, however they were saved."""
+"""Keeps the search index true to cards and variants, however they were saved, and tells of new variants."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
+from django.utils.translation import gettext as _
 
 from portal.catalog.card_index import index_card
-from portal.catalog.models import ModelCard, Variant
+from portal.catalog.following import record_card_event
+from portal.catalog.models import EventKind, ModelCard, Variant
 from portal.catalog.search_index import create_search_table, index_words
 
 
@@ -31,9 +33,14 @@ def card_deleted(instance: ModelCard, using: str, **options: Any) -> None:
 
 
 @receiver(post_save, sender=Variant)
-def variant_saved(instance: Variant, using: str, raw: bool, **options: Any) -> None:
-    if not raw:
-        index_card(instance.card, using)
+def variant_saved(instance: Variant, created: bool, using: str, raw: bool, **options: Any) -> None:
+    if raw:
+        return
+    index_card(instance.card, using)
+    if created:
+        title = _("New variant %(name)s") % {"name": instance.slug}
+        address = f"{instance.card.get_absolute_url()}#variant-{instance.slug}"
+        record_card_event(instance.card, EventKind.VARIANT, instance.slug, title=title, address=address)
 
 
 @receiver(post_delete, sender=Variant)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inference.adapter_facts import AdapterFacts, read_adapter_facts
@@ -19,10 +20,12 @@ from inference.weight_folder import WeightsRefused
 from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User
 from portal.catalog.card_text import MAX_BYTES, parse_card
+from portal.catalog.following import record_card_event
 from portal.catalog.models import (
     MAX_NOTE_CHARACTERS,
     CardDraft,
     CardRevision,
+    EventKind,
     ModelCard,
     TensorList,
     TensorPart,
@@ -78,6 +81,16 @@ def publish_revision(
         )
         locked.current_revision = revision
         locked.save(update_fields=["current_revision", "updated_at"])
+        record_card_event(
+            locked,
+            EventKind.REVISION,
+            str(revision.number),
+            title=_("Revision %(number)s: %(note)s") % {"number": revision.number, "note": note}
+            if note
+            else _("Revision %(number)s") % {"number": revision.number},
+            address=reverse("catalog:revision", args=[locked.owner_name, locked.slug, revision.number]),
+            by=author,
+        )
     card.current_revision = revision
     card.updated_at = locked.updated_at
     return revision

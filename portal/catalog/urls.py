@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal.catalog import gate_views, revision_views, views
+from portal.catalog import follow_views, gate_views, revision_views, views
 from portal.catalog.models import NAME_PATTERN
 
 
@@ -35,6 +35,11 @@ urlpatterns = [
         views.tensors_json,
         name="tensors-json",
     ),
+    path("feed.atom", follow_views.all_cards_feed, name="feed"),
+    path("following/", follow_views.following, name="following"),
+    path("unsubscribe/<str:token>/", follow_views.unsubscribe, name="unsubscribe"),
+    path(CARD + "feed.atom", follow_views.card_feed, name="card-feed"),
+    path(CARD + "follow/", follow_views.follow, name="follow"),
     path(CARD + "access/", gate_views.access, name="access"),
     path(CARD + "access/requests/", gate_views.access_requests, name="access-requests"),
     path(CARD + "access/requests/<int:request_id>/", gate_views.answer, name="access-answer"),

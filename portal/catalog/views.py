@@ -13,6 +13,7 @@ from portal.catalog.access import find_card, get_card, get_current_revision, get
 from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
+from portal.catalog.following import follows
 from portal.catalog.lineage import trace_lineage
 from portal.catalog.lineage_drawing import draw_lineage
 from portal.catalog.models import TensorPart
@@ -69,6 +70,7 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "first_variant": first,
         "may_maintain": may_maintain_cards(request.user),
         "may_run": may_run(request.user, shown),
+        "follows": follows(shown, request.user),
         "first_runnable": next(iter(runnable), None),
         "key_facts": key_facts(first) if first else [],
     }

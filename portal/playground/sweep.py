@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from portal.catalog.mailing import dispatch_due_mails
 from portal.playground.conversation_services import purge_conversations
 from portal.playground.dispatch import publish
 from portal.playground.models import Generation, MaintenanceLease, State, WorkerHeartbeat
@@ -34,6 +35,7 @@ def sweep_generations() -> None:
     _redispatch_stale(timezone.now())
     WorkerHeartbeat.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
     purge_conversations()
+    dispatch_due_mails()
 
 
 def _take_off(now: datetime) -> bool:
