@@ -11,10 +11,16 @@ from typing import Any
 from inference.engine import Engine, GenerationRequest, Message
 from inference.events import Channel, Delta, Event, Failed, Finished, Released, Started, Token
 from inference.sampling_params import SamplingParams
-from portal.playground.models import Generation
+from portal.playground.models import Generation, Kind
 
 # What PostgreSQL's text and UTF-8 cannot hold, and byte-level vocabularies can produce.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _beginning(opening: list[dict[str, Any]]) -> str | tuple[int, ...]:
+    """The tokens that the answer begins with, exactly; as text where an upstream told no ids."""
+    ids = tuple(token["id"] for token in opening)
+    return ids if ids and min(ids) >= 0 else "".join(token["text"] for token in opening)
 
 
 def storable(event: Event) -> Event:
@@ -65,6 +71,9 @@ class ActiveRun:
             params=SamplingParams.from_mapping(self.generation.params),
             deadline_s=deadline_s,
             reuse_prefix=not self.generation.is_repeatable,
+            completion=self.generation.kind != Kind.CHAT,
+            score=self.generation.kind == Kind.SCORE,
+            answer_prefix=_beginning(self.generation.opening),
         )
 
     def record(self, event: Event) -> None:

@@ -17,7 +17,7 @@ from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import variants_for
 from portal.playground.access import get_conversation, get_deleted_conversation
 from portal.playground.conversation_services import delete_conversation, rename_conversation, restore_conversation
-from portal.playground.models import Conversation
+from portal.playground.models import Conversation, Kind
 from portal.playground.queries import MAX_SEARCH_CHARACTERS, find_turn, latest_variants, list_conversations
 from portal.playground.services import preview_context
 from portal.playground.tree import read_tree
@@ -111,7 +111,7 @@ def context_meter(request: HttpRequest) -> HttpResponse:
         parent_id=_uuid(sent.get("parent", "")),
         edits_id=_uuid(sent.get("edits", "")),
         max_tokens=_max_tokens(sent.get("max_tokens", ""), variant.defaults.get("max_tokens")),
-        is_completion=sent.get("kind") == "completion",
+        is_completion=sent.get("kind", Kind.CHAT) != Kind.CHAT,
     )
     return render(request, "playground/context_meter.html", {"use": use, "conversation": within, "variant": variant})
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.models import Variant
-from portal.playground.models import Conversation, Generation
+from portal.playground.models import Conversation, Generation, Kind
 from portal.playground.parameter_fields import (
     MAIN_PARAMETERS,
     MORE_PARAMETERS,
@@ -80,6 +80,7 @@ class PromptForm(ParameterFields):
         widget=forms.HiddenInput,
         error_messages={"required": _("The form's key is missing. Reload the page and send again.")},
     )
+    kind = forms.ChoiceField(required=False, choices=Kind.choices, widget=forms.HiddenInput)
     # The turn whose prompt is written anew; what is sent then stands beside it.
     edits = forms.UUIDField(required=False, widget=forms.HiddenInput)
     parent = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -121,7 +122,7 @@ class PromptForm(ParameterFields):
             "autocomplete": "off",
         }
         self.fields["system_prompt"].widget.attrs |= {"rows": 3, "autocomplete": "off"}
-        for name in ("request_key", "edits", "parent"):
+        for name in ("request_key", "kind", "edits", "parent"):
             # Firefox would bring back a used key after a reload.
             self.fields[name].widget.attrs["autocomplete"] = "off"
         for name in ("variant", "system_prompt", *PARAMETERS):
@@ -136,6 +137,9 @@ class PromptForm(ParameterFields):
 
     def clean_variant(self) -> Variant:
         return self._variants[self.cleaned_data["variant"]]
+
+    def clean_kind(self) -> Kind:
+        return Kind(self.cleaned_data["kind"] or Kind.CHAT)
 
     def clean_edits(self) -> Generation | None:
         edited_id: uuid.UUID | None = self.cleaned_data["edits"]
@@ -170,6 +174,11 @@ class PromptForm(ParameterFields):
 
     # Whether the service refused the prompt for that, so that the page offers what to do.
     is_too_long_for_context = False
+
+    @property
+    def shown_kind(self) -> str:
+        """What is done with the prompt, as the page says it."""
+        return str(self["kind"].value() or Kind.CHAT)
 
     def add_service_errors(self, error: ValidationError) -> None:
         """Put what the service refused beside the fields that it named."""
@@ -213,9 +222,16 @@ class PromptForm(ParameterFields):
         return [self[name] for name in ("variant", "system_prompt", *PARAMETERS) if self[name].errors]
 
 
-def new_conversation_initial(variant: Variant | None, *, prompt: str = "") -> dict[str, Any]:
+def new_conversation_initial(
+    variant: Variant | None, *, prompt: str = "", system_prompt: str = "", kind: str = Kind.CHAT
+) -> dict[str, Any]:
     """What the form shows before anything was sent."""
-    initial: dict[str, Any] = {"request_key": uuid.uuid4(), "prompt": prompt[: settings.MAX_PROMPT_CHARACTERS]}
+    initial: dict[str, Any] = {
+        "request_key": uuid.uuid4(),
+        "kind": kind if kind in Kind.values else Kind.CHAT,
+        "prompt": prompt[: settings.MAX_PROMPT_CHARACTERS],
+        "system_prompt": system_prompt[: settings.MAX_SYSTEM_PROMPT_CHARACTERS],
+    }
     if variant is not None:
         defaults = default_parameters(variant)
         initial |= {"variant": variant.model_id} | parameters_as_typed(defaults)
@@ -231,7 +247,10 @@ def next_turn_initial(last: Generation, *, runs_here: bool, instead: Variant | N
     params = parameters_as_typed(last.params) | {"seed": ""}
     return {
         "request_key": uuid.uuid4(),
+        "kind": last.kind,
         "parent": last.pk,
+        # A text is continued from where it ends.
+        "prompt": last.prompt + last.output if last.kind == Kind.COMPLETION else "",
         "system_prompt": last.conversation.system_prompt,
         "variant": variant.model_id if variant is not None else "",
         **params,

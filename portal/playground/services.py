@@ -97,8 +97,9 @@ def start_generation(
     _require_valid(variant, prompt, params, system_prompt or "", history, conversation, parent)
     check_rate(actor, "generations", settings.GENERATION_RATE)
     # Before the transaction: counting the tokens of a long chat takes a while.
-    if origin.rerun_of is not None:
-        messages, dropped = origin.rerun_of.messages, origin.rerun_of.dropped_turns
+    source = origin.rerun_of or origin.branched_from
+    if source is not None:
+        messages, dropped = source.messages, source.dropped_turns
     else:
         asked = {"role": "user", "content": prompt}
         before = _turns_before(conversation, system_prompt, parent, history) if kind == Kind.CHAT else []

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.playground import conversation_views, views
+from portal.playground import conversation_views, inside_views, views
 from portal.playground.events_view import events
 
 app_name = "playground"
@@ -20,4 +20,6 @@ urlpatterns = [
     path("playground/g/<uuid:generation_id>/cancel/", views.cancel, name="cancel"),
     path("playground/g/<uuid:generation_id>/retry/", views.retry, name="retry"),
     path("playground/g/<uuid:generation_id>/again/", views.again, name="again"),
+    path("playground/g/<uuid:generation_id>/inside/", inside_views.inside, name="inside"),
+    path("playground/g/<uuid:generation_id>/branch/", inside_views.branch, name="branch"),
 ]

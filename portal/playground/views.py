@@ -44,7 +44,10 @@ class HtmxRequest(HttpRequest):
 @vary_on_headers("HX-Request")
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HtmxRequest) -> HttpResponse:
-    """Begin a conversation. GET takes `variant` (owner/card:variant) and `prompt` to start from."""
+    """Begin a conversation, a raw completion or a scored text.
+
+    GET takes `variant` (owner/card:variant), `kind`, `prompt` and `system_prompt` to start from.
+    """
     variants = variants_for(request.user)
     if request.method == "POST":
         _require_access(request, request.POST.get("variant", ""))
@@ -52,7 +55,8 @@ def new(request: HtmxRequest) -> HttpResponse:
     wanted = request.GET.get("variant", "")
     _require_access(request, wanted)
     variant = (get_variant_by_model_id(wanted) if wanted else None) or default_variant()
-    initial = new_conversation_initial(variant, prompt=request.GET.get("prompt", ""))
+    asked = {name: request.GET.get(name, "") for name in ("prompt", "system_prompt", "kind")}
+    initial = new_conversation_initial(variant, **asked)
     form = PromptForm(initial=initial, variants=variants)
     context = _new_context(form) | {"unknown_variant": _unknown(wanted, variant)}
     context["quotas"] = read_quotas(current_actor(request))
@@ -137,7 +141,7 @@ def again(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
     _require_access(request, request.POST.get("variant", ""))
     variants = variants_for(request.user)
     asked = request.POST.copy()
-    asked["prompt"], asked["edits"] = earlier.prompt, str(earlier.pk)
+    asked["prompt"], asked["edits"], asked["kind"] = earlier.prompt, str(earlier.pk), earlier.kind
     # The composer's own key stays its draft's.
     asked["request_key"] = str(uuid.uuid5(earlier.pk, asked.get("request_key", "")))
     form = PromptForm(asked, variants=variants, conversation=earlier.conversation)
@@ -200,6 +204,7 @@ def _start(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -
         conversation=shown,
         parent=sent["parent"],
         request_key=sent["request_key"],
+        kind=sent["kind"],
         overflow=sent["fit"],
     )
     return _Sent(started, "" if started.prompt == sent["prompt"] else sent["prompt"])

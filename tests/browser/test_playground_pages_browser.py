@@ -83,7 +83,7 @@ def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int, th
     visitor.expect_accessible()
 
     page.goto("/playground/conversations/")
-    expect(page.get_by_role("link", name="Write a long story about a balance.")).to_be_visible()
+    expect(page.get_by_role("link", name="Write a long story about a balance.", exact=True)).to_be_visible()
     visitor.expect_accessible()
 
 

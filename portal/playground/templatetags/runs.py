@@ -53,6 +53,23 @@ def finish_words(generation: Generation) -> str:
     }
 
 
+@register.filter
+def percent(value: float | None) -> str:
+    """A probability as people read it: `97.3 %`, `0.04 %`, `< 0.001 %`."""
+    if value is None:
+        return "-"
+    if 0 < value < 0.00001:
+        return "< 0.001 %"
+    digits = 1 if value >= 0.01 else 3
+    return f"{100 * value:.{digits}f} %"
+
+
+@register.filter
+def visible(text: str) -> str:
+    """A token's text with its spaces and line ends in view."""
+    return text.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "∅"
+
+
 @register.simple_tag
 def new_request_key() -> uuid.UUID:
     """A key for a form that starts a run: sent twice, it starts one."""

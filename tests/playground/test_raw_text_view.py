@@ -1,0 +1,52 @@
+"""Raw completion and scoring: the same form, rows and queue, without a chat template."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from portal.accounts.models import User
+from portal.catalog.models import Variant
+from portal.playground.active_run import ActiveRun
+from portal.playground.models import Generation, Kind
+from tests.playground.turns import add_turn, make_conversation, prompt_form
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_text_is_sent_as_it_stands_and_goes_on_where_it_ends(
+    alice: User, alice_client: Client, variant: Variant
+) -> None:
+    page = alice_client.get("/playground/", {"kind": "completion"}).content.decode()
+    assert "Text to continue" in page
+    assert 'id="system-prompt-fold"' not in page
+    alice_client.post("/playground/", prompt_form(variant, kind="completion", prompt="Once upon"))
+    first = Generation.objects.get()
+    request = ActiveRun(first, None).request(10)  # type: ignore[arg-type]
+    assert (first.kind, request.completion, [each.content for each in request.messages]) == (
+        Kind.COMPLETION, True, ["Once upon"],
+    )  # fmt: skip
+    conversation = make_conversation(alice)
+    before = add_turn(conversation, variant, prompt="Once upon", output=" a *time*", kind=Kind.COMPLETION)
+    page = alice_client.get(conversation.get_absolute_url()).content.decode()
+    assert "Once upon a *time*</textarea>" in page
+    assert '<div class="answer__text answer__text--raw"> a *time*</div>' in page
+    sent = prompt_form(variant, kind="completion", prompt="Once upon a *time*", parent=str(before.pk))
+    alice_client.post(conversation.get_absolute_url(), sent)
+    assert Generation.objects.get(parent=before).messages == [{"role": "user", "content": "Once upon a *time*"}]
+
+
+def test_a_text_is_scored(alice: User, alice_client: Client, variant: Variant) -> None:
+    assert "Text to score" in alice_client.get("/playground/", {"kind": "score"}).content.decode()
+    alice_client.post("/playground/", prompt_form(variant, kind="score", prompt="A given text."))
+    request = ActiveRun(Generation.objects.get(), None).request(10)  # type: ignore[arg-type]
+    assert (request.score, request.completion, request.answer_prefix) == (True, True, "")
+    turn = add_turn(make_conversation(alice), variant, prompt="A given text.", kind=Kind.SCORE)
+    page = alice_client.get(turn.get_absolute_url()).content.decode()
+    assert "See the perplexity" in page
+
+
+def test_an_unknown_kind_is_refused_or_shown_as_chat(alice_client: Client, variant: Variant) -> None:
+    assert "Text to" not in alice_client.get("/playground/", {"kind": "<b>"}).content.decode()
+    assert alice_client.post("/playground/", prompt_form(variant, kind="sing")).status_code == 422
+    assert not Generation.objects.exists()
