@@ -240,7 +240,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         "write_timeout": REDIS_SOCKET_TIMEOUT_S,
     }
 )
-CELERY_BEAT_SCHEDULE = {"sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0},
+    "refresh-rankings": {"task": "arena.refresh_rankings", "schedule": 60.0},
+}
 
 # --- Generations
 
@@ -296,6 +299,8 @@ API_TOKEN_RUNS_PER_DAY: int = env.int("API_TOKEN_RUNS_PER_DAY", default=5_000)
 API_TOKEN_TOKENS_PER_DAY: int = env.int("API_TOKEN_TOKENS_PER_DAY", default=5_000_000)
 # How long a deleted conversation can be restored; longer than a day, or deleting would give back a quota.
 DELETED_CONVERSATION_DAYS: int = env.int("DELETED_CONVERSATION_DAYS", default=7)
+BATTLE_RATE: str = env.str("BATTLE_RATE", default="30/hour")
+VOTE_RATE: str = env.str("VOTE_RATE", default="60/hour")
 FEEDBACK_RATE: str = env.str("FEEDBACK_RATE", default="60/minute")
 # SPDX identifiers of the licences that contributors choose from; the first is the usual one.
 CONTRIBUTION_LICENCES: list[str] = env.list("CONTRIBUTION_LICENCES", default=["CC0-1.0", "CC-BY-4.0"])

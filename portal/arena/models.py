@@ -7,6 +7,7 @@ conversations belong to a visitor that no browser has (`sealed_as`), so that no 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -171,6 +172,30 @@ class Contender(models.Model):
     @property
     def letter(self) -> str:
         return "ABCD"[self.position]
+
+
+class Reply(models.Model):
+    """A contender's answer to one turn. When a run failed and is tried again, the new run takes its place."""
+
+    contender = models.ForeignKey(Contender, on_delete=models.CASCADE, related_name="replies")
+    turn = models.PositiveSmallIntegerField(_("turn"), help_text=_("Counted from 1."))
+    generation = models.OneToOneField(Generation, on_delete=models.CASCADE, related_name="reply")
+
+    class Meta:
+        verbose_name = _("reply")
+        verbose_name_plural = _("replies")
+        ordering = ["turn", "contender__position"]
+        constraints = [
+            # Two tabs that send at once: one turn begins, the other is told.
+            models.UniqueConstraint(fields=["contender", "turn"], name="reply_one_per_turn"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contender_id} #{self.turn}"
+
+    def give_way_to(self, generation: Generation) -> bool:
+        """Show `generation` instead of the failed run that this object shows; False when another was quicker."""
+        return Reply.objects.filter(pk=self.pk, generation=self.generation_id).update(generation=generation) == 1
 
 
 class Comparison(models.Model):
@@ -352,6 +377,8 @@ class Ranking(models.Model):
     vote_count = models.PositiveIntegerField(_("votes"), default=0)
     high_water = models.DateTimeField(_("newest vote"), null=True, blank=True)
     computed_at = models.DateTimeField(_("computed"), null=True, blank=True)
+    # Until then nobody else computes it: while somebody does, and for a rest after that.
+    busy_until = models.DateTimeField(default=timezone.now)
     asked_at = models.DateTimeField(_("last asked for"), default=timezone.now)
 
     class Meta:
@@ -362,3 +389,23 @@ class Ranking(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    def is_made_of(self, votes: int, changed_at: datetime | None) -> bool:
+        """Whether these are the votes that it was computed from."""
+        return self.computed_at is not None and (self.vote_count, self.high_water) == (votes, changed_at)
+
+    def claim(self, longest: timedelta) -> bool:
+        """free → busy: whoever gets True computes it."""
+        now = timezone.now()
+        return Ranking.objects.filter(pk=self.pk, busy_until__lte=now).update(busy_until=now + longest) == 1
+
+    def release(self, rest: timedelta) -> None:
+        """busy → free after a rest, with the result that it had."""
+        Ranking.objects.filter(pk=self.pk).update(busy_until=timezone.now() + rest)
+
+    def store(self, result: dict[str, Any], votes: int, changed_at: datetime | None, *, rest: timedelta) -> None:
+        """busy → free after a rest, with a new result."""
+        now = timezone.now()
+        Ranking.objects.filter(pk=self.pk).update(
+            result=result, vote_count=votes, high_water=changed_at, computed_at=now, busy_until=now + rest
+        )

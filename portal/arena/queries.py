@@ -1,0 +1,144 @@
+"""What the arena's pages read: pools and who may meet in them, a contest's turns, how a turn was voted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from django.db.models import Count, QuerySet
+
+from portal.accounts.actors import Actor
+from portal.arena.models import Contender, Contest, Kind, Outcome, Pairing, Pool, Reply, Vote
+from portal.arena.pairing import Entrant, Pair, ordered, pair_weights
+from portal.catalog.models import Variant
+from portal.catalog.queries import runnable_variants
+
+# Large, and on no page: each turn's messages repeat all turns before it.
+_NOT_SHOWN: Final = tuple(f"generation__{name}" for name in ("messages", "rendered_prompt", "provenance"))
+_SAME_CARD: Final = {Pairing.CARDS: False, Pairing.PRECISIONS: True, Pairing.ANY: None}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One prompt and its replies, from left to right, with the votes on it."""
+
+    number: int
+    prompt: str
+    replies: tuple[Reply, ...]
+    votes: tuple[Vote, ...] = ()
+
+    @property
+    def is_active(self) -> bool:
+        return any(reply.generation.is_active for reply in self.replies)
+
+    @property
+    def has_failed(self) -> bool:
+        return any(reply.generation.state == "failed" for reply in self.replies)
+
+    @property
+    def is_votable(self) -> bool:
+        """All answers are there, and at least one says something."""
+        return (
+            not self.is_active
+            and not self.has_failed
+            and any(reply.generation.output.strip() for reply in self.replies)
+        )
+
+    @property
+    def verdict(self) -> Outcome | Reply | None:
+        """What was said of it: the best reply, or that they are equally good or bad."""
+        if not self.votes:
+            return None
+        outcome = Outcome(self.votes[0].outcome)
+        if outcome in {Outcome.TIE, Outcome.BOTH_BAD}:
+            return outcome
+        winners = Counter(
+            vote.comparison.generation_a_id if vote.outcome == Outcome.A else vote.comparison.generation_b_id
+            for vote in self.votes
+            if vote.comparison is not None
+        )
+        best, _count = winners.most_common(1)[0]
+        return next((reply for reply in self.replies if reply.generation_id == best), None)
+
+
+def contenders_of(contest: Contest) -> list[Contender]:
+    """From left to right, each with its variant, card and conversation."""
+    return list(contest.contenders.select_related("variant__card", "conversation"))
+
+
+def turns_of(contest: Contest) -> list[Turn]:
+    """A contest's turns in order, in two queries whatever their number."""
+    replies = (
+        Reply.objects.filter(contender__contest=contest)
+        .select_related("contender__variant__card", "generation__variant__card", "generation__conversation")
+        .defer(*_NOT_SHOWN)
+        .order_by("turn", "contender__position")
+    )
+    votes: dict[int, list[Vote]] = {}
+    for vote in Vote.objects.filter(comparison__contest=contest).select_related("comparison"):
+        if vote.comparison is not None:
+            votes.setdefault(vote.comparison.turn, []).append(vote)
+    turns = []
+    for number, group in groupby(replies, key=lambda reply: reply.turn):
+        of_turn = tuple(group)
+        turns.append(Turn(number, of_turn[0].generation.prompt, of_turn, tuple(votes.get(number, ()))))
+    return turns
+
+
+def latest_replies(contest: Contest) -> list[Reply]:
+    """The replies of the last turn, from left to right, each with its run."""
+    last = Reply.objects.filter(contender__contest=contest).order_by("-turn").values("turn")[:1]
+    return list(
+        Reply.objects.filter(contender__contest=contest, turn=last)
+        .select_related("contender", "generation__variant__card", "generation__conversation")
+        .order_by("contender__position")
+    )
+
+
+def open_pools() -> QuerySet[Pool]:
+    return Pool.objects.filter(is_open=True).prefetch_related("entries")
+
+
+def entrants_of(pool: Pool, runnable: Sequence[Variant]) -> list[Entrant]:
+    """The variants that may be drawn, each with its weight."""
+    weights = {entry.variant_id: entry.weight for entry in pool.entries.all()}
+    default = 1.0 if pool.is_automatic else 0.0
+    return [Entrant(each.pk, each.card_id, weights.get(each.pk, default)) for each in runnable]
+
+
+def pairs_of(pool: Pool) -> dict[Pair, float]:
+    """The pairs that may meet now, with their sampling weights."""
+    entrants = entrants_of(pool, list(runnable_variants()))
+    return pair_weights(entrants, same_card=_SAME_CARD[Pairing(pool.pairing)], votes=pair_votes(pool))
+
+
+def pools_with_pairs() -> list[tuple[Pool, int]]:
+    """The open pools, each with the number of variants that can meet another in it."""
+    runnable = list(runnable_variants())
+    rows = []
+    for pool in open_pools():
+        pairs = pair_weights(entrants_of(pool, runnable), same_card=_SAME_CARD[Pairing(pool.pairing)], votes={})
+        rows.append((pool, len({variant for pair in pairs for variant in pair})))
+    return rows
+
+
+def pair_votes(pool: Pool) -> dict[Pair, int]:
+    """How many votes each pair of the pool has."""
+    counted = (
+        Vote.objects.filter(pool=pool, void_reason="")
+        .order_by()
+        .values_list("variant_a", "variant_b")
+        .annotate(count=Count("pk"))
+    )
+    counts: Counter[Pair] = Counter()
+    for one, other, count in counted:
+        counts[ordered(one, other)] += count
+    return dict(counts)
+
+
+def own_contests(actor: Actor, kind: Kind) -> QuerySet[Contest]:
+    """The actor's contests, newest first."""
+    return Contest.objects.filter(actor.owns(), kind=kind)
