@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("portal.catalog.urls")),
     path("", include("portal.playground.urls")),
+    path("", include("portal.arena.urls")),
     path("", include("portal.feedback.urls")),
     path("", include("portal.reviews.urls")),
     path("", include("portal.api.urls")),

@@ -24,6 +24,7 @@ from rest_framework.views import APIView
 from portal.accounts.actors import Actor, request_network
 from portal.accounts.limits import check_rate, read_headroom
 from portal.accounts.models import Scope, User
+from portal.accounts.streaming import stream_text
 from portal.api import schema
 from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer
 from portal.api.parsers import BoundedJSONParser
@@ -35,7 +36,6 @@ from portal.api.serializers import (
     RevisionSerializer,
     SubmissionSerializer,
 )
-from portal.api.streaming import stream_text
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.cursors import InvalidCursor, Position
 from portal.exports.formats import FORMATS, ExportFormat

@@ -15,10 +15,10 @@ from portal.arena.models import Category
 UNKNOWN_LANGUAGE: Final = "und"
 # Below these the classifier guesses.
 LEAST_LETTERS: Final = 16
-LEAST_PROBABILITY: Final = 0.9
+LEAST_PROBABILITY: Final = 0.8
 
 _CODE: Final = re.compile(
-    r"```|\bdef \w+\(|\bfunction \w*\(|#include\b|</\w+>|\bSELECT\b.+\bFROM\b|"
+    r"```|\bdef \w+\(|\bfunction \w*\(|#include\b|</\w+>|\bSELECT\b.{1,200}\bFROM\b|"
     r"\b(?:python|javascript|typescript|java|kotlin|rust|golang|c\+\+|c#|sql|bash|regex|html|css|json|docker|git|"
     r"unit tests?|refactor|compiler?|debug|stack trace|api endpoint|code|programm?|algorithm|algorithmus)\b",
     re.IGNORECASE | re.DOTALL,
@@ -40,7 +40,7 @@ _CONSTRAINT: Final = re.compile(
     r"muss|genau|mindestens|höchstens|ohne)\b",
     re.IGNORECASE,
 )
-_LIST_ITEM: Final = re.compile(r"^\s*(?:\d+[.)]|[-*])\s+\S", re.MULTILINE)
+_LIST_ITEM: Final = re.compile(r"^[ \t]*(?:\d{1,9}[.)]|[-*])[ \t]+\S", re.MULTILINE)
 LONG_PROMPT: Final = 400
 
 

@@ -134,10 +134,11 @@ def vote_on_battle(actor: Actor, contest: Contest, outcome: Outcome) -> Vote:
     check_rate(actor, "votes", settings.VOTE_RATE)
     turns = turns_of(contest)
     _require_votable(turns[-1] if turns else None)
+    about = _about(contest, turns)
     with transaction.atomic():
         try:
             with transaction.atomic():
-                [vote] = _record(contest, turns, [(0, 1, outcome)], reasons=())
+                [vote] = _record(contest, turns, [(0, 1, outcome)], about)
         except IntegrityError:
             raise AlreadyVoted({"outcome": [_("You have voted on this battle already.")]}) from None
         contest.reveal()
@@ -167,9 +168,10 @@ def vote_side_by_side(
         ]
     else:
         raise ValidationError({"verdict": [_("Choose one of the answers.")]})
+    about = _about(contest, turns) | {"reasons": list(reasons)}
     try:
         with transaction.atomic():
-            return _record(contest, turns, said, reasons)
+            return _record(contest, turns, said, about)
     except IntegrityError:
         raise AlreadyVoted({"verdict": [_("You have voted on this turn already.")]}) from None
 
@@ -290,21 +292,24 @@ def _require_votable(turn: Turn | None) -> None:
         raise ValidationError({"outcome": [_("An answer is missing, so there is nothing to compare.")]})
 
 
-def _record(
-    contest: Contest, turns: Sequence[Turn], said: Sequence[tuple[int, int, Outcome]], reasons: Sequence[str]
-) -> list[Vote]:
-    """A comparison and its vote for each (left, right, outcome) of the last of `turns`."""
+def _about(contest: Contest, turns: Sequence[Turn]) -> dict[str, Any]:
+    """A vote's columns on what was asked. Outside of any transaction: the classifier takes a second to load."""
     prompts = [turn.prompt for turn in turns]
-    last = {reply.contender.position: reply for reply in turns[-1].replies}
-    about: dict[str, Any] = {
+    return {
         "turns": len(turns),
         "language": language_of(prompts),
         "category": category_of(prompts),
         "hardness": hardness_of(prompts),
         "prompt_digest": prompt_digest(prompts),
         "void_reason": (_void_reason(contest, turns) or "") if contest.kind == Kind.BATTLE else "",
-        "reasons": list(reasons),
     }
+
+
+def _record(
+    contest: Contest, turns: Sequence[Turn], said: Sequence[tuple[int, int, Outcome]], about: dict[str, Any]
+) -> list[Vote]:
+    """A comparison and its vote for each (left, right, outcome) of the last of `turns`."""
+    last = {reply.contender.position: reply for reply in turns[-1].replies}
     votes = []
     for left, right, outcome in said:
         one, other = last[left], last[right]

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 FEATURES: Final = ("characters", "headers", "lists", "bold")
 
-_CODE_BLOCK: Final = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1`*~*\s*$|\Z)", re.MULTILINE | re.DOTALL)
-_HEADER: Final = re.compile(r"^ {0,3}#{1,6}\s+\S", re.MULTILINE)
-_LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+\S", re.MULTILINE)
-_BOLD: Final = re.compile(r"\*\*(?=\S)[^*\n]+\*\*|__(?=\S)[^_\n]+__")
+_FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")
+_HEADER: Final = re.compile(r" {0,3}#{1,6}[ \t]+\S")
+_LIST_ITEM: Final = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
+_BOLD: Final = re.compile(r"\*\*(?=\S)[^*\n]{1,500}\*\*|__(?=\S)[^_\n]{1,500}__")
 
 
 def count_style(answer: str) -> dict[str, int]:
     """The answer's FEATURES. What stands in code blocks counts as length alone."""
-    prose = _CODE_BLOCK.sub("", answer)
+    lines = list(_prose_lines(answer))
     return {
         "characters": len(answer),
-        "headers": len(_HEADER.findall(prose)),
-        "lists": len(_LIST_ITEM.findall(prose)),
-        "bold": len(_BOLD.findall(prose)),
+        "headers": sum(_HEADER.match(line) is not None for line in lines),
+        "lists": sum(_LIST_ITEM.match(line) is not None for line in lines),
+        "bold": sum(len(_BOLD.findall(line)) for line in lines),
     }
+
+
+def _prose_lines(answer: str) -> Iterator[str]:
+    """Lines outside of fenced code; a fence that is never closed holds the rest."""
+    opened = ""
+    for line in answer.splitlines():
+        fence = _FENCE.match(line)
+        if opened:
+            if fence is not None and fence[1].startswith(opened):
+                opened = ""
+        elif fence is not None:
+            opened = fence[1]
+        else:
+            yield line

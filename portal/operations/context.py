@@ -19,6 +19,7 @@ THEMES: Final = frozenset({"light", "dark"})
 NAVIGATION: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("catalog:list", _("Cards")),
     ("playground:new", _("Playground")),
+    ("arena:arena", _("Arena")),
     ("feedback:contributions", _("Contributions")),
     ("operations:status", _("Status")),
     ("api:docs", _("API")),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.utils import timezone
+
 from portal.accounts.models import User
-from portal.arena.models import Comparison, Contender, Contest, Kind, Outcome, Pool, Vote
+from portal.arena.models import Comparison, Contender, Contest, Kind, Outcome, Pool, Reply, Vote
 from portal.catalog.models import Variant
+from portal.playground.models import ACTIVE_STATES, Generation, State
 from tests.playground.turns import DEFAULTS, actor_of, add_turn, make_conversation
 
 
@@ -20,10 +23,11 @@ def make_contest(
     contest = Contest.objects.create(kind=kind, **actor_of(owner).ownership(), **columns)
     for position, variant in enumerate(variants):
         conversation = make_conversation(contest.sealed_as or owner, prompt, is_listed=False)
-        Contender.objects.create(
+        contender = Contender.objects.create(
             contest=contest, position=position, variant=variant, params=DEFAULTS, conversation=conversation
         )
-        add_turn(conversation, variant, prompt=prompt, output=f"Answer {'ABCD'[position]}.")
+        run = add_turn(conversation, variant, prompt=prompt, output=f"Answer {'ABCD'[position]}.")
+        Reply.objects.create(contender=contender, turn=1, generation=run)
     return contest
 
 
@@ -38,6 +42,21 @@ def compare(contest: Contest, *, positions: tuple[int, int] = (0, 1)) -> Compari
         generation_b=second,
         turn=1,
     )
+
+
+def finish(contest: Contest, *outputs: str, **columns: Any) -> None:
+    """What workers do: every answer under way ends, from left to right with these texts."""
+    under_way = Generation.objects.filter(reply__contender__contest=contest, state__in=ACTIVE_STATES)
+    columns = {"state": State.SUCCEEDED, "finish_reason": "stop", "finished_at": timezone.now()} | columns
+    for generation, output in zip(under_way.order_by("reply__contender__position"), outputs, strict=True):
+        Generation.objects.filter(pk=generation.pk).update(
+            output=output,
+            lease_expires_at=None,
+            claimed_by="",
+            usage={"prompt_tokens": 7, "completion_tokens": 1234},
+            timings={"first_token_s": 7654.0, "decode_s": 987.6},
+            **columns,
+        )
 
 
 def make_vote(comparison: Comparison, outcome: Outcome = Outcome.A, **columns: Any) -> Vote:

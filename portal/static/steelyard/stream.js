@@ -46,6 +46,8 @@ class Speaker {
   #pending = "";
 
   hear(text) {
+    // Several answers at once would be read into each other: there, only their ends are said.
+    if (document.querySelectorAll("[data-stream]").length > 1) return;
     this.#pending += text;
     let end = 0;
     for (const match of this.#pending.matchAll(SENTENCE_END)) end = match.index + match[0].length;

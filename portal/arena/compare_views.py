@@ -1,0 +1,165 @@
+"""Side by side: one prompt to two to four variants or parameter sets, their answers beside each other, and a vote."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from portal.accounts.actors import Actor, current_actor, identified_actor
+from portal.arena.access import get_contest, get_reply
+from portal.arena.forms import (
+    REASONS,
+    ContenderForm,
+    PromptForm,
+    SideBySideForm,
+    SideBySideVoteForm,
+    column_count,
+    contender_forms,
+    contender_initials,
+)
+from portal.arena.models import MAX_CONTENDERS, Contest, Kind
+from portal.arena.queries import contenders_of, own_contests, turns_of
+from portal.arena.services import begin_side_by_side, retry_reply, send_turn, stop_contest, vote_side_by_side
+from portal.arena.showing import differences, show_turn
+from portal.arena.submitting import Refused, submit
+from portal.catalog.queries import runnable_variants
+
+LATEST_SHOWN: Final = 5
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """Begin a comparison. GET takes the form's own fields, so that an address says everything."""
+    variants = list(runnable_variants())
+    if request.method == "POST":
+        form = SideBySideForm(request.POST)
+        columns = contender_forms(request.POST, variants, column_count(request.POST))
+        are_valid = [each.is_valid() for each in (form, *columns)]
+        begun = submit(form, lambda: _begin(request, form, columns)) if all(are_valid) else Refused()
+        if isinstance(begun, Contest):
+            return redirect(begun)
+        return begun.mark(render(request, "arena/compare.html", _new_context(request, form, columns)))
+    query = request.GET
+    initial = {name: query[name] for name in ("prompt", "system_prompt") if query.get(name)}
+    columns = contender_initials(query, variants, column_count(query))
+    return render(request, "arena/compare.html", _new_context(request, SideBySideForm(initial=initial), columns))
+
+
+def _new_context(request: HttpRequest, form: SideBySideForm, columns: list[ContenderForm]) -> dict[str, Any]:
+    return {
+        "form": form,
+        "columns": columns,
+        "can_add": len(columns) < MAX_CONTENDERS,
+        "can_remove": len(columns) > 2,
+        "more": len(columns) + 1,
+        "fewer": len(columns) - 1,
+        "latest": own_contests(current_actor(request), Kind.SIDE_BY_SIDE)[:LATEST_SHOWN],
+    }
+
+
+def _begin(request: HttpRequest, form: SideBySideForm, columns: list[ContenderForm]) -> Contest:
+    return begin_side_by_side(
+        identified_actor(request),
+        [column.cleaned_data["entry"] for column in columns],
+        prompt=form.cleaned_data["prompt"],
+        system_prompt=form.cleaned_data["system_prompt"],
+        request_key=form.cleaned_data["request_key"],
+    )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def side_by_side(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
+    """One's own comparison; POST sends all contenders the next prompt. `?differences=1` marks what differs."""
+    actor = current_actor(request)
+    contest = get_contest(actor, contest_id, Kind.SIDE_BY_SIDE)
+    if request.method == "POST":
+        form = PromptForm(request.POST)
+        sent = submit(form, lambda: _send(actor, contest, form)) if form.is_valid() else Refused()
+        if isinstance(sent, Contest):
+            return redirect(sent)
+        return sent.mark(render(request, "arena/side_by_side.html", _context(request, contest, form)))
+    return render(request, "arena/side_by_side.html", _context(request, contest, PromptForm()))
+
+
+def _send(actor: Actor, contest: Contest, form: PromptForm) -> Contest:
+    send_turn(actor, contest, prompt=form.cleaned_data["prompt"], request_key=form.cleaned_data["request_key"])
+    return contest
+
+
+def _context(request: HttpRequest, contest: Contest, form: PromptForm) -> dict[str, Any]:
+    turns = [show_turn(contest, turn) for turn in turns_of(contest)]
+    last = turns[-1]
+    shows_differences = bool(request.GET.get("differences")) and not last.is_active
+    return {
+        "contest": contest,
+        "contenders": contenders_of(contest),
+        "turns": turns,
+        "last": last,
+        "form": form,
+        "reasons": REASONS,
+        "differences": differences(last) if shows_differences else None,
+    }
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def reply(request: HttpRequest, contest_id: uuid.UUID, turn: int, letter: str) -> HttpResponse:
+    """One answer as it stands, for its place in the page."""
+    contest = get_contest(current_actor(request), contest_id, Kind.SIDE_BY_SIDE)
+    shown = get_reply(contest, turn, letter)
+    if not getattr(request, "htmx", False):
+        return redirect(contest)
+    return render(request, "arena/answer.html", {"run": shown.generation, "reply": shown, "contest": contest})
+
+
+@never_cache
+@require_POST
+def stop(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
+    """Stop all answers that are still being written."""
+    contest = get_contest(current_actor(request), contest_id, Kind.SIDE_BY_SIDE)
+    stop_contest(contest)
+    return redirect(contest)
+
+
+@never_cache
+@require_POST
+def retry(request: HttpRequest, contest_id: uuid.UUID, turn: int, letter: str) -> HttpResponse:
+    """Run an answer that failed again, in its place."""
+    actor = current_actor(request)
+    contest = get_contest(actor, contest_id, Kind.SIDE_BY_SIDE)
+    try:
+        retry_reply(actor, contest, get_reply(contest, turn, letter), request_key=uuid.uuid4())
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect(contest)
+
+
+@never_cache
+@require_POST
+def vote(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
+    """Say which answer of a turn is the best, or that none is."""
+    actor = current_actor(request)
+    contest = get_contest(actor, contest_id, Kind.SIDE_BY_SIDE)
+    form = SideBySideVoteForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(f"{each}" for errors in form.errors.values() for each in errors))
+        return redirect(contest)
+    said = form.cleaned_data
+    try:
+        vote_side_by_side(actor, contest, said["turn"], said["verdict"], said["reasons"])
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        messages.success(request, _("Your vote is kept. Side by side the names are known, so it is not ranked."))
+    return redirect(f"{reverse('arena:side_by_side', args=[contest.pk])}#turn-{said['turn']}")

@@ -1,0 +1,94 @@
+"""What a page may show of a turn: while a battle is blind, texts and states without a trace of who wrote them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from django.utils.safestring import SafeString
+
+from portal.arena.models import Contest, Outcome, Reply
+from portal.arena.queries import Turn
+from portal.catalog.markdown import render_markdown
+from portal.catalog.text_comparison import Segment, compare_texts
+from portal.playground.models import Generation, State
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReply:
+    """One side of a turn. `run` and `reply` are None as long as the names are hidden."""
+
+    letter: str
+    output: str
+    html: SafeString
+    is_active: bool
+    has_failed: bool
+    is_best: bool
+    run: Generation | None
+    reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTurn:
+    """One prompt and its replies from left to right, and what was said of them."""
+
+    number: int
+    prompt: str
+    replies: tuple[ShownReply, ...]
+    is_active: bool
+    is_votable: bool
+    verdict: Outcome | None
+    best_letter: str
+    reasons: tuple[str, ...]
+
+    @property
+    def is_voted(self) -> bool:
+        return bool(self.best_letter) or self.verdict is not None
+
+
+def show_turn(contest: Contest, turn: Turn) -> ShownTurn:
+    verdict = turn.verdict
+    best = verdict if isinstance(verdict, Reply) else None
+    return ShownTurn(
+        number=turn.number,
+        prompt=turn.prompt,
+        replies=tuple(_show(contest, reply, turn, is_best=reply == best) for reply in turn.replies),
+        is_active=turn.is_active,
+        is_votable=turn.is_votable and not turn.votes,
+        verdict=verdict if isinstance(verdict, Outcome) else None,
+        best_letter=best.contender.letter if best is not None else "",
+        reasons=tuple(turn.votes[0].reasons) if turn.votes else (),
+    )
+
+
+def _show(contest: Contest, reply: Reply, turn: Turn, *, is_best: bool) -> ShownReply:
+    run = reply.generation
+    # One side that ends first would tell who is quicker: a blind turn is whole, or not there yet.
+    is_active = turn.is_active if contest.is_blind else run.is_active
+    return ShownReply(
+        letter=reply.contender.letter,
+        output="" if is_active else run.output,
+        html=render_markdown("" if is_active else run.output),
+        is_active=is_active,
+        has_failed=run.state == State.FAILED and not is_active,
+        is_best=is_best,
+        run=None if contest.is_blind else run,
+        reply=None if contest.is_blind else reply,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the second answer took away from the first and added to it; no segments where they are equal."""
+
+    first: str
+    second: str
+    segments: tuple[Segment, ...]
+
+
+def differences(turn: ShownTurn) -> list[Difference]:
+    """Each answer against each other one, word by word."""
+    return [
+        Difference(one.letter, other.letter, tuple(compare_texts(one.output, other.output)))
+        for one, other in combinations(turn.replies, 2)
+    ]

@@ -1,0 +1,112 @@
+// Contests: what is typed survives a reload; a battle's two answers arrive together, without a name; and when the last
+// answer has ended, the page shows what can be done next.
+
+// --- Drafts: kept in this tab for each form until it was sent
+
+const KEPT = "contest-draft:";
+
+function keptText(form) {
+  return KEPT + form.dataset.keepsText;
+}
+
+for (const form of document.querySelectorAll("form[data-keeps-text]")) {
+  const field = form.elements.prompt;
+  const kept = sessionStorage.getItem(keptText(form));
+  if (kept !== null && !field.value) field.value = kept;
+}
+
+document.addEventListener("input", ({ target }) => {
+  if (target.name !== "prompt" || !target.form?.dataset.keepsText) return;
+  if (target.value) sessionStorage.setItem(keptText(target.form), target.value);
+  else sessionStorage.removeItem(keptText(target.form));
+});
+
+// A form that is refused comes back with its text; an added column carries it in the address.
+document.addEventListener("submit", ({ target }) => {
+  if (target.dataset.keepsText) sessionStorage.removeItem(keptText(target));
+});
+
+// --- A battle: both sides' text goes into text nodes alone, so nothing a model writes can become markup
+
+const announcer = document.getElementById("arena-announcer");
+const LOST_AFTER_MS = 1500;
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 15000;
+
+function say(sentence) {
+  announcer.textContent = sentence;
+}
+
+function followBattle(battle) {
+  const texts = {};
+  for (const place of battle.querySelectorAll("[data-side]")) texts[place.dataset.side] = place.appendChild(new Text());
+  const status = battle.querySelector("[data-battle-status]");
+  let lost = 0;
+  let retryMs = FIRST_RETRY_MS;
+
+  function open() {
+    // A new EventSource hears everything from the beginning.
+    for (const text of Object.values(texts)) text.data = "";
+    const source = new EventSource(battle.dataset.battle);
+    const on = (type, react) => source.addEventListener(type, (event) => react(JSON.parse(event.data)));
+    on("text", ({ side, text }) => texts[side].appendData(text));
+    on("reset", ({ side }) => {
+      texts[side].data = "";
+      say(announcer.dataset.again);
+    });
+    on("end", ({ side }) => battle.querySelector(`[data-side="${side}"]`)?.removeAttribute("aria-busy"));
+    on("done", () => {
+      source.close();
+      showWhole(battle, FIRST_RETRY_MS);
+    });
+    source.addEventListener("open", () => {
+      clearTimeout(lost);
+      lost = 0;
+      retryMs = FIRST_RETRY_MS;
+      status.textContent = announcer.dataset.answering;
+    });
+    source.addEventListener("error", () => {
+      lost ||= setTimeout(() => { status.textContent = announcer.dataset.lost; }, LOST_AFTER_MS);
+      if (source.readyState !== EventSource.CLOSED) return;
+      // The server refused, and the browser has given up.
+      setTimeout(open, retryMs);
+      retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+    });
+  }
+
+  open();
+}
+
+async function showWhole(battle, retryMs) {
+  await htmx.ajax("GET", battle.dataset.page, { source: battle, target: battle, swap: "outerHTML" }).catch(() => {});
+  if (battle.isConnected) {
+    setTimeout(() => showWhole(battle, Math.min(2 * retryMs, LAST_RETRY_MS)), retryMs);
+    return;
+  }
+  const next = document.getElementById("battle");
+  if (next?.dataset.battle) {
+    // The row's last state came a moment after the stream's.
+    setTimeout(() => showWhole(next, retryMs), retryMs);
+    return;
+  }
+  say(announcer.dataset.ready);
+  if (document.activeElement === document.body) document.getElementById("battle-title")?.focus({ preventScroll: true });
+}
+
+const battle = document.querySelector("[data-battle]");
+if (battle) followBattle(battle);
+
+// --- Side by side: when the last answer has ended, the vote and the differences belong to the page
+
+if (document.querySelector("[data-stop-all]")) {
+  const turns = document.getElementById("turns");
+  const look = new MutationObserver(() => {
+    if (turns.querySelector("[data-stream]")) return;
+    look.disconnect();
+    const scroll = window.scrollY;
+    htmx.ajax("GET", location.pathname, { source: turns, target: "main", select: "main", swap: "outerHTML" })
+      .then(() => window.scrollTo({ top: scroll, behavior: "instant" }))
+      .catch(() => {});
+  });
+  look.observe(turns, { subtree: true, childList: true });
+}

@@ -1,0 +1,164 @@
+"""Side by side: the address says all, answers stand beside each other, and a vote makes pairs."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from portal.accounts.models import User
+from portal.arena.models import Comparison, Contest, Kind, Outcome, Vote
+from portal.catalog.models import Variant
+from portal.playground.models import Generation, State
+from tests.arena.contests import finish, make_contest
+from tests.conftest import signed_in
+
+
+def columns(*variants: Variant, **fields: str) -> dict[str, str]:
+    form = {"prompt": "What is a steelyard?", "request_key": str(uuid.uuid4()), "columns": str(len(variants))}
+    for index, variant in enumerate(variants):
+        form[f"c{index}-variant"] = variant.model_id
+    return form | fields
+
+
+def begin(client: Client, *variants: Variant, **fields: str) -> Contest:
+    response = client.post(reverse("arena:compare"), columns(*variants, **fields))
+    assert response.status_code == 302, response.content.decode()
+    return Contest.objects.get(pk=response["Location"].split("/")[-2])
+
+
+def test_two_to_four_columns_answer_one_prompt_with_their_own_parameters(
+    alice_client: Client, variants: list[Variant]
+) -> None:
+    one, other = variants
+    fields = {"c0-temperature": "0", "c1-temperature": "1.5", "c2-seed": "7", "c2-max_tokens": "9"}
+    contest = begin(alice_client, one, one, other, other, system_prompt="Be brief.", **fields)
+    runs = list(Generation.objects.order_by("reply__contender__position"))
+    assert [run.params["temperature"] for run in runs] == [0, 1.5, 0.2, 0.2]
+    assert (runs[2].params["seed"], runs[2].params["max_tokens"]) == (7, 9)
+    assert {run.messages[0]["content"] for run in runs} == {"Be brief."}
+    page = alice_client.get(contest.get_absolute_url()).content.decode()
+    assert page.count("data-stream=") == 4
+    assert "Stop all" in page
+
+
+def test_the_address_says_what_the_form_shows(alice_client: Client, variants: list[Variant]) -> None:
+    query = {"columns": "3", "prompt": "Why?", "c1-variant": variants[1].model_id, "c2-temperature": "0.9"}
+    page = alice_client.get(reverse("arena:compare"), query).content.decode()
+    assert page.count('<fieldset class="contender') == 3
+    assert ">\nWhy?</textarea>" in page
+    assert 'name="c2-temperature" value="0.9"' in page
+    for nonsense in ("9", "x", "-1", "٣"):
+        page = alice_client.get(reverse("arena:compare"), {"columns": nonsense}).content.decode()
+        assert page.count('<fieldset class="contender') in {2, 4}
+
+
+def test_a_wrong_parameter_is_refused_beside_its_field(alice_client: Client, variants: list[Variant]) -> None:
+    for name, value in (("c1-temperature", "9"), ("c1-top_p", "0"), ("c0-variant", "no/such:one"), ("c0-seed", "-1")):
+        response = alice_client.post(reverse("arena:compare"), columns(*variants, **{name: value}))
+        assert response.status_code == 422, name
+        assert "field--invalid" in response.content.decode(), name
+    assert not Contest.objects.exists()
+
+
+def test_nobody_else_reaches_a_comparison(
+    alice: User, bob_client: Client, visitor_client: Client, variants: list[Variant]
+) -> None:
+    contest = make_contest(alice, variants, Kind.SIDE_BY_SIDE)
+    for client in (bob_client, visitor_client, Client()):
+        assert client.get(contest.get_absolute_url()).status_code == 404
+        assert client.get(reverse("arena:side_by_side_reply", args=[contest.pk, 1, "a"])).status_code == 404
+        for name, args in (("vote", ()), ("stop", ()), ("retry", (1, "a"))):
+            url = reverse(f"arena:side_by_side_{name}", args=[contest.pk, *args])
+            assert client.post(url, {"turn": 1, "verdict": "a"}).status_code == 404
+    owner = signed_in(alice)
+    for name, args in (("vote", ()), ("stop", ()), ("retry", (1, "a"))):
+        assert owner.get(reverse(f"arena:side_by_side_{name}", args=[contest.pk, *args])).status_code == 405
+
+
+def test_the_best_of_three_wins_against_both_others(alice: User, alice_client: Client, variants: list[Variant]) -> None:
+    contest = make_contest(alice, [*variants, variants[0]], Kind.SIDE_BY_SIDE)
+    url = reverse("arena:side_by_side_vote", args=[contest.pk])
+    said = {"turn": "1", "verdict": "b", "reasons": ["correct", "concise"]}
+    page = alice_client.post(url, said, follow=True).content.decode()
+    assert "You said that B is the best." in page
+    assert "More correct" in page
+    pairs = [
+        (vote.comparison.generation_a.output, vote.comparison.generation_b.output, vote.outcome, vote.reasons)
+        for vote in Vote.objects.order_by("created_at")
+        if vote.comparison is not None
+    ]
+    assert pairs == [
+        ("Answer A.", "Answer B.", Outcome.B, ["correct", "concise"]),
+        ("Answer B.", "Answer C.", Outcome.A, ["correct", "concise"]),
+    ]
+    assert not any(vote.is_ranked for vote in Vote.objects.all())
+    again = alice_client.post(url, said | {"verdict": "a"}, follow=True).content.decode()
+    assert "You have voted on this turn already." in again
+    assert Comparison.objects.count() == 2
+
+
+@pytest.mark.parametrize("verdict", ["tie", "both_bad"])
+def test_none_is_better_holds_for_every_pair(
+    alice: User, alice_client: Client, variants: list[Variant], verdict: str
+) -> None:
+    contest = make_contest(alice, [*variants, variants[0]], Kind.SIDE_BY_SIDE)
+    url = reverse("arena:side_by_side_vote", args=[contest.pk])
+    alice_client.post(url, {"turn": "1", "verdict": verdict})
+    assert [vote.outcome for vote in Vote.objects.all()] == [verdict] * 3
+
+
+def test_a_vote_for_nothing_is_refused(alice: User, alice_client: Client, variants: list[Variant]) -> None:
+    contest = make_contest(alice, variants, Kind.SIDE_BY_SIDE)
+    url = reverse("arena:side_by_side_vote", args=[contest.pk])
+    for said in ({}, {"turn": "1"}, {"turn": "1", "verdict": "c"}, {"turn": "9", "verdict": "a"}, {"verdict": "x"}):
+        alice_client.post(url, said)
+    alice_client.post(url, {"turn": "1", "verdict": "a", "reasons": ["no such"]})
+    assert not Vote.objects.exists()
+
+
+def test_differences_are_marked_once_all_have_ended(alice: User, alice_client: Client, variants: list[Variant]) -> None:
+    contest = make_contest(alice, variants, Kind.SIDE_BY_SIDE)
+    page = alice_client.get(contest.get_absolute_url(), {"differences": "1"}).content.decode()
+    assert "Answer <del>A</del><ins>B</ins>." in page.replace("\n", "")
+    Generation.objects.update(output="Same.")
+    page = alice_client.get(contest.get_absolute_url(), {"differences": "1"}).content.decode()
+    assert "Word for word the same." in page
+
+
+def test_turns_stop_and_retry(alice_client: Client, variants: list[Variant]) -> None:
+    contest = begin(alice_client, *variants)
+    alice_client.post(reverse("arena:side_by_side_stop", args=[contest.pk]))
+    assert {run.state for run in Generation.objects.all()} == {State.CANCELLED}
+    sent = {"prompt": "Go on", "request_key": str(uuid.uuid4())}
+    assert alice_client.post(contest.get_absolute_url(), sent).status_code == 302
+    finish(contest, "", "", state=State.FAILED, finish_reason="", error_code="internal", error_message="It broke.")
+    assert "It broke." in alice_client.get(contest.get_absolute_url()).content.decode()
+    alice_client.post(reverse("arena:side_by_side_retry", args=[contest.pk, 2, "b"]))
+    assert Generation.objects.filter(state=State.QUEUED).count() == 1
+    part = alice_client.get(
+        reverse("arena:side_by_side_reply", args=[contest.pk, 2, "a"]), headers={"HX-Request": "true"}
+    )
+    assert "It broke." in part.content.decode()
+    assert alice_client.get(reverse("arena:side_by_side_reply", args=[contest.pk, 2, "a"])).status_code == 302
+
+
+def test_runs_side_by_side_are_not_on_the_list_of_conversations(alice_client: Client, variants: list[Variant]) -> None:
+    begin(alice_client, *variants)
+    assert "No conversations yet" in alice_client.get(reverse("playground:conversations")).content.decode()
+    assert "What is a steelyard?" in alice_client.get(reverse("arena:compare")).content.decode()
+
+
+def test_a_comparisons_page_takes_the_same_queries_whatever_its_turns(
+    alice_client: Client, variants: list[Variant], django_assert_max_num_queries: Any
+) -> None:
+    contest = begin(alice_client, *variants)
+    for _turn in range(4):
+        finish(contest, "One.", "Two.")
+        alice_client.post(contest.get_absolute_url(), {"prompt": "On", "request_key": str(uuid.uuid4())})
+    finish(contest, "One.", "Two.")
+    with django_assert_max_num_queries(8):
+        alice_client.get(contest.get_absolute_url())
