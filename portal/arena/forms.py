@@ -16,7 +16,7 @@ from inference.sampling_params import MAX_SEED, MAX_TEMPERATURE, InvalidParamete
 from portal.arena.models import MAX_CONTENDERS, Outcome, Pool
 from portal.arena.services import Entry
 from portal.catalog.models import Variant
-from portal.playground.forms import default_parameters, max_tokens_allowed
+from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
 
 MIN_CONTENDERS: Final = 2
 PARAMETERS: Final = ("temperature", "top_p", "max_tokens", "seed")

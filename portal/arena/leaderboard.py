@@ -198,8 +198,8 @@ def _matrix(rows: tuple[Row, ...], result: Mapping[str, Any]) -> tuple[tuple[Row
 def draw_chart(rows: tuple[Row, ...]) -> Chart:
     """Where each model's point and interval stand; the scale takes in every interval."""
     places = [place for row in rows for place in (row.plain, row.styled) if place is not None]
-    low = min(place["lower"] for place in places)
-    high = max(place["upper"] for place in places)
+    low = min(float(place["lower"]) for place in places)
+    high = max(float(place["upper"]) for place in places)
     room = max(high - low, 1.0)
     low, high = low - 0.05 * room, high + 0.05 * room
     span = CHART_WIDTH - LABEL_WIDTH - MARGIN

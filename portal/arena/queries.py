@@ -13,7 +13,7 @@ from django.db.models import Count, QuerySet
 from portal.accounts.actors import Actor
 from portal.arena.models import Contender, Contest, Kind, Outcome, Pairing, Pool, Reply, Vote
 from portal.arena.pairing import Entrant, Pair, ordered, pair_weights
-from portal.catalog.models import Variant
+from portal.catalog.models import Gate, Variant
 from portal.catalog.queries import runnable_variants
 
 # Large, and on no page: each turn's messages repeat all turns before it.
@@ -102,6 +102,15 @@ def open_pools() -> QuerySet[Pool]:
     return Pool.objects.filter(is_open=True).prefetch_related("entries")
 
 
+def battle_variants() -> list[Variant]:
+    """The variants that may be drawn for anybody: runnable, behind no gate, and made for chat as far as is known.
+
+    Weights whose facts say that they have no chat template only continue texts.
+    """
+    open_to_all = runnable_variants().filter(card__gate=Gate.OPEN)
+    return [each for each in open_to_all if each.facts.get("chat_template") != ""]
+
+
 def entrants_of(pool: Pool, runnable: Sequence[Variant]) -> list[Entrant]:
     """The variants that may be drawn, each with its weight."""
     weights = {entry.variant_id: entry.weight for entry in pool.entries.all()}
@@ -111,13 +120,13 @@ def entrants_of(pool: Pool, runnable: Sequence[Variant]) -> list[Entrant]:
 
 def pairs_of(pool: Pool) -> dict[Pair, float]:
     """The pairs that may meet now, with their sampling weights."""
-    entrants = entrants_of(pool, list(runnable_variants()))
+    entrants = entrants_of(pool, battle_variants())
     return pair_weights(entrants, same_card=_SAME_CARD[Pairing(pool.pairing)], votes=pair_votes(pool))
 
 
 def pools_with_pairs() -> list[tuple[Pool, int]]:
     """The open pools, each with the number of variants that can meet another in it."""
-    runnable = list(runnable_variants())
+    runnable = battle_variants()
     rows = []
     for pool in open_pools():
         pairs = pair_weights(entrants_of(pool, runnable), same_card=_SAME_CARD[Pairing(pool.pairing)], votes={})

@@ -35,9 +35,10 @@ from portal.arena.queries import Turn, contenders_of, latest_replies, pairs_of, 
 from portal.arena.style_counts import count_style
 from portal.arena.tasks import refresh_rankings_soon
 from portal.catalog.models import Variant
-from portal.playground.forms import default_parameters
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, State
+from portal.playground.quota import require_quota
 from portal.playground.services import cancel_generation, start_generation
+from portal.playground.variant_defaults import default_parameters
 
 MAX_TURNS: Final = 10
 RETRY_WHEN_BUSY_S: Final = 5
@@ -252,6 +253,7 @@ def _start(
     if contest.is_blind:
         # The run's own limits count for the sealed visitor, who is new in every battle.
         check_rate(actor, "generations", settings.GENERATION_RATE)
+        require_quota(actor)
     return start_generation(
         _runner(actor, contest),
         variant=contender.variant,

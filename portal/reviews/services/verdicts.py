@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.feedback.answer_rules import validate_answers
-from portal.feedback.models import Question, Questionnaire, QuestionKind, Submission
+from portal.feedback.models import Question, QuestionKind, Questionnaire, Submission
 from portal.reviews.models import GoldItem, Inquiry, Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import Superseded
