@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from inference.safetensors_header import Tensor
 from inference.weight_folder import PICKLE_SUFFIXES, WeightsRefused, json_object, stored_tensors
+from inference.weight_tensors import ADAPTER_FILE
 
 CONFIG_NAME: Final = "adapter_config.json"
-WEIGHTS_NAME: Final = "adapter_model.safetensors"
+WEIGHTS_NAME: Final = ADAPTER_FILE
 _TENSOR_NAME: Final = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])\.weight")
 # Each of these changes the arithmetic, so an adapter that has one set would give wrong tokens.
 _UNSUPPORTED: Final = (

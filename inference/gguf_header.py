@@ -9,7 +9,7 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -36,12 +36,13 @@ class InvalidGGUF(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GGUFTensor:
-    """One tensor: its name, its shape as torch would say it, its type (Q4_1, F32, …), its bytes."""
+    """One tensor: its name, its shape as torch would say it, its type (Q4_1, F32, …), bytes and place."""
 
     name: str
     shape: tuple[int, ...]
     type: str
     size_bytes: int
+    start: int
 
     @property
     def values(self) -> int:
@@ -125,7 +126,7 @@ class _Reader:
             end = offset + tensor.size_bytes
         if placed and data_start + end > self._size:
             raise self._fault(f"its tensors end at byte {data_start + end}, beyond the file's {self._size}")
-        return tuple(tensor for _, tensor in placed.values())
+        return tuple(replace(tensor, start=data_start + offset) for offset, tensor in placed.values())
 
     def _tensor(self) -> tuple[int, GGUFTensor]:
         name = self._text()
@@ -141,7 +142,7 @@ class _Reader:
         block, block_bytes = GGML_QUANT_SIZES[kind]
         if shape and shape[-1] % block:
             raise self._fault(f"tensor {name!r}: rows of {shape[-1]} values do not fill {kind.name} blocks of {block}")
-        return int(offset), GGUFTensor(name, shape, kind.name, math.prod(shape) // block * block_bytes)
+        return int(offset), GGUFTensor(name, shape, kind.name, math.prod(shape) // block * block_bytes, 0)
 
     def _value(self, kind: int) -> Scalar:
         if kind == _TEXT:

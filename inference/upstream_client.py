@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx2
 
 from inference.events import FailureCode
+from inference.public_address import AsyncPublicTransport
 from inference.upstream_answer import UpstreamFailure
 from inference.upstream_chunks import error_sentence
 from inference.upstream_request import WISHES
@@ -61,20 +62,27 @@ class WishRefused(Exception):
 
 
 class UpstreamClient:
-    """Used on one event loop. The key is sent to the base URL and to nowhere else: redirects are not followed."""
+    """Used on one event loop. The key is sent to the base URL and to nowhere else: redirects are not followed.
 
-    def __init__(self, base_url: str, key: str | None, patience: UpstreamPatience) -> None:
+    With `public_but` only public addresses are connected to, and the hosts that it names.
+    """
+
+    def __init__(
+        self, base_url: str, key: str | None, patience: UpstreamPatience, public_but: Collection[str] | None = None
+    ) -> None:
         self._key = key
         self._patience = patience
         headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "steelyard"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30.0)
         self._http = httpx2.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
             headers=headers,
             # What comes after the connection is timed here: httpx2 counts a wait for each read, and nothing else.
             timeout=httpx2.Timeout(None, connect=patience.connect_s),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30.0),
+            limits=limits,
+            transport=None if public_but is None else AsyncPublicTransport(public_but, limits=limits),
             follow_redirects=False,
             trust_env=False,
         )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,10 +53,11 @@ class UpstreamEngine:
         dialect: Dialect = UNKNOWN,
         key: str | None = None,
         patience: UpstreamPatience | None = None,
+        public_but: Collection[str] | None = None,
     ) -> None:
         self._listener = listener
         patience = patience or UpstreamPatience()
-        self._upstream = Upstream(UpstreamClient(base_url, key, patience), model, dialect, patience)
+        self._upstream = Upstream(UpstreamClient(base_url, key, patience, public_but), model, dialect, patience)
         self._lock = threading.Lock()
         self._names: set[str] = set()
         self._is_closing = False

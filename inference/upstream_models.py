@@ -40,9 +40,11 @@ def checked_base_url(text: str) -> str:
     return url
 
 
-def list_models(base_url: str, key: str | None = None) -> list[dict[str, Any]]:
+def list_models(
+    base_url: str, key: str | None = None, transport: httpx2.BaseTransport | None = None
+) -> list[dict[str, Any]]:
     """The entries of /models, each with a text as its id. Raises UpstreamRefused."""
-    status, content = _get(f"{base_url}/models", key)
+    status, content = _get(f"{base_url}/models", key, transport)
     if status in {401, 403}:
         raise UpstreamRefused(f"The upstream does not accept the key, or wants one ({status}).")
     if status != httpx2.codes.OK:
@@ -58,14 +60,14 @@ def list_models(base_url: str, key: str | None = None) -> list[dict[str, Any]]:
     return models
 
 
-def _get(url: str, key: str | None) -> tuple[int, bytes]:
+def _get(url: str, key: str | None, transport: httpx2.BaseTransport | None) -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     headers |= {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "steelyard"}
     give_up_at = time.monotonic() + WAIT_S
     content = b""
     try:
         with (
-            httpx2.Client(timeout=WAIT_S, follow_redirects=False, trust_env=False) as client,
+            httpx2.Client(timeout=WAIT_S, follow_redirects=False, trust_env=False, transport=transport) as client,
             client.stream("GET", url, headers=headers) as response,
         ):
             for piece in response.iter_raw():

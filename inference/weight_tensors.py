@@ -11,6 +11,7 @@ from inference.safetensors_header import InvalidHeader, Tensor, read_safetensors
 
 INDEX: Final = "model.safetensors.index.json"
 SINGLE_FILE: Final = "model.safetensors"
+ADAPTER_FILE: Final = "adapter_model.safetensors"
 MAX_JSON_BYTES: Final = 10_000_000
 MAX_SHARDS: Final = 1_000
 
@@ -35,7 +36,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         raise UnreadableWeights(f"{INDEX}: {len(shards)} files are listed; at most {MAX_SHARDS} are read")
     tensors: dict[str, Tensor] = {}
     for shard in shards:
-        if Path(shard).name != shard or shard.startswith(".") or not shard.endswith(".safetensors"):
+        if not _is_shard(shard):
             raise UnreadableWeights(f"{INDEX}: {shard!r} is not the name of a safetensors file in this folder")
         for tensor in _header(folder, shard):
             if tensor.name in tensors:
@@ -46,6 +47,27 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     if missing := listed.keys() - tensors.keys():
         raise UnreadableWeights(f"{INDEX}: tensor {min(missing)!r} is listed but in no file")
     return tensors
+
+
+def weight_files_of(folder: Path) -> list[Path]:
+    """The files that hold the tensors: an adapter's, the single one, or the shards that `read_tensors` has checked.
+
+    Raises UnreadableWeights.
+    """
+    for name in (ADAPTER_FILE, SINGLE_FILE):
+        if (folder / name).is_file() and not (folder / INDEX).exists():
+            return [folder / name]
+    index = read_json_object(folder / INDEX) or {}
+    listed = index.get("weight_map")
+    names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
+    if not names or not all(_is_shard(name) for name in names):
+        raise UnreadableWeights(f"{folder.name} holds no readable weights")
+    return [folder / name for name in names]
+
+
+def _is_shard(name: str) -> bool:
+    """Whether this is the name of a safetensors file in the folder itself."""
+    return Path(name).name == name and not name.startswith(".") and name.endswith(".safetensors")
 
 
 def _header(folder: Path, name: str) -> Iterable[Tensor]:

@@ -243,6 +243,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 CELERY_BEAT_SCHEDULE = {
     "sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0},
     "refresh-rankings": {"task": "arena.refresh_rankings", "schedule": 60.0},
+    "sweep-jobs": {"task": "catalog.sweep_jobs", "schedule": 10.0},
 }
 
 # --- Generations

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.card_text import parse_card
+from portal.catalog.import_source import SourceKind
 from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard
 
 
@@ -42,6 +43,46 @@ class RevisionForm(forms.Form):
 
     def clean_text(self) -> str:
         return with_line_ends_of(self._current, self.cleaned_data["text"])
+
+
+class ImportForm(forms.Form):
+    """A wish to import a model. What is wrong with the source itself, start_import says."""
+
+    kind = forms.ChoiceField(label=_("From where"), widget=forms.RadioSelect)
+    source = forms.CharField(
+        label=_("Source"),
+        max_length=500,
+        help_text=_(
+            "A hub id such as org/name or org/name@revision; a path; package:name/file; or a server's base URL."
+        ),
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}),
+    )
+    card = forms.CharField(
+        label=_("Card"),
+        max_length=200,
+        required=False,
+        help_text=_("owner/name. Empty: the hub's name, an adapter's base's card, or local/…"),
+    )
+    file = forms.CharField(
+        label=_("GGUF file"), max_length=200, required=False, help_text=_("Where a hub's repository holds several.")
+    )
+    base = forms.CharField(
+        label=_("Base of an adapter"),
+        max_length=300,
+        required=False,
+        help_text=_("owner/name:variant. Empty: the one that the adapter's configuration names."),
+    )
+    model = forms.CharField(
+        label=_("Model at the server"), max_length=300, required=False, help_text=_("Where it has several.")
+    )
+    is_published = forms.BooleanField(label=_("A new card is shown to everybody at once"), required=False, initial=True)
+
+    def __init__(self, *args: Any, kinds: list[SourceKind], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["kind"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(kind.value, kind.label) for kind in kinds]
+        field.initial = kinds[0].value if kinds else None
 
 
 class CardForm(forms.ModelForm):  # type: ignore[type-arg]

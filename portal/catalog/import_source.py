@@ -36,7 +36,7 @@ class ImportRequest:
     """One wish to import. Empty texts mean: decide yourself.
 
     card: owner/name. base: what an adapter runs on. file: which GGUF file of a hub's repository.
-    model, key, server: of an upstream.
+    model, key, server: of an upstream; `public_only` keeps it out of the network inside, now and at every prompt.
     """
 
     source: str
@@ -47,6 +47,7 @@ class ImportRequest:
     key: str = ""
     server: str = ""
     is_published: bool = True
+    public_only: bool = False
 
     @property
     def kind(self) -> SourceKind:
@@ -76,6 +77,7 @@ def import_source(request: ImportRequest, on_progress: Progress | None = None) -
             key_name=request.key,
             server=request.server,
             is_published=request.is_published,
+            public_only=request.public_only,
         )
     if kind == SourceKind.HUB:
         source = HubSource.of(request.source.removeprefix(HUB_PREFIX), request.file)

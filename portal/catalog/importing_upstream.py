@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import transaction
 
+from inference.public_address import PublicTransport
 from inference.upstream_models import UpstreamRefused, checked_base_url, list_models
 from inference.upstream_request import DIALECTS, dialect_of
 from portal.catalog.importing import CardChoice, ImportedModel, ImportRefused
@@ -29,6 +30,7 @@ def import_upstream(
     key_name: str = "",
     server: str = "",
     is_published: bool = True,
+    public_only: bool = False,
 ) -> ImportedModel:
     """Make a card and a variant for a model of the server at `address`, its base URL.
 
@@ -41,7 +43,7 @@ def import_upstream(
         raise ImportRefused(f"There is no server {server}; there are: {', '.join(DIALECTS)}.")
     try:
         url = checked_base_url(address)
-        entries = list_models(url, key)
+        entries = list_models(url, key, _guard() if public_only else None)
     except UpstreamRefused as error:
         raise ImportRefused(str(error)) from error
     entry = _chosen(entries, model, may_be_unlisted=bool(server) and not DIALECTS[server].lists_models)
@@ -52,6 +54,7 @@ def import_upstream(
         "upstream_key": key_name,
         "server": dialect.name,
         "upstream": entry if len(json.dumps(entry)) <= MAX_ENTRY_CHARACTERS else {"id": entry["id"]},
+        **({"public_only": True} if public_only else {}),
         **_counts(entry),
     }
     owner_name, slug = _card_name(card_name, entry["id"])
@@ -62,6 +65,10 @@ def import_upstream(
         variant, created = _variant(card, facts)
     number = card.current_revision.number if card.current_revision else None
     return ImportedModel(variant=variant, created=created, revision=number, left_out=())
+
+
+def _guard() -> PublicTransport:
+    return PublicTransport(settings.IMPORT_PRIVATE_HOSTS)
 
 
 def _key(name: str) -> str | None:
@@ -117,6 +124,8 @@ def _variant(card: ModelCard, facts: dict[str, Any]) -> tuple[Variant, bool]:
     url, model = facts["upstream_url"], facts["upstream_model"]
     upstreams = card.variants.select_for_update().filter(backend=Backend.OPENAI, source=url)
     known = next((each for each in upstreams if each.facts.get("upstream_model") == model), None)
+    if known is not None and facts.get("public_only") and not known.facts.get("public_only"):
+        return known, False  # what the command imported, with its key, is not changed from a page
     if known is not None:
         known.facts = facts
         known.save(update_fields=["facts"])

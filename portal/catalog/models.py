@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from inference.sampling_params import InvalidParameter, SamplingParams
+from portal.catalog import job_models as _job_models  # noqa: F401  Django finds models here
 from portal.catalog.following_models import CardEvent, EventKind, EventMail, Follow, MailState
 from portal.catalog.gate_models import OPEN_STATES, AccessRequest, AccessState, Gate
 

@@ -81,6 +81,15 @@ def seed_cards() -> list[ModelCard]:
     return [_seed_card(seed) for seed in SEED_CARDS]
 
 
+def seeded_origin(variant: Variant) -> Path | None:
+    """The package's file that a shipped variant was made from, where it is installed."""
+    name = variant.facts.get("origin", {}).get("source")
+    for seed in (each for card in SEED_CARDS for each in card.variants):
+        if seed.source == variant.source and seed.package_file == name:
+            return _package_file(seed.package, seed.package_file)
+    return None
+
+
 def _seed_card(seed: SeedCard) -> ModelCard:
     with transaction.atomic():
         card, _ = ModelCard.objects.get_or_create(

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal.catalog import follow_views, gate_views, revision_views, views
+from portal.catalog import follow_views, gate_views, import_views, revision_views, views, weight_views
 from portal.catalog.models import NAME_PATTERN
 
 
@@ -20,6 +20,9 @@ CARD = "models/<card_name:owner_name>/<card_name:slug>/"
 app_name = "catalog"
 urlpatterns = [
     path("", views.card_list, name="list"),
+    path("imports/", import_views.imports, name="imports"),
+    path("imports/<int:pk>/", import_views.one_import, name="import"),
+    path("imports/<int:pk>/cancel/", import_views.cancel_import, name="cancel-import"),
     path(CARD, views.card, name="card"),
     path(CARD + "README.md", views.readme, name="readme"),
     path(CARD + "thumbnail", views.thumbnail, name="thumbnail"),
@@ -45,6 +48,8 @@ urlpatterns = [
     path(CARD + "access/requests/<int:request_id>/", gate_views.answer, name="access-answer"),
     path(CARD + "access/grant/", gate_views.grant, name="access-grant"),
     path(CARD + "access/gate/", gate_views.gate, name="access-gate"),
+    path(CARD + "<card_name:variant_slug>/tensor/", weight_views.tensor, name="tensor"),
+    path(CARD + "<card_name:variant_slug>/differences/", weight_views.compare_variants, name="compare-variants"),
     path(CARD + "edit/", revision_views.edit, name="edit"),
     path(CARD + "edit/draft/", revision_views.draft, name="draft"),
     path(CARD + "edit/discard/", revision_views.discard, name="discard"),

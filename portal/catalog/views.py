@@ -46,6 +46,7 @@ def card_list(request: HttpRequest) -> HttpResponse:
         "filters": found.filters() if search.is_narrowed or page.paginator.count >= MIN_CARDS_TO_FILTER else [],
         "orders": CardOrder,
         "greets": not greeted,
+        "may_maintain": may_maintain_cards(request.user),
         "first_variant": None if request.GET else default_variant(),
     }
     return render(request, "catalog/card_list.html", context)

@@ -76,6 +76,8 @@ def upstream_engine(variant: Variant, listener: Listener) -> Engine:
             first_byte_s=settings.UPSTREAM_FIRST_BYTE_S,
             between_pieces_s=settings.UPSTREAM_SILENCE_S,
         ),
+        # What was imported from a page must not lead into the network inside, whatever its name resolves to by now.
+        public_but=settings.IMPORT_PRIVATE_HOSTS if facts.get("public_only") else None,
     )
 
 

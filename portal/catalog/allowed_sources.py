@@ -1,0 +1,58 @@
+"""What may be imported from a page: the operator's settings decide, since a page's reader is not at the machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from django.conf import settings
+
+from portal.catalog.import_source import HUB_PREFIX, PACKAGE_PREFIX, ImportRequest, SourceKind
+from portal.catalog.importing import ImportRefused
+from portal.catalog.importing_hub import HubSource
+
+
+def allowed_kinds() -> list[SourceKind]:
+    """The kinds of source that a page offers, in the order of IMPORT_SOURCES."""
+    kinds = [SourceKind(name) for name in settings.IMPORT_SOURCES]
+    return [kind for kind in kinds if kind not in {SourceKind.FOLDER, SourceKind.FILE} or settings.IMPORT_FOLDER]
+
+
+def request_for(kind: SourceKind, text: str) -> str:
+    """What somebody typed for a kind of source, so that it is taken for no other kind. Raises ImportRefused."""
+    if kind == SourceKind.HUB:
+        HubSource.of(text.removeprefix(HUB_PREFIX))
+        return HUB_PREFIX + text.removeprefix(HUB_PREFIX)
+    if kind == SourceKind.PACKAGE:
+        return PACKAGE_PREFIX + text.removeprefix(PACKAGE_PREFIX)
+    if kind == SourceKind.UPSTREAM:
+        if not text.startswith(("http://", "https://")):
+            raise ImportRefused("A server's address begins with http:// or https://.")
+        return text
+    return str(_inside(text))
+
+
+def checked_request(request: ImportRequest) -> ImportRequest:
+    """The same request, held to public hosts. Raises ImportRefused for a source that no page may use (any more)."""
+    kind = request.kind
+    # A folder that a link has replaced since, and a GGUF file in place of a folder, are looked at as they are now.
+    if kind in {SourceKind.FOLDER, SourceKind.FILE}:
+        request = replace(request, source=str(_inside(request.source)))
+    if kind not in allowed_kinds():
+        raise ImportRefused(f"The operator of this installation does not allow this kind of source here: {kind.label}.")
+    return replace(request, public_only=True)
+
+
+def _inside(text: str) -> Path:
+    """A path below IMPORT_FOLDER. Raises ImportRefused, in the same words whether something is there or not."""
+    refusal = ImportRefused("There is no such folder or file below the one that the operator has opened for imports.")
+    if not settings.IMPORT_FOLDER or "\x00" in text:
+        raise refusal
+    root = Path(settings.IMPORT_FOLDER).resolve()
+    try:
+        path = (root / text).resolve()
+        if path == root or not path.is_relative_to(root) or not path.exists():
+            raise refusal
+    except OSError:
+        raise refusal from None
+    return path

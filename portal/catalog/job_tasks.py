@@ -1,0 +1,61 @@
+"""What the broker wakes in the catalog: imports and readings of weights, by their rows' ids, and their sweep."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Final
+
+from celery import shared_task, signals
+from django.db import connection
+
+from portal.catalog.job_dispatch import sweep_jobs
+from portal.catalog.job_models import Import, WeightReading
+from portal.catalog.job_run import end_jobs, work_on
+from portal.catalog.running_import import carry_out
+from portal.catalog.running_reading import read
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S: Final = 5.0
+
+
+@shared_task(name=Import.task)
+def run_import(pk: int) -> None:
+    job = Import.objects.select_related("requested_by").filter(pk=pk).first()
+    if job is not None:
+        work_on(job, lambda report: carry_out(job, report))
+
+
+@shared_task(name=WeightReading.task)
+def read_weights(pk: int) -> None:
+    job = WeightReading.objects.select_related("variant__base", "other__base").filter(pk=pk).first()
+    if job is not None:
+        work_on(job, lambda report: read(job, report))
+
+
+@shared_task(name="catalog.sweep_jobs")
+def sweep() -> None:
+    sweep_jobs()
+
+
+@signals.worker_ready.connect
+def begin(sender: Any, **kwargs: Any) -> None:
+    """Sweep from inside each worker, so that one alone needs no beat."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(SWEEP_S):
+            try:
+                sweep_jobs()
+            except Exception:
+                logger.exception("The sweep of jobs goes on after an error")
+            finally:
+                connection.close()
+
+    threading.Thread(target=repeat, name="sweep-jobs", daemon=True).start()
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def end(**kwargs: Any) -> None:
+        over.set()
+        end_jobs()
