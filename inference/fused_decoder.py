@@ -15,12 +15,17 @@ from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
 from inference.adapters import AdaptedLinear, AdapterBank, applied
+from inference.decode_kernels import KINDS, add_and_normalise, attend, gate
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.linear_layers import Linear, LinearMaker, PlainLinear
 from inference.slot_attention import Attention
 from inference.step_plan import Span, StepPlan
 
 MODEL_TYPES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+FIRST_POSITIONS: Final = 1_024
+# The native operations have one core. With more rows or keys than these in a step, torch's on all cores are faster.
+MOST_NATIVE_ROWS: Final = 64
+MOST_NATIVE_KEYS: Final = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,12 @@ class JoinedStore:
         (both,) = self._slots.existing_layer(capacity, self._number)
         return both[:, : self._groups], both[:, self._groups :]
 
+    def whole(self, capacity: int, like: Tensor) -> Tensor:
+        """The group's `(slots, keys and values, capacity, size)` tensor, made of zeros if need be."""
+        example = like.new_empty((1, 2 * self._groups, 0, like.shape[-1]))
+        (both,) = self._slots.layer(capacity, self._number, example)
+        return both
+
     def write(self, plan: StepPlan, states: Tensor) -> None:
         """Store `(tokens, keys and values, size)` of the plan's tokens."""
         example = states.transpose(0, 1).unsqueeze(0)
@@ -84,6 +95,27 @@ class JoinedStore:
             (both,) = self._slots.layer(chunk.place.capacity, self._number, example)
             part = states[chunk.offset : chunk.offset + chunk.length].transpose(0, 1)
             both[chunk.place.index, :, chunk.start : chunk.end] = part
+
+
+class RotationTable:
+    """Cosines and sines of positions, as the model's own module computes them, once for all steps."""
+
+    def __init__(self, rotary: Any, example: Tensor) -> None:
+        self._rotary = rotary
+        self._example = example[:1, None]
+        self._cosines = self._sines = example.new_empty((0, 0))
+
+    def at(self, positions: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+        """`(tokens, 1, size)` each; the first half's sines are negated, so that rotating by halves is a plain roll."""
+        if longest > len(self._cosines):
+            self._grow(longest)
+        return self._cosines[positions], self._sines[positions]
+
+    def _grow(self, longest: int) -> None:
+        length = max(longest, 2 * len(self._cosines), FIRST_POSITIONS)
+        cosines, sines = self._rotary(self._example, torch.arange(length)[None])
+        first, second = sines[0, :, None].chunk(2, dim=-1)
+        self._cosines, self._sines = cosines[0, :, None].contiguous(), torch.cat((-first, second), dim=-1)
 
 
 def can_fuse(config: Any) -> bool:
@@ -118,7 +150,8 @@ class FusedDecoder:
         if make_linear is not PlainLinear:
             # The other weights are rearranged copies, and this one would keep the whole mapped file in memory.
             self._embedding = self._embedding.clone()
-        self._rotary = model.model.rotary_emb
+        self._rotation = RotationTable(model.model.rotary_emb, self._embedding)
+        self._kind = KINDS.get(self._embedding.dtype)
         self._layers = [_layer(layer, number, make_linear) for number, layer in enumerate(model.model.layers)]
         self._stores = [JoinedStore(slots, number, self._heads.groups) for number in range(len(self._layers))]
         self._norm = _norm(model.model.norm)
@@ -131,33 +164,102 @@ class FusedDecoder:
 
     def _logits(self, plan: StepPlan) -> Tensor:
         rows = self._embedding[plan.tokens]
-        cosines, sines = self._rotary(rows, plan.positions[None])
-        cosines, sines = cosines[0, :, None], _signed(sines[0, :, None])
-        for layer, store in zip(self._layers, self._stores, strict=True):
-            rows = self._through(layer, store, plan, rows, cosines, sines)
+        cosines, sines = self._rotation.at(plan.positions, plan.longest)
+        if self._kind is not None and len(rows) <= MOST_NATIVE_ROWS:
+            rows = self._natively(plan, rows, cosines, sines)
+        else:
+            for layer, store in zip(self._layers, self._stores, strict=True):
+                rows = self._through(layer, store, plan, rows, cosines, sines)
+            rows = self._norm(rows)
         for span in plan.spans:
             self._slots.note_length(span.place, span.end)
         if plan.chunks:
             rows = rows[plan.last_tokens]
-        return plan.in_given_order(self._head(self._norm(rows)))
+        return plan.in_given_order(self._head(rows))
 
     def _through(
         self, layer: Layer, store: JoinedStore, plan: StepPlan, rows: Tensor, cosines: Tensor, sines: Tensor
     ) -> Tensor:
-        heads = self._heads
-        states = layer.query_key_value(layer.input_norm(rows)).view(len(rows), -1, heads.size)
-        turned = states[:, : heads.queries + heads.groups]
-        if layer.query_norm is not None and layer.key_norm is not None:
-            turned[:, : heads.queries] = layer.query_norm(turned[:, : heads.queries])
-            turned[:, heads.queries :] = layer.key_norm(turned[:, heads.queries :])
-        half_turned = turned.roll(heads.size // 2, dims=-1)
-        turned.mul_(cosines).addcmul_(half_turned, sines)
-        store.write(plan, states[:, heads.queries :])
-        queries = states[:, : heads.queries].transpose(0, 1).unsqueeze(0)
-        attended = layer.attention.attend(queries, store, plan, layer.window)
-        rows = layer.output.added_to(rows, attended.view(len(rows), -1))
+        states = layer.query_key_value(layer.input_norm(rows))
+        attended = self._attended(layer, store, plan, states, cosines, sines)
+        rows = layer.output.added_to(rows, attended)
         gate, up = layer.gate_up(layer.feed_norm(rows)).chunk(2, dim=-1)
         return layer.down.added_to(rows, silu(gate).mul_(up))
+
+    def _attended(
+        self, layer: Layer, store: JoinedStore, plan: StepPlan, states: Tensor, cosines: Tensor, sines: Tensor
+    ) -> Tensor:
+        heads = self._heads
+        self._normalise_heads(layer, states)
+        by_head = states.view(len(states), -1, heads.size)
+        turned = by_head[:, : heads.queries + heads.groups]
+        half_turned = turned.roll(heads.size // 2, dims=-1)
+        turned.mul_(cosines).addcmul_(half_turned, sines)
+        store.write(plan, by_head[:, heads.queries :])
+        queries = by_head[:, : heads.queries].transpose(0, 1).unsqueeze(0)
+        return layer.attention.attend(queries, store, plan, layer.window).view(len(states), -1)
+
+    def _natively(self, plan: StepPlan, rows: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        """All layers and the last normalisation, with native calls between the products."""
+        attended = self._attended
+        if not plan.chunks and plan.keys_read <= MOST_NATIVE_KEYS:
+            attended = self._natively_attended
+        count, width = rows.shape
+        normed = torch.empty_like(rows)
+        product: Tensor | None = None
+
+        def add_and_norm(norm: Norm) -> None:
+            added_at = 0 if product is None else product.data_ptr()
+            pointers = (rows.data_ptr(), added_at, norm.weight.data_ptr(), normed.data_ptr())
+            add_and_normalise(self._kind, *pointers, count, width, norm.epsilon)
+
+        for layer, store in zip(self._layers, self._stores, strict=True):
+            add_and_norm(layer.input_norm)
+            states = layer.query_key_value(normed)
+            product = layer.output(attended(layer, store, plan, states, cosines, sines))
+            add_and_norm(layer.feed_norm)
+            gate_up = layer.gate_up(normed)
+            inner = gate_up.new_empty((count, gate_up.shape[1] // 2))
+            gate(self._kind, gate_up.data_ptr(), inner.data_ptr(), count, inner.shape[1])
+            product = layer.down(inner)
+        add_and_norm(self._norm)
+        return normed
+
+    def _natively_attended(
+        self, layer: Layer, store: JoinedStore, plan: StepPlan, states: Tensor, cosines: Tensor, sines: Tensor
+    ) -> Tensor:
+        heads, item = self._heads, states.element_size()
+        self._normalise_heads(layer, states)
+        attended = states.new_empty((len(states), heads.queries * heads.size))
+        for write in plan.writes:
+            both = store.whole(write.capacity, cosines)
+            attend(
+                self._kind,
+                states.data_ptr() + write.offset * states.shape[1] * item,
+                cosines.data_ptr() + write.offset * heads.size * item,
+                sines.data_ptr() + write.offset * heads.size * item,
+                both.data_ptr(),
+                write.slots.data_ptr(),
+                write.positions.data_ptr(),
+                attended.data_ptr() + write.offset * attended.shape[1] * item,
+                len(write.slots),
+                heads.queries,
+                heads.groups,
+                heads.size,
+                write.capacity,
+                layer.window or 0,
+                layer.attention.scaling,
+            )
+        return attended
+
+    def _normalise_heads(self, layer: Layer, states: Tensor) -> None:
+        if layer.query_norm is None or layer.key_norm is None:
+            return
+        heads = self._heads
+        by_head = states.view(len(states), -1, heads.size)
+        by_head[:, : heads.queries] = layer.query_norm(by_head[:, : heads.queries])
+        keys = slice(heads.queries, heads.queries + heads.groups)
+        by_head[:, keys] = layer.key_norm(by_head[:, keys])
 
     def adapt(self, bank: AdapterBank) -> None:
         self._bank = bank
@@ -173,14 +275,8 @@ class FusedDecoder:
         del self._embedding, self._head
 
 
-def _signed(sines: Tensor) -> Tensor:
-    """The sines with the sign that rotating by halves gives the first half, so that a plain roll suffices."""
-    first, second = sines.chunk(2, dim=-1)
-    return torch.cat((-first, second), dim=-1)
-
-
 def _norm(module: Any) -> Norm:
-    return Norm(module.weight.detach().clone(), module.variance_epsilon)
+    return Norm(module.weight.detach().clone().contiguous(), module.variance_epsilon)
 
 
 def _joined(modules: Sequence[Any], make_linear: LinearMaker) -> Linear:

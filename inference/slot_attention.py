@@ -116,6 +116,10 @@ class Attention:
         self._softcap = softcap
         self._sinks = sinks
 
+    @property
+    def scaling(self) -> float:
+        return self._scaling
+
     def attend(self, query: Tensor, store: KeysAndValues, plan: StepPlan, window: int | None) -> Tensor:
         """`(1, heads, tokens, size)` queries to `(tokens, heads, size)`, each token seeing its own slot."""
         parts = [self.run(query, store, plan, number, window) for number in range(len(plan.runs))]

@@ -111,6 +111,9 @@ class StepPlan:
             self.chunks.append(Chunk(span.place, offset, span.start, len(span.tokens)))
             offset += len(span.tokens)
         self.length = offset
+        ends = [span.end for span in self.spans]
+        self.longest = max(ends)
+        self.keys_read = sum(ends)
         self.tokens = torch.tensor([token for span in self.spans for token in span.tokens])
         self.positions = torch.tensor([at for span in self.spans for at in range(span.start, span.end)])
         last_tokens: list[int] = []

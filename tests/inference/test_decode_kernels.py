@@ -1,0 +1,108 @@
+"""The native operations of a decoding step compute what torch's own do, in both dtypes, and hide nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+
+from inference.decode_kernels import KINDS, add_and_normalise, attend, gate
+
+HEADS, GROUPS, SIZE, CAPACITY, SLOTS = 6, 2, 16, 64, 5
+TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
+both_dtypes = pytest.mark.parametrize("dtype", list(KINDS), ids=str)
+
+
+def _random(*shape: int, dtype: torch.dtype, seed: int = 1) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+@both_dtypes
+@pytest.mark.parametrize("width", [1, 40, 576])
+def test_rows_are_added_to_and_normalised(dtype: torch.dtype, width: int) -> None:
+    rows, added, weight = (_random(3, width, dtype=dtype, seed=seed) for seed in range(3))
+    out, expected = torch.empty_like(rows), rows + added
+    args = (added.data_ptr(), weight[0].data_ptr(), out.data_ptr(), 3, width, 1e-5)
+    add_and_normalise(KINDS[dtype], rows.data_ptr(), *args)
+    assert torch.equal(rows, expected)
+    torch.testing.assert_close(
+        out, rms_norm(expected, (width,), weight[0], 1e-5), rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype]
+    )
+    add_and_normalise(KINDS[dtype], rows.data_ptr(), 0, *args[1:])
+    assert torch.equal(rows, expected)
+
+
+@both_dtypes
+def test_gates_open_their_ups(dtype: torch.dtype) -> None:
+    both = 20 * _random(4, 2 * 48, dtype=dtype)
+    both[0, :3] = torch.tensor([-1e4, 1e4, 0], dtype=dtype)
+    out = torch.empty(4, 48, dtype=dtype)
+    gate(KINDS[dtype], both.data_ptr(), out.data_ptr(), 4, 48)
+    gates, ups = both.float().chunk(2, dim=-1)
+    torch.testing.assert_close(out.float(), silu(gates) * ups, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
+
+
+def _attended(
+    states: Tensor, cosines: Tensor, sines: Tensor, store: Tensor, slots: Tensor, positions: Tensor, window: int
+) -> Tensor:
+    out = torch.empty(len(slots), HEADS, SIZE, dtype=states.dtype)
+    attend(
+        KINDS[states.dtype],
+        *(each.data_ptr() for each in (states, cosines, sines, store, slots, positions, out)),
+        *(len(slots), HEADS, GROUPS, SIZE, CAPACITY, window, SIZE**-0.5),
+    )
+    return out
+
+
+@both_dtypes
+@pytest.mark.parametrize("window", [0, 7])
+def test_each_row_attends_to_its_own_slot_up_to_its_position(dtype: torch.dtype, window: int) -> None:
+    slots, positions = torch.tensor([3, 0, 4]), torch.tensor([0, 5, CAPACITY - 1])
+    states = _random(3, HEADS + 2 * GROUPS, SIZE, dtype=dtype)
+    angles = _random(3, SIZE // 2, dtype=torch.float32, seed=2)
+    cosines, sines = (each.to(dtype) for each in (angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)))
+    signed = torch.cat((-sines[:, : SIZE // 2], sines[:, SIZE // 2 :]), dim=-1)
+    # What stands behind a row's position is none of its business, whatever it is.
+    store = _random(SLOTS, 2 * GROUPS, CAPACITY, SIZE, dtype=dtype, seed=3)
+    for slot, position in zip(slots, positions, strict=True):
+        store[slot, :, position + 1 :] = torch.nan
+    before = store.clone()
+    out = _attended(states.clone(), cosines, signed, store, slots, positions, window)
+    turned = states * cosines[:, None] + states.roll(SIZE // 2, dims=-1) * signed[:, None]
+    for row, (slot, position) in enumerate(zip(slots.tolist(), positions.tolist(), strict=True)):
+        keys, values = turned[row, HEADS : HEADS + GROUPS], states[row, HEADS + GROUPS :]
+        torch.testing.assert_close(store[slot, :GROUPS, position], keys, rtol=0.01, atol=TOLERANCES[dtype])
+        assert torch.equal(store[slot, GROUPS:, position], values)
+        before[slot, :, position] = store[slot, :, position]
+        first = max(0, position - window + 1) if window else 0
+        seen = store[slot, :, first : position + 1].float()
+        expected = scaled_dot_product_attention(
+            turned[row, :HEADS].float().view(1, GROUPS, HEADS // GROUPS, SIZE), seen[None, :GROUPS], seen[None, GROUPS:]
+        )
+        torch.testing.assert_close(
+            out[row].float(), expected.view(HEADS, SIZE), rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype]
+        )
+    assert torch.equal(store.nan_to_num(), before.nan_to_num()), "nothing else was written"
+
+
+@both_dtypes
+@pytest.mark.parametrize("part", [0, HEADS, HEADS + GROUPS])
+def test_what_is_not_a_number_stays_so_and_stays_in_its_row(dtype: torch.dtype, part: int) -> None:
+    states = _random(2, HEADS + 2 * GROUPS, SIZE, dtype=dtype)
+    states[0, part, 3] = torch.nan
+    ones, zeros = torch.ones(2, SIZE, dtype=dtype), torch.zeros(2, SIZE, dtype=dtype)
+    store = torch.zeros(SLOTS, 2 * GROUPS, CAPACITY, SIZE, dtype=dtype)
+    out = _attended(states, ones, zeros, store, torch.tensor([1, 2]), torch.tensor([4, 4]), 0)
+    assert out[0].isnan().any()
+    assert not out[1].isnan().any()
+    rows = _random(2, 32, dtype=dtype)
+    rows[0, 5] = torch.nan
+    normed, opened = torch.empty_like(rows), torch.empty(2, 16, dtype=dtype)
+    weight = torch.ones(32, dtype=dtype)
+    add_and_normalise(KINDS[dtype], rows.data_ptr(), 0, weight.data_ptr(), normed.data_ptr(), 2, 32, 1e-5)
+    gate(KINDS[dtype], rows.data_ptr(), opened.data_ptr(), 2, 16)
+    assert normed[0].isnan().all()
+    assert opened[0].isnan().any()
+    assert not normed[1].isnan().any()
+    assert not opened[1].isnan().any()
