@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Case, Count, OuterRef, Prefetch, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from portal.accounts.actors import Actor
 from portal.feedback import answer_quality
 from portal.feedback.answer_values import JudgedText
-from portal.feedback.models import Answer, Questionnaire, Submission
+from portal.feedback.models import Answer, Campaign, CampaignDraft, QuestionKind, Questionnaire, Submission
 from portal.playground.models import Generation, TokenTrace
 
 
@@ -46,3 +48,55 @@ def contributions(actor: Actor) -> QuerySet[Submission]:
         "generation__provenance",
     )
     return with_answers(light)
+
+
+def questionnaires_by_name() -> QuerySet[Questionnaire]:
+    """The newest version of each questionnaire, with the numbers of the one asked now and of the draft."""
+    same = Questionnaire.objects.filter(slug=OuterRef("slug"))
+    newest = same.order_by("-version").values("pk")[:1]
+    return Questionnaire.objects.filter(pk=Subquery(newest)).order_by("slug").annotate(
+        current_version=Subquery(same.filter(is_current=True).values("version")[:1]),
+        draft_version=Subquery(same.filter(published_at=None).values("version")[:1]),
+    )  # fmt: skip
+
+
+def campaigns_with_counts(*, unpublished: bool) -> QuerySet[Campaign]:
+    """Campaigns with how many took part; open ones first, then by their opening."""
+    counts = (
+        Submission.objects.filter(campaign=OuterRef("pk"), withdrawn_at=None)
+        .order_by()
+        .values("campaign")
+        .annotate(count=Count("pk"))
+        .values("count")
+    )
+    campaigns = Campaign.objects.annotate(
+        count=Coalesce(Subquery(counts), 0),
+        is_over=Case(When(closes_at__lte=timezone.now(), then=Value(1)), default=Value(0)),
+    ).order_by("is_over", "-opens_at", "-pk")
+    return campaigns if unpublished else campaigns.filter(is_published=True)
+
+
+def submission_count(campaign: Campaign) -> int:
+    """How many took part and did not take it back."""
+    return Submission.objects.filter(campaign=campaign, withdrawn_at=None).count()
+
+
+def own_campaign_submission(actor: Actor, campaign: Campaign) -> Submission | None:
+    """What the actor said in a campaign that takes one submission per person; tombstones are none."""
+    if not campaign.is_once:
+        return None
+    own = Submission.objects.filter(actor.owns(), campaign=campaign, is_only=True, withdrawn_at=None)
+    return with_answers(own).first()
+
+
+def campaign_draft(actor: Actor, campaign: Campaign) -> CampaignDraft | None:
+    """What the actor wrote there and did not send."""
+    return CampaignDraft.objects.filter(actor.owns(), campaign=campaign).first()
+
+
+def text_answers(campaign: Campaign) -> QuerySet[Answer]:
+    """What people wrote in a campaign, the newest first, each with its submission and the quote made of it."""
+    answers = Answer.objects.filter(
+        submission__campaign=campaign, submission__withdrawn_at=None, question__kind=QuestionKind.TEXT
+    )
+    return answers.select_related("submission", "question", "quote").order_by("-submission__created_at", "-pk")

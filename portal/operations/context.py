@@ -20,7 +20,7 @@ NAVIGATION: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("catalog:list", _("Cards")),
     ("playground:new", _("Playground")),
     ("arena:arena", _("Arena")),
-    ("feedback:contributions", _("Contributions")),
+    ("feedback:campaigns", _("Feedback")),
     ("operations:status", _("Status")),
     ("api:docs", _("API")),
 )

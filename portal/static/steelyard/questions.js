@@ -5,7 +5,7 @@ const forms = () => document.querySelectorAll("[data-questions]");
 // --- Conditions: "key=value" on a question; one that is hidden counts as not answered.
 
 function given(form, key) {
-  return [...form.elements]
+  return [...form.querySelectorAll("input, select, textarea")]
     .filter(({ name, type, checked }) => name === key && (!["radio", "checkbox"].includes(type) || checked))
     .filter((element) => !element.closest("[hidden]"))
     .map(({ value }) => value);
