@@ -1,17 +1,26 @@
-"""What the review database does when something happens below it: a migration ran, a submission was given or changed."""
+"""What the review database does when something happens below it: a migration ran, something was given or changed."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from django.db.models.signals import post_migrate
+from django.db.models import Model
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_save
 from django.dispatch import receiver
 
-from portal.feedback.models import Submission
+from portal.accounts.models import User
+from portal.catalog.models import CardRevision, ModelCard
+from portal.feedback.models import Campaign, Question, Questionnaire, Submission
 from portal.feedback.signals import submission_changed
+from portal.reviews.acting import acting_user
 from portal.reviews.apps import ReviewsConfig
+from portal.reviews.models.history import record_event
 from portal.reviews.seed import seed_policy
 from portal.reviews.services.entering import follow_submission
+
+# Changed one row at a time and through `save`; what changes by UPDATE records its own history where it does.
+RECORDED: Final = (ModelCard, CardRevision, Questionnaire, Question, Campaign)
+MAX_CHARACTERS: Final = 200
 
 
 @receiver(post_migrate, dispatch_uid="reviews.seed_policy")
@@ -22,4 +31,48 @@ def seed_after_migrating(sender: Any, plan: Any = None, **kwargs: Any) -> None:
 
 @receiver(submission_changed, dispatch_uid="reviews.follow_submission")
 def follow(submission: Submission, **kwargs: Any) -> None:
+    action = "withdrawn" if submission.is_withdrawn else "given" if submission.version == 1 else "changed"
+    # Whose submission it is, unless somebody else does it for them.
+    person = acting_user() or submission.owner
+    record_event(submission, action, person if isinstance(person, User) else None, version=submission.version)
     follow_submission(submission)
+
+
+def _remember(sender: type[Model], instance: Model, raw: bool, **kwargs: Any) -> None:
+    """What the row says before it is written, for `_record` to compare."""
+    is_new = raw or instance._state.adding  # noqa: SLF001
+    before = None if is_new else sender._base_manager.filter(pk=instance.pk).values().first()  # noqa: SLF001
+    instance.before_change = before  # type: ignore[attr-defined]
+
+
+def _record(sender: type[Model], instance: Model, created: bool, raw: bool, **kwargs: Any) -> None:
+    if raw:
+        return
+    before = getattr(instance, "before_change", None)
+    if created or before is None:
+        record_event(instance, "added", acting_user(), name=str(instance)[:MAX_CHARACTERS])
+        return
+    names = [field.attname for field in sender._meta.concrete_fields]  # noqa: SLF001
+    changes = {
+        name: [_short(before[name]), _short(getattr(instance, name))]
+        for name in names
+        if before[name] != getattr(instance, name)
+    }
+    if changes:
+        record_event(instance, "changed", acting_user(), **changes)
+
+
+def _record_deletion(sender: type[Model], instance: Model, **kwargs: Any) -> None:
+    record_event(instance, "deleted", acting_user(), name=str(instance)[:MAX_CHARACTERS])
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"
+
+
+for model in RECORDED:
+    label = model._meta.label_lower  # noqa: SLF001
+    pre_save.connect(_remember, sender=model, dispatch_uid=f"reviews.remember.{label}")
+    post_save.connect(_record, sender=model, dispatch_uid=f"reviews.record.{label}")
+    post_delete.connect(_record_deletion, sender=model, dispatch_uid=f"reviews.record_deletion.{label}")

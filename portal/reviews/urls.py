@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.reviews.views import bulk, item, queue
+from portal.reviews.views import bulk, item, measures, queue
 
 app_name = "reviews"
 urlpatterns = [
@@ -11,6 +11,11 @@ urlpatterns = [
     path("review/views/", queue.save_view, name="save_view"),
     path("review/views/<int:view_id>/delete/", queue.delete_view, name="delete_view"),
     path("review/guidelines/", queue.guidelines, name="guidelines"),
+    path("review/overview/", measures.overview_page, name="overview"),
+    path("review/overview.csv", measures.overview_file, name="overview_file"),
+    path("review/agreement/", measures.agreement_page, name="agreement"),
+    path("review/rules/", measures.rules_page, name="rules"),
+    path("review/history/", measures.history, name="history"),
     path("review/bulk/", bulk.bulk, name="bulk"),
     path("review/items/<int:item_id>/", item.item, name="item"),
     path("review/items/<int:item_id>/claim/", item.claim, name="claim"),

@@ -48,7 +48,11 @@ def test_a_submission_enters_with_its_facts(alice: User) -> None:
     assert (item.state, item.needed, item.entered_by) == (ItemState.WAITING, 2, "flagged")
     assert (item.variant_id, item.card_id, item.thumb) == (submission.variant_id, submission.card_id, "down")
     assert DailyCount.objects.get(flow="entered").count == 1
-    assert list(Event.objects.values_list("target", "action")) == [("reviews.reviewitem", "entered")]
+    given = Event.objects.filter(target__in=["feedback.submission", "reviews.reviewitem"]).order_by("id")
+    assert list(given.values_list("target", "action", "actor_id")) == [
+        ("feedback.submission", "given", alice.pk),
+        ("reviews.reviewitem", "entered", None),
+    ]
 
 
 def test_without_a_rule_that_fits_nothing_enters(alice: User) -> None:
@@ -341,7 +345,7 @@ def test_filters_narrow_what_is_claimed(alice: User, reviewer: User) -> None:
 
 def test_the_history_can_only_grow(alice: User) -> None:
     judge(alice)
-    event = Event.objects.get()
+    event = Event.objects.get(action="entered")
     for change in (event.save, event.delete, Event.objects.all().delete, lambda: Event.objects.update(action="x")):
         with pytest.raises(HistoryIsAppendOnly):
             change()

@@ -7,6 +7,8 @@ from typing import Final
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+# What the overview is broken down by.
+FACETS: Final = ("card", "variant", "language", "questionnaire", "campaign")
 # Upper edges of the classes of time from entering to the verdict, in hours; the last class has none.
 HOURS: Final = (1, 4, 24, 72, 168)
 

@@ -1,0 +1,178 @@
+"""How reviewers agree in a period: alpha per question, pair and month, confusion, and what gold items measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import combinations
+from typing import Any, Final
+
+from django.db.models import F
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.feedback.models import Question, QuestionKind
+from portal.reviews.agreement import Agreement, Metric, confusion, krippendorff_alpha
+from portal.reviews.models import Review
+from portal.reviews.proportions import Share
+from portal.reviews.settling import DECISIVE_VERDICTS, Kind, Verdict
+
+DEFAULT_DAYS: Final = 90
+# Enough for every interval to be narrow; older verdicts of a longer period are said to be left out.
+MOST_VERDICTS: Final = 20_000
+MOST_PAIRS: Final = 50
+Row = dict[str, Any]
+_METRIC_OF_KIND: Final = {
+    QuestionKind.THUMB: Metric.NOMINAL,
+    QuestionKind.YES_NO: Metric.NOMINAL,
+    QuestionKind.CHOICE: Metric.NOMINAL,
+    QuestionKind.RATING: Metric.ORDINAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One line: what was measured, on which scale, and how it came out."""
+
+    label: str
+    metric: str
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    one: str
+    other: str
+    same: Share
+    agreement: Agreement
+    cells: list[tuple[str, list[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldScore:
+    reviewer: str
+    right: Share
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementReport:
+    since: date
+    until: date
+    is_cut: bool
+    verdicts: Agreement
+    questions: list[Measured]
+    months: list[Measured]
+    pairs: list[Pair]
+    gold: list[GoldScore]
+    columns: list[str]
+
+
+def agreement_report(since: date | None = None, until: date | None = None) -> AgreementReport:
+    """Independent verdicts that count, on items that at least two people judged."""
+    until = until or timezone.now().date()
+    since = since or until - timedelta(days=DEFAULT_DAYS)
+    found = Review.objects.filter(
+        kind=Kind.INDEPENDENT,
+        superseded_at=None,
+        created_at__gte=_start(since),
+        created_at__lt=_start(until + timedelta(days=1)),
+        verdict__in=DECISIVE_VERDICTS,
+        reviewer__isnull=False,
+    ).order_by("-created_at", "-id")
+    columns = ("item_id", "reviewer_id", "verdict", "answers", "created_at", "item__questionnaire")
+    rows: list[Row] = [dict(row) for row in found.values(*columns)[: MOST_VERDICTS + 1]]
+    is_cut = len(rows) > MOST_VERDICTS
+    rows = rows[:MOST_VERDICTS]
+    by_item: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_item[row["item_id"]].append(row)
+    judged = [group for group in by_item.values() if len(group) > 1]
+    return AgreementReport(
+        since=since,
+        until=until,
+        is_cut=is_cut,
+        verdicts=krippendorff_alpha([row["verdict"] for row in group] for group in judged),
+        questions=_questions(judged),
+        months=_months(judged),
+        pairs=_pairs(judged),
+        gold=_gold(since, until),
+        columns=[str(verdict.label) for verdict in _VERDICTS],
+    )
+
+
+def _questions(judged: Iterable[list[Row]]) -> list[Measured]:
+    values: defaultdict[tuple[str, str], list[list[Any]]] = defaultdict(list)
+    for group in judged:
+        keys = {key for row in group for key in row["answers"]}
+        for key in keys:
+            given = [row["answers"][key] for row in group if key in row["answers"]]
+            values[group[0]["item__questionnaire"], key].append(given)
+    slugs = {slug for slug, _key in values}
+    questions = {
+        (question.questionnaire.slug, question.key): question
+        for question in Question.objects.filter(
+            questionnaire__slug__in=slugs, questionnaire__is_current=True
+        ).select_related("questionnaire")
+    }
+    found = []
+    for (slug, key), units in sorted(values.items()):
+        question = questions.get((slug, key))
+        metric = _METRIC_OF_KIND.get(QuestionKind(question.kind)) if question is not None else None
+        if metric is not None and question is not None:
+            label = f"{question.questionnaire.title}: {question.label}"
+            found.append(Measured(label, str(metric), krippendorff_alpha(units, metric)))
+    return found
+
+
+def _months(judged: Iterable[list[Row]]) -> list[Measured]:
+    """An item belongs to the month of its last verdict."""
+    by_month: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for group in judged:
+        month = max(row["created_at"] for row in group).strftime("%Y-%m")
+        by_month[month].append([row["verdict"] for row in group])
+    return [
+        Measured(month, str(Metric.NOMINAL), krippendorff_alpha(units)) for month, units in sorted(by_month.items())
+    ]
+
+
+def _pairs(judged: Iterable[list[Row]]) -> list[Pair]:
+    both: defaultdict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
+    for group in judged:
+        for left, right in combinations(sorted(group, key=lambda row: row["reviewer_id"]), 2):
+            both[left["reviewer_id"], right["reviewer_id"]].append((left["verdict"], right["verdict"]))
+    most = sorted(both.items(), key=lambda pair: -len(pair[1]))[:MOST_PAIRS]
+    people = User.objects.in_bulk({key for keys, _verdicts in most for key in keys})
+    pairs = []
+    for (one, other), verdicts in most:
+        counts = confusion(verdicts)
+        cells = [
+            (str(row.label), [counts.get((row.value, column.value), 0) for column in _VERDICTS]) for row in _VERDICTS
+        ]
+        same = Share(sum(a == b for a, b in verdicts), len(verdicts))
+        pairs.append(Pair(people[one].username, people[other].username, same, krippendorff_alpha(verdicts), cells))
+    return pairs
+
+
+def _gold(since: date, until: date) -> list[GoldScore]:
+    given = Review.objects.filter(
+        kind=Kind.GOLD,
+        superseded_at=None,
+        created_at__gte=_start(since),
+        created_at__lt=_start(until + timedelta(days=1)),
+        item__gold__isnull=False,
+        reviewer__isnull=False,
+    )
+    right: defaultdict[str, list[bool]] = defaultdict(list)
+    rows = given.annotate(expected=F("item__gold__verdict")).values_list("reviewer__username", "verdict", "expected")
+    for name, verdict, expected in rows[:MOST_VERDICTS]:
+        right[name].append(verdict == expected)
+    return [GoldScore(name, Share(sum(hits), len(hits))) for name, hits in sorted(right.items())]
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+_VERDICTS: Final = [verdict for verdict in Verdict if verdict in DECISIVE_VERDICTS]

@@ -1,0 +1,94 @@
+"""Pages that look at reviewing as a whole: the overview, agreement, the rules, the history."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from portal.reviews.access import require_maintainer, require_operator, require_overseer
+from portal.reviews.forms import PolicyForm
+from portal.reviews.queries.agreeing import agreement_report
+from portal.reviews.queries.events import TARGETS, history_page
+from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.queries.overview import count_rows, overview
+from portal.reviews.queries.policy import current_policy
+from portal.reviews.queries.queue_page import filter_choices
+from portal.reviews.services.rules import change_rules
+
+FACETS = ("card", "variant", "campaign", "questionnaire", "language")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def overview_page(request: HttpRequest) -> HttpResponse:
+    """Inflow, backlog, time, acceptance and reasons, each linked to the rows behind it."""
+    require_overseer(request)
+    filters = QueueFilters.from_query(request.GET.dict())
+    choices = [choice for choice in filter_choices(filters) if choice.name in FACETS]
+    return render(request, "reviews/overview.html", {"overview": overview(filters), "choices": choices})
+
+
+@require_http_methods(["GET", "HEAD"])
+def overview_file(request: HttpRequest) -> StreamingHttpResponse:
+    """The counts behind the overview, one row each."""
+    require_overseer(request)
+    filters = QueueFilters.from_query(request.GET.dict())
+    return StreamingHttpResponse(
+        _csv_lines(count_rows(filters)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="review-counts.csv"'},
+    )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def agreement_page(request: HttpRequest) -> HttpResponse:
+    """Krippendorff's alpha with intervals, and who confuses what."""
+    require_maintainer(request)
+    filters = QueueFilters.from_query(request.GET.dict())
+    return render(request, "reviews/agreement.html", {"report": agreement_report(filters.since, filters.until)})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def rules_page(request: HttpRequest) -> HttpResponse:
+    """The rules of entry; saving makes the next version."""
+    maintainer = require_maintainer(request)
+    policy = current_policy()
+    form = PolicyForm(request.POST or None, instance=policy)
+    if request.method == "POST" and form.is_valid():
+        changed = change_rules(maintainer, form.cleaned_data)
+        messages.success(request, _("Version %(number)d of the rules is in force.") % {"number": changed.version})
+        return redirect("reviews:rules")
+    status = 422 if request.method == "POST" else 200
+    return render(request, "reviews/rules.html", {"form": form, "policy": policy}, status=status)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def history(request: HttpRequest) -> HttpResponse:
+    """Who did what to which row, and when."""
+    require_operator(request)
+    asked = {name: request.GET.get(name, "").strip() for name in ("target", "target_id", "actor", "action")}
+    page = history_page(**asked, before=request.GET.get("before", ""))
+    return render(request, "reviews/history.html", {"page": page, "asked": asked, "targets": TARGETS})
+
+
+class _Echo:
+    """What a CSV writer writes to; the line is its answer."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _csv_lines(rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    for row in rows:
+        yield writer.writerow(row)
