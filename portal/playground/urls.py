@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from portal.playground import conversation_views, inside_views, views
+from portal.playground import conversation_views, inside_views, settings_views, views
 from portal.playground.events_view import events
 
 app_name = "playground"
 urlpatterns = [
     path("playground/", views.new, name="new"),
+    path("playground/settings/", settings_views.change_settings, name="settings"),
+    path("playground/presets/", settings_views.presets, name="presets"),
+    path("playground/presets/<uuid:preset_id>/", settings_views.change_preset, name="change_preset"),
+    path("playground/presets/shared/<str:token>/", settings_views.shared_preset, name="shared_preset"),
     path("playground/context/", conversation_views.context_meter, name="context"),
     path("playground/conversations/", conversation_views.conversations, name="conversations"),
     path("playground/c/<uuid:conversation_id>/", views.conversation, name="conversation"),

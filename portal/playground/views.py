@@ -28,6 +28,7 @@ from portal.catalog.queries import default_variant, get_variant_by_model_id
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_initial
 from portal.playground.models import Conversation, Generation, Kind
+from portal.playground.presets import BUILT_IN, own_presets
 from portal.playground.queries import example_prompts, find_turn
 from portal.playground.quota import read_quotas
 from portal.playground.services import cancel_generation, start_generation
@@ -59,7 +60,7 @@ def new(request: HtmxRequest) -> HttpResponse:
     initial = new_conversation_initial(variant, **asked)
     form = PromptForm(initial=initial, variants=variants)
     context = _new_context(form) | {"unknown_variant": _unknown(wanted, variant)}
-    context["quotas"] = read_quotas(current_actor(request))
+    context |= _beside(current_actor(request))
     return render(request, "playground/new.html", context)
 
 
@@ -232,14 +233,14 @@ def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conver
     }
     next_form = PromptForm(initial=again, variants=variants_for(request.user), conversation=shown)
     context = {"conversation": shown, "form": next_form, "shown": show_turn(started), "last": started}
-    context |= {"is_update": True, "seen": started.pk, "quotas": read_quotas(current_actor(request))}
+    context |= {"is_update": True, "seen": started.pk} | _beside(current_actor(request))
     response = render(request, "playground/sent.html", context | _typed_since(sent))
     # The branch of the newest turn is what the address without a place shows.
     return replace_url(response, reverse("playground:conversation", args=[shown.pk]))
 
 
 def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -> HttpResponse:
-    context: dict[str, Any] = {"quotas": read_quotas(current_actor(request))}
+    context: dict[str, Any] = _beside(current_actor(request))
     if shown is None:
         context |= _new_context(form)
     else:
@@ -249,6 +250,11 @@ def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None)
     if shown is None:
         return render(request, "playground/new.html", context)
     return render(request, "playground/conversation.html", _refused_context(request, shown) | context)
+
+
+def _beside(actor: Actor) -> dict[str, Any]:
+    """What stands beside every composer: what is left to run, and the presets."""
+    return {"quotas": read_quotas(actor), "own_presets": own_presets(actor), "built_in_presets": BUILT_IN}
 
 
 def _refused_context(request: HtmxRequest, shown: Conversation) -> dict[str, Any]:
@@ -331,7 +337,7 @@ def _conversation_context(
         "is_other_branch": place.leaf != tree.newest,
         "seen": tree.newest,
         "form": form,
-        "quotas": read_quotas(actor),
+        **_beside(actor),
     }
     return context | (_typed_since(sent) if sent is not None else {})
 

@@ -45,7 +45,7 @@ document.addEventListener("input", ({ target }) => {
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const { elt, parameters, path } = detail.requestConfig;
   // "Answer again" goes through the composer for its settings, and leaves what is typed.
-  if (elt.id !== "composer" || !detail.successful || path.endsWith("/again/")) return;
+  if (elt.id !== "composer" || !detail.successful || /\/(again|settings)\/$/.test(path)) return;
   // What was typed while the prompt was on its way is still a draft.
   const key = draftKey(elt);
   if (storedDraft(key) === parameters.prompt) storeDraft(key, "");
@@ -172,11 +172,23 @@ function showWhetherRunning() {
   document.getElementById("send").disabled = running;
 }
 
+// New settings take the place of the old ones, where the person was in them.
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  const { path, parameters } = detail.requestConfig ?? {};
+  if (!path?.endsWith("/settings/")) return;
+  const settings = document.getElementById("settings");
+  for (const id of openFolds) document.getElementById(id)?.setAttribute("open", "");
+  if (isSheet(settings)) settings.showPopover();
+  settings.querySelector(`button[name="do"][value="${CSS.escape(parameters.do)}"]`)?.focus();
+  chosen = defaultsOf(composer().elements.variant);
+  htmx.trigger("#context", "refresh");
+});
+
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   showWhetherRunning();
   // An answer that has ended is read before the next prompt.
   if (detail.requestConfig?.elt.classList.contains("answer")) htmx.trigger("#context", "refresh");
-  if (detail.requestConfig?.elt.id !== "composer") return;
+  if (detail.requestConfig?.elt.id !== "composer" || detail.requestConfig.path.endsWith("/settings/")) return;
   for (const id of openFolds) document.getElementById(id)?.setAttribute("open", "");
   const form = composer();
   const field = prompt();
