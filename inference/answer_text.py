@@ -1,4 +1,4 @@
-"""One answer's way from tokens to deltas: channels, whole characters, stop strings, and the tokens beside the text."""
+"""One answer's way from tokens to deltas: channels, characters, stop strings, graphemes, and the tokens beside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from inference.channels import ChannelReader
 from inference.detokenizer import TextStream, Vocabulary
 from inference.events import Channel, Delta, Token
+from inference.graphemes import Graphemes
 from inference.stop_strings import StopStrings
 
 
@@ -18,6 +19,7 @@ class AnswerText:
         self._channels = channels
         self._stop_strings = StopStrings(stops)
         self._stream = TextStream(vocabulary)
+        self._graphemes = Graphemes()
         self._tokens: list[Token] = []
         self._channel = channels.channel
 
@@ -30,13 +32,13 @@ class AnswerText:
             text, stopped = self._through_stops(self._stream.flush())
             if not stopped:
                 text += self._rest_of_stops()
-            deltas += self._delta(text)
+            deltas += self._delta(self._graphemes.push(text) + self._graphemes.flush())
             self._channel = self._channels.channel
             self._stream = TextStream(self._vocabulary)
         self._tokens.append(token)
         if visible and not stopped:
             text, stopped = self._through_stops(self._stream.push(token.id))
-            deltas += self._delta(text)
+            deltas += self._delta(self._graphemes.push(text))
         return deltas, stopped
 
     def finish(self, *, stopped: bool) -> list[Delta]:
@@ -46,6 +48,7 @@ class AnswerText:
             text, stopped = self._through_stops(self._stream.flush())
             if not stopped:
                 text += self._rest_of_stops()
+        text = self._graphemes.push(text) + self._graphemes.flush()
         return self._delta(text, even_if_empty=bool(self._tokens))
 
     def _through_stops(self, text: str) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from inference.events import Channel, Delta, FailureCode, FinishReason, Token, Usage
+from inference.graphemes import Graphemes
 from inference.sampling_params import SamplingParams
 from inference.stop_strings import StopStrings
 from inference.think_text import ThinkText
@@ -45,6 +46,8 @@ class UpstreamAnswer:
         self._characters = 0
         self._usage: UpstreamUsage | None = None
         self._is_stopped = False
+        self._channel = Channel.ANSWER
+        self._graphemes = Graphemes()
         self.finish_reason: FinishReason | None = None
 
     @property
@@ -78,6 +81,8 @@ class UpstreamAnswer:
         deltas: list[Delta] = []
         if (chunk.text or chunk.thinking or chunk.tokens) and not self._ends_at_limit():
             self._count(chunk)
+            if chunk.text and not chunk.thinking and self._think_text is None and self._channel is Channel.THINKING:
+                deltas += self._rest()
             self._pending += chunk.tokens
             if chunk.thinking:
                 # Whoever tells thinking apart leaves none in the text.
@@ -94,13 +99,12 @@ class UpstreamAnswer:
         self._usage = usage
 
     def finish(self) -> list[Delta]:
-        """The last delta: text held back because a stop string might have followed, and the tokens left over."""
+        """The last deltas: text held back because something might have followed, and the tokens left over."""
         deltas: list[Delta] = []
         for channel, text in self._think_text.flush() if self._think_text else ():
             deltas += self._show(channel, text)
-        text = "" if self._is_stopped else self._stops.flush()
-        tokens, self._pending = tuple(self._pending), []
-        return [*deltas, Delta(text, tokens=tokens)] if text or tokens else deltas
+        deltas += self._delta("" if self._is_stopped else self._stops.flush(), Channel.ANSWER)
+        return [*deltas, *self._rest()]
 
     def _told(self, text: str) -> list[tuple[Channel, str]]:
         return self._think_text.push(text) if self._think_text else [(Channel.ANSWER, text)]
@@ -143,12 +147,24 @@ class UpstreamAnswer:
             raise StreamMalformed("it sends more text than max_tokens allows")
 
     def _delta(self, text: str, channel: Channel, *, keep_tokens: bool = False) -> Sequence[Delta]:
-        if not text:
-            return ()
+        deltas: list[Delta] = []
+        if text and channel is not self._channel:
+            rest = self._graphemes.flush()
+            deltas += [Delta(rest, channel=self._channel)] if rest else []
+            self._channel = channel
+        shown = self._graphemes.push(text)
+        if not shown:
+            return deltas
         tokens: tuple[Token, ...] = ()
         if not keep_tokens:
             tokens, self._pending = tuple(self._pending), []
-        return (Delta(text, channel=channel, tokens=tokens),)
+        return [*deltas, Delta(shown, channel=channel, tokens=tokens)]
+
+    def _rest(self) -> Sequence[Delta]:
+        """The last grapheme, and the tokens left over."""
+        text, tokens = self._graphemes.flush(), tuple(self._pending)
+        self._pending = []
+        return [Delta(text, channel=self._channel, tokens=tokens)] if text or tokens else []
 
 
 def _finish_reason(reason: str) -> FinishReason:

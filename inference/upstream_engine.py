@@ -207,4 +207,4 @@ def _ending(accepted: _Accepted) -> Sequence[Event]:
     if task.cancelled():
         return [Released()] if accepted.ending is None else accepted.run.ended(accepted.ending)
     error = task.exception()
-    return accepted.run.ended(task.result()) if error is None else [failure(error)]
+    return accepted.run.ended(task.result()) if error is None else [*accepted.run.held_back(), failure(error)]

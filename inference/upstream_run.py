@@ -65,6 +65,10 @@ class UpstreamRun:
                 return FinishReason.DEADLINE
             raise
 
+    def held_back(self) -> Sequence[Event]:
+        """What came of the answer and was not shown yet."""
+        return self._answer.finish()
+
     def ended(self, reason: FinishReason) -> list[Event]:
         """What was held back, and the end."""
         now = time.monotonic()
