@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from inference.chat_prompt import Prompt, PromptRefused
+from collections.abc import Sequence
+
+from inference.chat_prompt import Prompt, PromptRefused, PromptRenderer
 from inference.engine import GenerationRequest
 from inference.events import FailureCode
 from inference.loaded_model import LoadedModel
 
 
-def given_tokens(model: LoadedModel, request: GenerationRequest) -> tuple[int, ...]:
+def given_tokens(request: GenerationRequest, renderer: PromptRenderer, vocabulary_size: int) -> tuple[int, ...]:
     """The tokens that the answer begins with. Raises PromptRefused."""
     prefix = request.answer_prefix
     if isinstance(prefix, str):
-        return model.renderer.tokens(prefix) if prefix else ()
-    for token_id in prefix:
-        if isinstance(token_id, bool) or not isinstance(token_id, int) or not 0 <= token_id < model.vocabulary_size:
-            raise PromptRefused(
-                FailureCode.UNSUPPORTED,
-                f"answer_prefix: token {token_id} is not in the vocabulary of {model.vocabulary_size}.",
-            )
+        return renderer.beginning_tokens(prefix, request) if prefix else ()
+    _require_in_vocabulary("answer_prefix", prefix, vocabulary_size)
     return prefix
+
+
+def require_biased_tokens(request: GenerationRequest, vocabulary_size: int) -> None:
+    """Raises PromptRefused for a bias of a token that there is none of."""
+    _require_in_vocabulary("logit_bias", tuple(request.params.logit_bias), vocabulary_size)
+
+
+def _require_in_vocabulary(field: str, token_ids: Sequence[int], size: int) -> None:
+    for token_id in token_ids:
+        if isinstance(token_id, bool) or not isinstance(token_id, int) or not 0 <= token_id < size:
+            raise PromptRefused(
+                FailureCode.UNSUPPORTED, f"{field}: token {token_id} is not in the vocabulary of {size}."
+            )
 
 
 def require_runnable(model: LoadedModel, request: GenerationRequest, prompt: Prompt, given: tuple[int, ...]) -> None:
@@ -27,12 +37,7 @@ def require_runnable(model: LoadedModel, request: GenerationRequest, prompt: Pro
     if request.adapter is not None and request.adapter not in model.adapters:
         raise PromptRefused(FailureCode.UNSUPPORTED, f"adapter: {model.name} has none called {request.adapter}.")
     _require_room(model, request, len(prompt.token_ids), len(given))
-    for token_id in request.params.logit_bias:
-        if token_id >= model.vocabulary_size:
-            raise PromptRefused(
-                FailureCode.UNSUPPORTED,
-                f"logit_bias: token {token_id} is not in the vocabulary of {model.vocabulary_size}.",
-            )
+    require_biased_tokens(request, model.vocabulary_size)
 
 
 def _require_room(model: LoadedModel, request: GenerationRequest, prompt_tokens: int, given: int) -> None:

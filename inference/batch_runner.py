@@ -22,15 +22,12 @@ from inference.key_value_slots import Place
 from inference.loaded_model import LoadedModel
 from inference.prefix_archive import PrefixArchive
 from inference.process_memory import return_freed_memory
-from inference.running_request import RunningRequest
+from inference.running_request import OVERFLOW_MESSAGE, TOKENIZER_MESSAGE, RunningRequest
 from inference.sampler import Choice, SamplingState, choose
 from inference.schedule import ReadingPace, share_prefill
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
-
-TOKENIZER_MESSAGE = "The model's tokenizer could not turn its tokens into text, so the answer ended."
-OVERFLOW_MESSAGE = "The model's numbers overflowed on this prompt, so there is no next token to choose."
 
 
 class BatchRunner:
@@ -61,7 +58,7 @@ class BatchRunner:
     def _admitted(self, submission: Submission) -> RunningRequest:
         model, request = self._model, submission.request
         prompt = model.renderer.render(request)
-        beginning = given_tokens(model, request)
+        beginning = given_tokens(request, model.renderer, model.vocabulary_size)
         require_runnable(model, request, prompt, beginning)
         told_from = 0 if request.score and not beginning else len(prompt.token_ids)
         # What is measured is shown as it is: nothing in it ends it or is thinking.
@@ -223,7 +220,7 @@ class BatchRunner:
 
     def _fail(self, request: RunningRequest, failure: Failed) -> list[Emission]:
         self._forget(request.request_id, wipe=True)
-        return [Emission(request.request_id, failure)]
+        return request.failed(failure)
 
     def _end(self, request: RunningRequest, reason: FinishReason, *, stopped: bool = False) -> list[Emission]:
         if self._archive is not None and request.place is not None:

@@ -57,13 +57,15 @@ class ThinkTags:
 class Harmony:
     """gpt-oss: `<|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…<|return|>`.
 
-    Between a mark and `<|message|>` stands the header (role, channel name), which is not text for anybody.
+    Between a mark and `<|message|>` stands the header (role, channel name), which is not text for anybody. A chat's
+    prompt ends inside one; plain text that is continued has none.
     """
 
-    def __init__(self, marks: dict[str, int], name_of: Callable[[list[int]], str]) -> None:
+    def __init__(self, marks: dict[str, int], name_of: Callable[[list[int]], str], prompt_ids: Sequence[int]) -> None:
         self._marks = {token_id: text for text, token_id in marks.items()}
         self._name_of = name_of
-        self._header: list[int] | None = []
+        last = next((self._marks[token_id] for token_id in reversed(prompt_ids) if token_id in self._marks), None)
+        self._header: list[int] | None = [] if last in {HARMONY_START, HARMONY_CHANNEL} else None
         self.channel = Channel.ANSWER
 
     def read(self, token_id: int) -> bool:
@@ -82,13 +84,21 @@ class Harmony:
         return False
 
 
+def answer_opening(tokenizer: Any) -> str:
+    """The marks behind which a text is the answer, where a text without any would be nobody's: harmony's."""
+    vocabulary = tokenizer.get_vocab()
+    if all(mark in vocabulary for mark in (HARMONY_CHANNEL, HARMONY_MESSAGE, HARMONY_START)):
+        return f"{HARMONY_CHANNEL}final{HARMONY_MESSAGE}"
+    return ""
+
+
 def channel_reader_maker(tokenizer: Any) -> Callable[[Sequence[int]], ChannelReader]:
     """Look once which marks the vocabulary has; the result makes a reader for the answer to a prompt."""
     vocabulary = tokenizer.get_vocab()
     if all(mark in vocabulary for mark in (HARMONY_CHANNEL, HARMONY_MESSAGE, HARMONY_START)):
         texts = (HARMONY_CHANNEL, HARMONY_MESSAGE, HARMONY_START, *HARMONY_ENDS)
         marks = {text: vocabulary[text] for text in texts if text in vocabulary}
-        return lambda _prompt_ids: Harmony(marks, tokenizer.decode)
+        return lambda prompt_ids: Harmony(marks, tokenizer.decode, prompt_ids)
     if THINK_OPEN in vocabulary and THINK_CLOSE in vocabulary:
         open_id, close_id = vocabulary[THINK_OPEN], vocabulary[THINK_CLOSE]
         return lambda prompt_ids: ThinkTags(open_id, close_id, prompt_ids)

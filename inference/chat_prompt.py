@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from inference.channels import answer_opening
 from inference.engine import GenerationRequest
 from inference.events import FailureCode
 
@@ -33,6 +34,7 @@ class PromptRenderer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._answer_opening = answer_opening(tokenizer)
 
     @property
     def has_chat_template(self) -> bool:
@@ -46,7 +48,7 @@ class PromptRenderer:
 
     def render(self, request: GenerationRequest) -> Prompt:
         """Raises PromptRefused when the template or the tokenizer cannot take the messages."""
-        is_chat = self.has_chat_template and not request.completion
+        is_chat = self._is_chat(request)
         text = self._chat_text(request) if is_chat else "".join(message.content for message in request.messages)
         # A template writes its own marks; plain text gets those that the tokenizer adds (a first token, say).
         token_ids = self.tokens(text, marked=not is_chat)
@@ -54,12 +56,19 @@ class PromptRenderer:
             raise PromptRefused(FailureCode.TOKENIZER, "The prompt is empty: this model needs at least one token.")
         return Prompt(text, token_ids)
 
+    def beginning_tokens(self, text: str, request: GenerationRequest) -> tuple[int, ...]:
+        """The tokens of an answer that begins with a text. Raises PromptRefused."""
+        return self.tokens((self._answer_opening if self._is_chat(request) else "") + text)
+
     def tokens(self, text: str, *, marked: bool = False) -> tuple[int, ...]:
         """A text's tokens, with the marks that the tokenizer adds to a whole text if `marked`. Raises PromptRefused."""
         try:
             return tuple(self._tokenizer(text, add_special_tokens=marked)["input_ids"])
         except Exception as error:
             raise PromptRefused(FailureCode.TOKENIZER, f"The prompt cannot be split into tokens: {error}.") from error
+
+    def _is_chat(self, request: GenerationRequest) -> bool:
+        return self.has_chat_template and not request.completion
 
     def _chat_text(self, request: GenerationRequest) -> str:
         messages = [{"role": message.role, "content": message.content} for message in request.messages]

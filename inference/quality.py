@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inference.batch_forward import BatchForward
 from inference.forward_choice import ROUNDINGS, choose_forward, choose_rounded_forward
 from inference.key_value_slots import KeyValueSlots
+from inference.model_loading import load_model, load_tokenizer
 from inference.step_plan import Span
 from inference.weight_folder import read_weight_folder
 
@@ -89,7 +89,7 @@ def measure_quality(
     """
     torch.set_num_threads(threads)
     checked = read_weight_folder(folder)
-    tokenizer: Any = AutoTokenizer.from_pretrained(checked.path, local_files_only=True, trust_remote_code=False)
+    tokenizer = load_tokenizer(checked)
     texts = [tokenizer(text)["input_ids"] for text in TEXTS]
     on_progress(0.0, "loading float32")
     reference = plain_logits(load_plain(checked.path, torch.float32), texts)
@@ -102,9 +102,8 @@ def measure_quality(
 
 
 def load_plain(folder: Path, dtype: torch.dtype) -> Any:
-    """transformers' own model."""
-    load: Any = AutoModelForCausalLM.from_pretrained
-    return load(folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True).eval()
+    """transformers' own model. Raises WeightsRefused."""
+    return load_model(read_weight_folder(folder), dtype)
 
 
 def variant_forward(folder: Path, dtype: str) -> tuple[BatchForward, KeyValueSlots]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from inference.answer_text import AnswerText
 from inference.chat_prompt import Prompt
 from inference.engine_thread import Submission
-from inference.events import Delta, Emission, Finished, FinishReason, Started, Timings, Usage
+from inference.events import Emission, Event, Failed, Finished, FinishReason, Started, Timings, Usage
 from inference.key_value_slots import Place
 from inference.sampler import SamplingState
 from inference.step_plan import Span
+
+logger = logging.getLogger(__name__)
+
+TOKENIZER_MESSAGE: Final = "The model's tokenizer could not turn its tokens into text, so the answer ended."
+OVERFLOW_MESSAGE: Final = "The model's numbers overflowed on this prompt, so there is no next token to choose."
 
 
 @dataclass(slots=True, eq=False)
@@ -109,5 +116,14 @@ class RunningRequest:
         deltas = self.answer.finish(stopped=stopped)
         return [*map(self.emission, deltas), self.emission(Finished(reason, usage, timings))]
 
-    def emission(self, event: Started | Delta | Finished) -> Emission:
+    def failed(self, failure: Failed) -> list[Emission]:
+        """What was held back of the text, then the failure."""
+        try:
+            deltas = self.answer.finish(stopped=False)
+        except Exception:
+            logger.exception("What was held back of an answer that failed cannot be turned into text.")
+            deltas = []
+        return [*map(self.emission, deltas), self.emission(failure)]
+
+    def emission(self, event: Event) -> Emission:
         return Emission(self.request_id, event)

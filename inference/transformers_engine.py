@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-import transformers
 
 from inference.adapted_engine import AdaptedEngine
 from inference.adapter_facts import short_base_name
@@ -27,6 +25,7 @@ from inference.forward_choice import ROUNDINGS, NoSuchVariant, choose_forward, c
 from inference.key_value_slots import KeyValueSlots
 from inference.loaded_model import LoadedModel
 from inference.memory_need import MemoryNeed, memory_need
+from inference.model_loading import context_length, end_ids, load_config, load_model, load_tokenizer
 from inference.process_memory import available_memory, return_freed_memory
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder
 
@@ -102,21 +101,21 @@ def load_engine(
         raise ValueError("max_batch: must be at least 1")
     report(0.0, "checking the files")
     checked = read_weight_folder(Path(folder))
-    config = _load_config(checked)
-    context_length = _context_length(config)
-    budget = kv_budget_tokens or _default_positions(context_length, max_batch)
+    config = load_config(checked)
+    context = context_length(config)
+    budget = kv_budget_tokens or _default_positions(context, max_batch)
     may_copy = _require_memory(checked, config, dtype, max_batch, budget)
     file_digests = digests(checked, lambda share: report(0.05 + 0.15 * share, "computing digests"))
     report(0.2, "loading the tokenizer")
-    tokenizer = _load_tokenizer(checked)
+    tokenizer = load_tokenizer(checked)
     report(0.3, "loading the weights")
-    model = _load_model(checked, DTYPES[dtype])
-    slots = KeyValueSlots(budget=budget, longest=context_length)
+    model = load_model(checked, DTYPES[dtype])
+    slots = KeyValueSlots(budget=budget, longest=context)
     report(0.8, "trying the fast path")
     forward = _forward(model, slots, dtype, may_copy=may_copy)
     adapters = AdapterBank(model)
     forward.adapt(adapters)
-    end_ids = _end_ids(model, tokenizer)
+    ends = end_ids(model, tokenizer)
     renderer = PromptRenderer(tokenizer)
     loaded = LoadedModel(
         forward=forward,
@@ -125,8 +124,8 @@ def load_engine(
         vocabulary=Vocabulary(tokenizer),
         renderer=renderer,
         channel_reader=channel_reader_maker(tokenizer),
-        end_ids=end_ids,
-        context_length=context_length,
+        end_ids=ends,
+        context_length=context,
         vocabulary_size=model.get_input_embeddings().num_embeddings,
         name=checked.path.name,
     )
@@ -139,11 +138,11 @@ def load_engine(
         "chat_template_sha256": renderer.template_sha256,
         "dtype": dtype,
         "forward": forward.name,
-        "context_length": context_length,
+        "context_length": context,
         "kv_budget_tokens": budget,
         "max_batch": max_batch,
         "threads": threads or torch.get_num_threads(),
-        "end_token_ids": sorted(end_ids),
+        "end_token_ids": sorted(ends),
         "libraries": {name: version(name) for name in ("torch", "transformers", "tokenizers", "safetensors")},
         "python": platform.python_version(),
     }
@@ -159,8 +158,8 @@ def estimate_memory(
 ) -> MemoryNeed:
     """What `load_engine` with the same arguments will take, from the headers alone. Raises WeightsRefused."""
     checked = read_weight_folder(Path(folder))
-    config = _load_config(checked)
-    positions = kv_budget_tokens or _default_positions(_context_length(config), max_batch)
+    config = load_config(checked)
+    positions = kv_budget_tokens or _default_positions(context_length(config), max_batch)
     return _need(checked, config, dtype, max_batch, positions, fused=True)
 
 
@@ -202,65 +201,3 @@ def _forward(model: Any, slots: KeyValueSlots, dtype: str, *, may_copy: bool) ->
         return choose_forward(model, slots, may_copy=may_copy)
     except NoSuchVariant as error:
         raise WeightsRefused(str(error)) from error
-
-
-def _load_config(folder: WeightFolder) -> Any:
-    try:
-        return transformers.AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise WeightsRefused(f"The configuration of {folder.path.name} cannot be read: {_first_line(error)}") from error
-
-
-def _load_tokenizer(folder: WeightFolder) -> Any:
-    try:
-        return transformers.AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise WeightsRefused(f"The tokenizer of {folder.path.name} cannot be loaded: {_first_line(error)}") from error
-
-
-def _load_model(folder: WeightFolder, dtype: torch.dtype) -> Any:
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    load: Any = transformers.AutoModelForCausalLM.from_pretrained
-    try:
-        model, info = load(
-            folder.path,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        raise WeightsRefused(f"The weights of {folder.path.name} cannot be loaded: {_first_line(error)}") from error
-    # transformers fills what is missing with random numbers and only warns; that would answer nonsense.
-    if info["missing_keys"] or info["mismatched_keys"]:
-        missing = sorted(str(key) for key in (*info["missing_keys"], *info["mismatched_keys"]))
-        raise WeightsRefused(f"{folder.path.name} lacks weights: {', '.join(missing[:3])}{'…' * (len(missing) > 3)}.")
-    model.eval()
-    return model
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _context_length(config: Any) -> int:
-    text_config = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length"):
-        length = getattr(text_config, name, None)
-        if isinstance(length, int) and length > 0:
-            return length
-    raise WeightsRefused("The configuration does not say how long the context is.")
-
-
-def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every token that any of the model's own files names as an end of text."""
-    found: set[int] = set()
-    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
-        found.update(value if isinstance(value, list | tuple) else [value] if value is not None else [])
-    return frozenset(found)
-
-
-# Rust's tokenizers warn and switch themselves off in a forked child unless told that this is wanted.
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

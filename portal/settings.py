@@ -266,6 +266,7 @@ ENGINE_ADAPTERS = {"transformers": "portal.playground.engines.transformers_adapt
 WORKER_MEMORY_BYTES: int = env.int("WORKER_MEMORY_BYTES", default=0)
 WORKER_PINNED_VARIANTS: list[str] = env.list("WORKER_PINNED_VARIANTS", default=[])
 WORKER_CONCURRENCY: int = env.int("WORKER_CONCURRENCY", default=16)
+WORKER_DEVICE: str = env.str("WORKER_DEVICE", default="auto")
 WORKER_THREADS: int = env.int("WORKER_THREADS", default=0) or (os.cpu_count() or 1)
 GENERATION_LEASE_S: float = env.float("GENERATION_LEASE_S", default=10.0)
 GENERATION_MAX_ATTEMPTS: int = env.int("GENERATION_MAX_ATTEMPTS", default=3)

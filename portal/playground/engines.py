@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from inference.adapter_facts import adapter_bytes
 from inference.engine import Engine, Listener
 from portal.catalog.models import Variant
+from portal.catalog.number_formats import NUMBER_FORMATS
 from portal.playground.engine_pool import Footprint
 
 # Room beside a base for its adapters: one is a few hundredths of its base.
@@ -21,9 +22,14 @@ LEAST_FOR_ADAPTERS: Final = 64 * 2**20
 
 
 def transformers_engine(variant: Variant, listener: Listener) -> Engine:
-    """Local weights, through transformers and torch."""
+    """Local weights: on an accelerator through transformers' own continuous batching, else through our own."""
+    from inference.continuous_batching_engine import load_continuous_batching_engine  # noqa: PLC0415
+    from inference.devices import chosen_device  # noqa: PLC0415
     from inference.transformers_engine import load_engine  # noqa: PLC0415
 
+    device = chosen_device(settings.WORKER_DEVICE)
+    if device != "cpu" and variant.dtype not in NUMBER_FORMATS:  # rounded weights run on the processor alone
+        return load_continuous_batching_engine(_folder(variant), listener=listener, device=device, **_sizes(variant))
     return load_engine(_folder(variant), listener=listener, threads=settings.WORKER_THREADS, **_sizes(variant))
 
 

@@ -76,7 +76,7 @@ def test_harmony_channels_divide_the_text(harmony_tokenizer: Any) -> None:
         "<|channel|>analysis<|message|>the user wants a dog<|end|>"
         "<|start|>assistant<|channel|>final<|message|>The dog.<|return|>"
     )
-    assert _answer(harmony_tokenizer, output) == {
+    assert _answer(harmony_tokenizer, output, prompt="<|start|>assistant") == {
         Channel.THINKING: "the user wants a dog",
         Channel.ANSWER: "The dog.",
     }
@@ -84,9 +84,17 @@ def test_harmony_channels_divide_the_text(harmony_tokenizer: Any) -> None:
 
 def test_harmony_commentary_is_not_the_answer(harmony_tokenizer: Any) -> None:
     output = "<|channel|>commentary to=functions.f<|message|>{}<|call|>"
-    assert _answer(harmony_tokenizer, output) == {Channel.THINKING: "{}", Channel.ANSWER: ""}
+    assert _answer(harmony_tokenizer, output, prompt="<|start|>assistant") == {
+        Channel.THINKING: "{}",
+        Channel.ANSWER: "",
+    }
 
 
 def test_without_marks_everything_is_the_answer() -> None:
     tokenizer = tiny_tokenizer()
     assert _answer(tokenizer, "The dog 🎉")[Channel.ANSWER] == "The dog 🎉"
+
+
+def test_plain_text_that_a_harmony_model_continues_is_the_answer(harmony_tokenizer: Any) -> None:
+    found = _answer(harmony_tokenizer, " brown fox", prompt="the quick")
+    assert found == {Channel.THINKING: "", Channel.ANSWER: " brown fox"}

@@ -155,6 +155,22 @@ def test_a_beginning_inside_the_thinking_is_thinking(tmp_path: Any, recorder: Re
     assert recorder.text("a").startswith("yes")
 
 
+def test_a_beginning_in_words_is_the_answer_of_a_harmony_model_too(tmp_path: Any, recorder: Recorder) -> None:
+    marks = ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>")
+    folder = save_tiny_model("gpt_oss", tmp_path, extra_special=marks)
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_start|>", "<|start|>").replace("<|im_end|>\n", "<|end|>"))
+    engine = load_engine(folder, listener=recorder, dtype="float32", threads=1)
+    engine.submit(_request("chat", "The dog"))
+    engine.submit(_request("plain", "The dog", completion=True))
+    recorder.wait_for_end("chat", "plain")
+    engine.close(0)
+    assert recorder.text("chat").startswith("The dog")
+    assert recorder.text("plain").startswith("The dog")
+    marks_told = [token.text for token in recorder.tokens("chat")][:3]
+    assert (marks_told[0], recorder.tokens("plain")[0].text) == ("<|channel|>", "The")
+
+
 # --- Scores
 
 
