@@ -59,6 +59,8 @@ def json_object(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsRefused(f"{file.parent.name} has no {file.name}.") from None
+    except RecursionError:
+        raise WeightsRefused(f"{file.name} of {file.parent.name} is nested too deeply.") from None
     except (OSError, ValueError) as error:
         raise WeightsRefused(f"{file.name} of {file.parent.name} cannot be read: {error}.") from error
     if not isinstance(content, dict):
@@ -69,7 +71,12 @@ def json_object(file: Path) -> dict[str, Any]:
 def _weight_files(path: Path) -> tuple[Path, ...]:
     index = path / "model.safetensors.index.json"
     if index.exists():
-        names = {str(name) for name in json_object(index).get("weight_map", {}).values()}
+        listed = json_object(index).get("weight_map", {})
+        if not isinstance(listed, dict) or not all(
+            isinstance(name, str) and "\0" not in name for name in listed.values()
+        ):
+            raise WeightsRefused(f"The index of {path.name} does not map tensors to files.")
+        names = set(listed.values())
         files = tuple(sorted(path / name for name in names))
         outside = [file for file in files if file.parent != path]
         missing = [file.name for file in files if not file.is_file()]

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from portal.catalog.measured_facts import MEASURED
 from portal.catalog.models import Backend, Relation, TensorList, Variant
+from portal.catalog.services import ENGINE
 
 NUMBER_FORMATS: Final = ("int8", "int4")
 # The architectures that inference/fused_decoder.py rounds; a test holds both lists together.
@@ -58,7 +59,7 @@ def _require_possible(base: Variant, number_format: str) -> None:
 
 
 def _copy_what_was_read(base: Variant, variant: Variant) -> None:
-    variant.facts = {name: value for name, value in base.facts.items() if name != MEASURED}
+    variant.facts = {name: value for name, value in base.facts.items() if name not in {MEASURED, ENGINE}}
     variant.digests = base.digests
     variant.quantisation = base.quantisation
     variant.file_stamps = base.file_stamps

@@ -35,6 +35,8 @@ from portal.catalog.tensor_rows import TensorRow, gguf_rows, pack_rows, safetens
 
 logger = logging.getLogger(__name__)
 
+ENGINE = "engine"
+
 
 class RevisionConflict(ValidationError):
     """Somebody else's revision, `current`, came between the one that the author started from and theirs."""
@@ -187,6 +189,18 @@ def _keep_facts(variant: Variant, facts: WeightFacts | AdapterFacts) -> None:
 def _origin_within(folder: Path) -> Path | None:
     """The file that weights were converted from, where the import kept it beside them."""
     return next(iter(sorted(folder.glob("*.gguf"))), None)
+
+
+def note_engine(variant: Variant, provenance: Mapping[str, object]) -> None:
+    """Keep which way of computing the engine has found to fit the variant; nothing is written while it stays."""
+    said = {name: str(provenance[name]) for name in ("engine", "forward", "dtype") if name in provenance}
+    if "forward" not in said or variant.facts.get(ENGINE) == said:
+        return
+    with transaction.atomic():
+        locked = Variant.objects.select_for_update().get(pk=variant.pk)
+        locked.facts = locked.facts | {ENGINE: said}
+        locked.save(update_fields=["facts"])
+    variant.facts = locked.facts
 
 
 def keep_tensor_lists(variant: Variant, folder: Path, *, origin: Path | None = None) -> None:

@@ -19,6 +19,13 @@ ATTENTION_KINDS: Final[Mapping[str, Promise]] = {
     "grouped-query": gettext_lazy("grouped-query"),
 }
 
+WAYS_OF_COMPUTING: Final[Mapping[str, Promise]] = {
+    "fused": gettext_lazy("all requests in one pass, layers joined"),
+    "packed": gettext_lazy("all requests in one pass"),
+    "sequential": gettext_lazy("one request after the other, since the fast attention does not fit this architecture"),
+    "paged": gettext_lazy("all requests in one pass, on an accelerator"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -85,9 +92,17 @@ def all_facts(variant: Variant) -> list[Fact]:
         (_("Quantisation"), str(facts.get("quantisation") or "")),
         (_("Converted from"), str(origin.get("source", "")) if isinstance(origin, dict) else ""),
         (_("Stored there as"), ", ".join(_shares(facts.get("origin_types")))),
+        (_("Computed"), _way_of_computing(facts.get("engine"))),
         *measured_rows(variant),
     ]
     return key_facts(variant) + [Fact(label, value) for label, value in rows if value]
+
+
+def _way_of_computing(engine: Any) -> str:
+    """The path that the engine chose when it loaded the weights, by trying it on tokens."""
+    name = str(engine.get("forward") or "") if isinstance(engine, dict) else ""
+    words = WAYS_OF_COMPUTING.get(name.partition(" ")[0].rstrip(","))
+    return f"{words} ({name})" if words else name
 
 
 def _integer(facts: Mapping[str, Any], key: str) -> int:

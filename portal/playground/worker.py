@@ -20,6 +20,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from inference.engine import Engine, EngineClosed
 from inference.events import Delta, Emission, Failed, FailureCode, Finished, Released
+from portal.catalog.services import note_engine
 from portal.playground import stream
 from portal.playground.active_run import ActiveRun, storable
 from portal.playground.adapter_shelf import NoRoom
@@ -74,6 +75,7 @@ class GenerationWorker:
                 self._fail_unloadable(generation, message)
                 return
             self._run_on(engine, generation)
+            note_engine(generation.variant, engine.provenance())
 
     def _run_on(self, engine: Engine, generation: Generation) -> None:
         if not generation.claim(self.worker_id, timedelta(seconds=settings.GENERATION_LEASE_S)):

@@ -10,6 +10,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import RestrictedError
 
 from portal.catalog.models import Backend, Relation, Variant
+from portal.catalog.services import note_engine
+from portal.catalog.variant_facts import all_facts
 from tests.catalog.shelf import make_card, make_variant
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +44,22 @@ def test_an_adapter_needs_a_base_that_can_carry_it() -> None:
         with pytest.raises(ValidationError) as refused:
             wrong.clean()
         assert set(refused.value.message_dict) == {field}
+
+
+def test_the_way_of_computing_that_an_engine_found_is_kept_and_shown(
+    django_assert_num_queries: Any,
+) -> None:
+    variant = make_variant(make_card())
+    found = {"engine": "transformers", "forward": "sequential", "dtype": "float32", "python": "3"}
+    note_engine(variant, found)
+    variant.refresh_from_db()
+    assert variant.facts["engine"] == {"engine": "transformers", "forward": "sequential", "dtype": "float32"}
+    assert variant.facts["parameters"] == 135_000_000
+    (shown,) = [fact.value for fact in all_facts(variant) if fact.label == "Computed"]
+    assert "does not fit this architecture" in shown
+    with django_assert_num_queries(0):
+        note_engine(variant, found)
+        note_engine(variant, {"engine": "upstream"})
 
 
 def test_the_database_holds_the_rule_too() -> None:

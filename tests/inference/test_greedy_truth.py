@@ -112,7 +112,7 @@ def test_every_path_gives_the_tokens_of_generate(
     assert [[token.id for token in recorder.tokens(name)] for name in names] == _generated(folder, prompts)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gemma3", "deepseek_v3"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_logprobs_equal_a_plain_forward_pass(architecture: str, tiny_folder: FolderMaker, recorder: Recorder) -> None:
     folder = tiny_folder(architecture)
     prompt = _prompts()[3]

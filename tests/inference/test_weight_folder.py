@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from inference.transformers_engine import load_engine
 from inference.weight_folder import WeightsRefused, digests, read_weight_folder
@@ -111,7 +114,7 @@ def test_too_little_memory_is_noticed_before_loading(
     folder: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inference.transformers_engine.available_memory", lambda: 1_000)
-    monkeypatch.setattr("inference.transformers_engine._load_model", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr("inference.transformers_engine.load_model", lambda *_: pytest.fail("it was loaded"))
     with pytest.raises(WeightsRefused, match="GiB"):
         load_engine(folder, listener=recorder)
 
@@ -150,3 +153,33 @@ def test_digests_are_remembered_until_the_file_changes(folder: Path) -> None:
 def test_a_spoilt_digest_cache_is_computed_again(folder: Path) -> None:
     (folder / "digests.json").write_text("[1, 2")
     assert len(digests(read_weight_folder(folder))["model.safetensors"]) == 64
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["..", "/etc/passwd", "model.safetensors"]),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=8), children, max_size=3),
+    max_leaves=6,
+)
+documents = json_values.map(json.dumps) | st.dictionaries(
+    st.sampled_from(["weight_map", "auto_map", "metadata"]), json_values, max_size=2
+).map(json.dumps) | st.text(max_size=20) | st.just("[" * 5_000)  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(["config.json", "tokenizer_config.json", "model.safetensors.index.json"]), text=documents)
+def test_any_text_in_a_json_file_is_a_folder_or_one_refusal(name: str, text: str, folder: Path) -> None:
+    file = folder / name
+    before = file.read_bytes() if file.exists() else None
+    try:
+        file.write_text(text, encoding="utf-8", errors="surrogatepass")
+        with contextlib.suppress(WeightsRefused):
+            read_weight_folder(folder)
+    finally:
+        if before is None:
+            file.unlink()
+        else:
+            file.write_bytes(before)
