@@ -37,6 +37,7 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
         "catalog.modelcard": ("view", "add", "change"),
         "catalog.cardrevision": ("view", "add"),
         "catalog.variant": ("view", "add", "change"),
+        "exports.heldoutprompt": ("view", "add", "delete"),
         "feedback.questionnaire": ("view", "add", "change"),
         "feedback.question": ("view", "add", "change"),
         "feedback.submission": ("view",),

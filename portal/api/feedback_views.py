@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.renderers import JSONRenderer
@@ -24,9 +23,8 @@ from rest_framework.views import APIView
 from portal.accounts.actors import Actor, request_network
 from portal.accounts.limits import check_rate, read_headroom
 from portal.accounts.models import Scope, User
-from portal.accounts.streaming import stream_text
 from portal.api import schema
-from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer
+from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer, ParquetRenderer
 from portal.api.parsers import BoundedJSONParser
 from portal.api.permissions import HasScope, has_any_scope
 from portal.api.problems import Problem
@@ -36,11 +34,13 @@ from portal.api.serializers import (
     RevisionSerializer,
     SubmissionSerializer,
 )
+from portal.api.streaming import stream_export
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.cursors import InvalidCursor, Position
-from portal.exports.formats import FORMATS, ExportFormat
-from portal.exports.queries import read_all, read_page, row_of, selected
+from portal.exports.formats import FORMATS
+from portal.exports.queries import read_page, row_of, selected
 from portal.exports.rows import FeedbackRow
+from portal.exports.tables.feedback import FEEDBACK
 from portal.feedback import answer_quality
 from portal.feedback.models import Submission
 from portal.feedback.services import revise_feedback, submit_feedback, withdraw_feedback
@@ -96,7 +96,7 @@ class ApiView(APIView):
 
 
 class FeedbackList(ApiView):
-    renderer_classes = [JSONRenderer, JsonLinesRenderer, CsvRenderer]
+    renderer_classes = [JSONRenderer, JsonLinesRenderer, CsvRenderer, ParquetRenderer]
     scopes = {
         HTTPMethod.GET: READING,
         HTTPMethod.HEAD: READING,
@@ -113,13 +113,14 @@ class FeedbackList(ApiView):
         summary="Read judgements",
         description=(
             "All judgements that were not withdrawn, oldest first. JSON comes in pages; following `next` to its end "
-            "reads every row once, also while others arrive. JSON Lines and CSV stream everything that matches."
+            "reads every row once, also while others arrive. JSON Lines, CSV and Parquet stream all that matches."
         ),
         parameters=schema.LIST_PARAMETERS,
         responses={
             (200, "application/json"): FeedbackPageSerializer,
-            **schema.text_response("jsonl", "One judgement per line, as in `results`."),
-            **schema.text_response("csv", "RFC 4180 with a header; see the documentation of the columns."),
+            **schema.file_response("jsonl", "One judgement per line, as in `results`."),
+            **schema.file_response("csv", "RFC 4180 with a header; see the documentation of the columns."),
+            **schema.file_response("parquet", "Apache Parquet with the columns of the CSV, typed."),
             **schema.problems(400),
         },
         examples=[schema.PAGE_EXAMPLE],
@@ -128,15 +129,13 @@ class FeedbackList(ApiView):
     def get(self, request: Request) -> HttpResponseBase:
         texts = {name: request.query_params[name] for name in request.query_params}
         criteria = Criteria.from_texts({name: text for name, text in texts.items() if name in PARAMETERS})
-        form = FORMATS.get(str(request.accepted_renderer.format))
-        if form is None:
+        form = FORMATS[str(request.accepted_renderer.format)]
+        if form.name == "json":
             return self._page(request, criteria, texts)
         for name in PAGE_PARAMETERS:
             if name in texts:
                 raise InvalidCriterion(name, _("Is for JSON pages; %s streams everything.") % form.name)
-        filename = f"feedback-{timezone.now():%Y%m%dT%H%M%SZ}.{form.name}"
-        content_type = f"{form.media_type}; charset=utf-8"
-        return stream_text(request._request, _pieces(criteria, form), content_type=content_type, filename=filename)  # noqa: SLF001
+        return stream_export(request._request, FEEDBACK.name, FEEDBACK.plan(criteria), form)  # noqa: SLF001
 
     @extend_schema(
         operation_id="feedback_submit",
@@ -246,18 +245,6 @@ def _row(submission: Submission) -> FeedbackRow:
 
 def _withdrawn() -> Problem:
     return Problem("withdrawn", _("This judgement was withdrawn. Judging the run again makes it live again."))
-
-
-def _pieces(criteria: Criteria, form: ExportFormat) -> Iterator[str]:
-    """The text of an export; a bad filter is refused here, before the answer's status is sent."""
-    chunks = read_all(criteria)
-
-    def pieces() -> Iterator[str]:
-        yield form.encoder.header()
-        for chunk in chunks:
-            yield form.encoder.encode(chunk)
-
-    return pieces()
 
 
 def _limit(text: str) -> int:

@@ -54,3 +54,8 @@ class CsvRenderer(StreamedRenderer):
     format = FORMATS["csv"].name
     media_type = FORMATS["csv"].media_type
     charset = "utf-8"
+
+
+class ParquetRenderer(StreamedRenderer):
+    format = FORMATS["parquet"].name
+    media_type = FORMATS["parquet"].media_type

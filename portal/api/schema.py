@@ -15,6 +15,7 @@ from portal.api.problems import MEDIA_TYPE, PROBLEMS
 from portal.api.serializers import ProblemSerializer
 from portal.exports.formats import FORMATS
 from portal.feedback.answer_quality import DOWN, HIGHEST_RATING, LOWEST_RATING, UP
+from portal.feedback.models import ReviewState
 
 DEFAULT_PAGE_ROWS: Final = 100
 MAX_PAGE_ROWS: Final = 1_000
@@ -34,6 +35,8 @@ def _query(name: str, schema: Any, description: Any, **more: Any) -> OpenApiPara
 
 _RATING: Final = {"type": "integer", "minimum": LOWEST_RATING, "maximum": HIGHEST_RATING}
 _MOMENT: Final = {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+_SLUG: Final = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,80}$"}
+_STATES: Final = "|".join(ReviewState.values)
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 LIST_PARAMETERS: Final = [
     _query("card", {"type": "string", "pattern": f"^{_NAME}/{_NAME}$"}, _("Only this card: owner/name.")),
@@ -48,6 +51,19 @@ LIST_PARAMETERS: Final = [
     _query("thumb", {"type": "string", "enum": [UP, DOWN]}, _("Only this thumb.")),
     _query("since", _MOMENT, _("Created at or after this date, or time with offset.")),
     _query("until", _MOMENT, _("Created before this date, or time with offset.")),
+    _query("questionnaire", _SLUG, _("Only answers to this questionnaire, any version.")),
+    _query("campaign", _SLUG, _("Only this campaign.")),
+    _query(
+        "language",
+        {"type": "string", "pattern": "^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?$"},
+        _("Only what was written in this language, ISO 639-1."),
+    ),
+    _query("licence", {"type": "string", "minLength": 1, "maxLength": 60}, _("Only under this licence.")),
+    _query(
+        "review_state",
+        {"type": "string", "pattern": f"^(?:{_STATES})(?:,(?:{_STATES}))*$"},
+        _("Only in one of these states of review, separated by commas."),
+    ),
     _query(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
@@ -56,8 +72,8 @@ LIST_PARAMETERS: Final = [
     _query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it; JSON only.")),
     _query(
         "format",
-        {"type": "string", "enum": ["json", *FORMATS]},
-        _("The form of the answer, before the Accept header. jsonl and csv stream everything that matches."),
+        {"type": "string", "enum": list(FORMATS)},
+        _("The form of the answer, before the Accept header. All but json stream everything that matches."),
     ),
 ]
 
@@ -76,6 +92,10 @@ EXAMPLE_ROW: Final = {
     "questionnaire": "answer-quality",
     "questionnaire_version": 1,
     "answers": EXAMPLE_ANSWERS,
+    "consent": "publish",
+    "licence": "CC-BY-4.0",
+    "language": "en",
+    "review_state": "unreviewed",
     "generation": "0d4f7f0c-7a55-4d0e-8f1a-93a5b2b4b8e2",
     "card": "owner/name",
     "variant": "bf16",
@@ -107,9 +127,11 @@ REVISE_EXAMPLE: Final = _example(
 )
 
 
-def text_response(name: str, description: Any) -> dict[tuple[int, str], OpenApiResponse]:
+def file_response(name: str, description: Any) -> dict[tuple[int, str], OpenApiResponse]:
     """A 200 in one of the streamed formats."""
-    return {(200, FORMATS[name].media_type): OpenApiResponse(OpenApiTypes.STR, description=description)}
+    form = FORMATS[name]
+    kind = OpenApiTypes.STR if form.is_text else OpenApiTypes.BINARY
+    return {(200, form.media_type): OpenApiResponse(kind, description=description)}
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:

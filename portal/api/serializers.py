@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.feedback.answer_quality import QUESTIONS
-from portal.feedback.models import QuestionKind
+from portal.feedback.models import QuestionKind, ReviewState
 
 MAX_VERSION: Final = 2**31 - 1
 
@@ -138,10 +138,14 @@ class FeedbackRowSerializer(serializers.Serializer):  # type: ignore[type-arg]
     questionnaire = serializers.CharField()
     questionnaire_version = serializers.IntegerField(min_value=1)
     answers = GivenAnswersField()
+    consent = serializers.CharField(help_text=_("publish, or quote: published, and quoted in words."))
+    licence = serializers.CharField(allow_blank=True, help_text=_("The licence that the contributor chose."))
+    language = serializers.CharField(allow_blank=True, help_text=_("ISO 639-1 of what was written."))
+    review_state = serializers.ChoiceField(choices=ReviewState.values)
     generation = serializers.UUIDField(help_text=_("The run that was judged."))
-    card = serializers.CharField(help_text=_("owner/name"))
-    variant = serializers.CharField()
-    model = serializers.CharField(help_text=_("owner/name:variant"))
+    card = serializers.CharField(allow_null=True, help_text=_("owner/name"))
+    variant = serializers.CharField(allow_null=True)
+    model = serializers.CharField(allow_null=True, help_text=_("owner/name:variant"))
     turn = serializers.IntegerField(
         help_text=_("1 for the first prompt of a conversation; earlier turns are not shared.")
     )

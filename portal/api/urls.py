@@ -3,12 +3,15 @@
 from django.urls import include, path, re_path
 
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
+from portal.api.export_views import ExportDetail, ExportList
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
 
 app_name = "api"
 urlpatterns = [
     path("api/v1/feedback/", FeedbackList.as_view(), name="feedback-list"),
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
+    path("api/v1/exports/", ExportList.as_view(), name="export-list"),
+    path("api/v1/exports/<slug:table>/", ExportDetail.as_view(), name="export-detail"),
     path("api/v1/", unknown_address),
     # Not <path:…>, which ends at a line break.
     re_path(r"^api/v1/(?P<rest>(?s:.+))\Z", unknown_address),

@@ -1,8 +1,9 @@
-"""Which judgements a reader wants: the same parameters for the API, the streams and the command line."""
+"""Which records a reader wants: the same parameters for the API, the exports and the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, Self
@@ -13,8 +14,12 @@ from django.utils.translation import gettext as _
 
 from portal.catalog.models import name_part
 from portal.feedback.answer_quality import DOWN, HIGHEST_RATING, LOWEST_RATING, UP
+from portal.feedback.models import ReviewState
 
 MAX_ECHOED_CHARACTERS: Final = 80
+MAX_LICENCE_CHARACTERS: Final = 60
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?")
+_SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class InvalidCriterion(ValueError):
@@ -28,10 +33,11 @@ class InvalidCriterion(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
-    """Selects live judgements; what is None does not restrict.
+    """Selects live records; what is None does not restrict.
 
     card: "owner/name". variant: "owner/name:variant". rating, rating_min, rating_max: helpfulness, inclusive.
-    since, until: bounds on the time of creation, inclusive and exclusive.
+    since, until: bounds on the time of creation, inclusive and exclusive. questionnaire, campaign: their names.
+    language: ISO 639-1. review_state: any of these.
     """
 
     card: str | None = None
@@ -42,6 +48,11 @@ class Criteria:
     thumb: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    questionnaire: str | None = None
+    campaign: str | None = None
+    language: str | None = None
+    licence: str | None = None
+    review_state: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.rating is not None and (self.rating_min is not None or self.rating_max is not None):
@@ -63,6 +74,20 @@ class Criteria:
                 )
             values[name] = _READERS[name](name, text)
         return cls(**values)
+
+    def given(self) -> frozenset[str]:
+        """The names of the parameters that restrict."""
+        return frozenset(name for name in PARAMETERS if getattr(self, name) is not None)
+
+    def as_texts(self) -> dict[str, str]:
+        """What `from_texts` reads back to an equal value."""
+        return {name: _text(getattr(self, name)) for name in PARAMETERS if name in self.given()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 PARAMETERS: Final = tuple(each.name for each in fields(Criteria))
@@ -122,7 +147,34 @@ def _moment(parameter: str, text: str) -> datetime:
     )
 
 
-_READERS: Final = {
+def _slug(parameter: str, text: str) -> str:
+    if not _SLUG.fullmatch(text):
+        raise InvalidCriterion(parameter, _("Must be a name of letters, digits, hyphens and underscores, at most 80."))
+    return text
+
+
+def _language(parameter: str, text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        raise InvalidCriterion(parameter, _("Must be a language code such as en or de."))
+    return text
+
+
+def _licence(parameter: str, text: str) -> str:
+    if not 0 < len(text) <= MAX_LICENCE_CHARACTERS or not text.isprintable():
+        limit = {"limit": MAX_LICENCE_CHARACTERS}
+        raise InvalidCriterion(parameter, _("Must be a licence's name of 1 to %(limit)d characters.") % limit)
+    return text
+
+
+def _review_states(parameter: str, text: str) -> tuple[str, ...]:
+    states = tuple(text.split(","))
+    if unknown := [state for state in states if state not in ReviewState.values]:
+        values = {"given": unknown[0][:MAX_ECHOED_CHARACTERS], "known": ", ".join(ReviewState.values)}
+        raise InvalidCriterion(parameter, _("There is no state “%(given)s”. There are: %(known)s.") % values)
+    return states
+
+
+_READERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "card": _card,
     "variant": _variant,
     "rating": _rating,
@@ -131,4 +183,9 @@ _READERS: Final = {
     "thumb": _thumb,
     "since": _moment,
     "until": _moment,
+    "questionnaire": _slug,
+    "campaign": _slug,
+    "language": _language,
+    "licence": _licence,
+    "review_state": _review_states,
 }

@@ -1,70 +1,193 @@
-"""Rows as text: JSON Lines, and CSV that a spreadsheet opens without running it."""
+"""Rows as bytes: JSON, JSON Lines, CSV that a spreadsheet opens without running it, and typed Parquet.
+
+An encoder is made for one export. What it returns, joined, is the file; it holds at most one chunk of rows.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from portal.exports.rows import FeedbackRow
-from portal.feedback.answer_quality import QUESTIONS
+import orjson
+
+from portal.exports.schema import Column, Kind, Row, Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # A cell that begins with one of these is a formula to spreadsheets; the apostrophe itself is in the list so that
 # taking one leading apostrophe away always gives the text back.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 LIST_SEPARATOR: Final = "|"
-ANSWER_COLUMNS: Final = tuple(question["key"] for question in QUESTIONS)
-CSV_COLUMNS: Final = (
-    "id", "created_at", "changed_at", "version", "contributor", "questionnaire", "questionnaire_version",
-    *ANSWER_COLUMNS, "other_answers",
-    "generation", "card", "variant", "model", "turn", "prompt", "output", "finish_reason",
-    "params", "seed", "weights_sha256", "provenance",
-)  # fmt: skip
+# Parquet's footer holds a few hundred bytes per row group and column, so a group is not made for every small chunk.
+PARQUET_GROUP_ROWS: Final = 20_000
+# Valid inside JSON, but line ends to many readers of lines.
+_LINE_ENDS: Final = tuple((character.encode(), rb"\u%04x" % ord(character)) for character in "\u2028\u2029\x85")
 
 
 class Encoder(Protocol):
-    """Turns rows into text; `header` comes before the first and once."""
+    """Turns rows into a file's bytes: `begin` once, `encode` per chunk, `end` once."""
 
-    def header(self) -> str: ...
+    def begin(self) -> bytes: ...
 
-    def encode(self, rows: Iterable[FeedbackRow]) -> str: ...
+    def encode(self, rows: Sequence[Row]) -> bytes: ...
+
+    def end(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """A text format: its name in addresses, its media type, its encoder."""
+    """A file format: its name in addresses, its media type, its encoder; `is_text` when compressing it is worth it."""
 
     name: str
     media_type: str
-    encoder: Encoder
+    encoder: Callable[[Schema], Encoder]
+    is_text: bool = True
 
 
 class JsonLines:
-    """One JSON object per line (https://jsonlines.org), each the row as the API gives it."""
+    """One JSON object per line (https://jsonlines.org)."""
 
-    def header(self) -> str:
-        return ""
+    def __init__(self, schema: Schema) -> None:
+        pass
 
-    def encode(self, rows: Iterable[FeedbackRow]) -> str:
-        return "".join(f"{_one_line(row)}\n" for row in rows)
+    def begin(self) -> bytes:
+        return b""
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        return _on_one_line(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+
+    def end(self) -> bytes:
+        return b""
+
+
+class JsonArray:
+    """One JSON array of all rows."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._separator = b""
+
+    def begin(self) -> bytes:
+        return b"["
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        if not rows:
+            return b""
+        text = self._separator + b",\n".join(map(orjson.dumps, rows))
+        self._separator = b",\n"
+        return text
+
+    def end(self) -> bytes:
+        return b"]\n"
 
 
 class Csv:
-    """RFC 4180: CRLF, a header, quotes where needed. Objects are JSON, lists of choices are separated by `|`."""
+    """RFC 4180: CRLF, a header, quotes where needed. Objects are JSON, lists of texts are separated by `|`."""
 
-    def header(self) -> str:
-        return _csv([CSV_COLUMNS])
+    def __init__(self, schema: Schema) -> None:
+        self._cells = [(column.name, _CELLS.get(column.kind, _as_it_is)) for column in schema.columns]
 
-    def encode(self, rows: Iterable[FeedbackRow]) -> str:
-        return _csv([_cells(row) for row in rows])
+    def begin(self) -> bytes:
+        return _csv([[name for name, _cell in self._cells]])
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        return _csv([[_empty_or(cell, row[name]) for name, cell in self._cells] for row in rows])
+
+    def end(self) -> bytes:
+        return b""
+
+
+class Parquet:
+    """Apache Parquet: typed, texts that repeat dictionary-encoded, zstd; what is left to JSON is JSON text."""
+
+    def __init__(self, schema: Schema) -> None:
+        # Here and not above: only who writes Parquet pays for loading it.
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        self._columns = schema.columns
+        self._types = pa.schema(
+            [
+                pa.field(
+                    column.name,
+                    _arrow_type(column),
+                    column.is_nullable or column.kind == Kind.JSON,
+                    metadata={"meaning": str(column.meaning)},
+                )
+                for column in schema.columns
+            ]
+        )
+        self._sink = Sink()
+        self._waiting: list[Row] = []
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            self._types,
+            compression="zstd",
+            use_dictionary=[column.name for column in schema.columns if column.category],
+        )
+
+    def begin(self) -> bytes:
+        return self._sink.taken()
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        self._waiting += rows
+        if len(self._waiting) >= PARQUET_GROUP_ROWS:
+            self._write_group()
+        return self._sink.taken()
+
+    def end(self) -> bytes:
+        if self._waiting:
+            self._write_group()
+        self._writer.close()
+        return self._sink.taken()
+
+    def _write_group(self) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        arrays = [
+            pa.array([_ARROW_VALUES.get(column.kind, _as_it_is)(row[column.name]) for row in self._waiting], field.type)
+            for column, field in zip(self._columns, self._types, strict=True)
+        ]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._types), row_group_size=len(self._waiting))
+        self._waiting = []
+
+
+class Sink(io.RawIOBase):
+    """A file that can only be written to; what was written is taken away in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._position += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        return self._position
+
+    def taken(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
 
 FORMATS: Final = {
-    "jsonl": ExportFormat("jsonl", "application/jsonl", JsonLines()),
-    "csv": ExportFormat("csv", "text/csv", Csv()),
+    each.name: each
+    for each in (
+        ExportFormat("json", "application/json", JsonArray),
+        ExportFormat("jsonl", "application/jsonl", JsonLines),
+        ExportFormat("csv", "text/csv", Csv),
+        ExportFormat("parquet", "application/vnd.apache.parquet", Parquet, is_text=False),
+    )
 }
 
 
@@ -73,27 +196,59 @@ def neutralised(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def _one_line(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Valid inside JSON, but line ends to many readers of lines.
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085")
+def _on_one_line(text: bytes) -> bytes:
+    for character, escaped in _LINE_ENDS:
+        text = text.replace(character, escaped)
+    return text
 
 
-def _csv(lines: Iterable[Iterable[Any]]) -> str:
+def _json(value: Any) -> str:
+    return _on_one_line(orjson.dumps(value)).decode()
+
+
+def _csv(lines: Iterable[Iterable[Any]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerows(lines)
-    return buffer.getvalue()
+    return buffer.getvalue().encode()
 
 
-def _cells(row: FeedbackRow) -> list[Any]:
-    answers = dict(row["answers"])
-    flat: dict[str, Any] = {**row, **{key: answers.pop(key, None) for key in ANSWER_COLUMNS}, "other_answers": answers}
-    return [_cell(flat[column]) for column in CSV_COLUMNS]
+def _empty_or(cell: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else cell(value)
 
 
-def _cell(value: Any) -> Any:
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _json_cell(value: Any) -> Any:
+    # A text needs no quotes to be told from an object; a number stays one.
     if isinstance(value, str):
         return neutralised(value)
-    if isinstance(value, list):
-        return LIST_SEPARATOR.join(value)
-    return _one_line(value) if isinstance(value, dict) else value
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else _json(value)
+
+
+_CELLS: Final[dict[Kind, Callable[[Any], Any]]] = {
+    Kind.TEXT: neutralised,
+    Kind.TEXTS: lambda texts: neutralised(LIST_SEPARATOR.join(texts)),
+    Kind.MESSAGES: _json,
+    Kind.JSON: _json_cell,
+    Kind.BOOLEAN: lambda value: "true" if value else "false",
+}
+_ARROW_VALUES: Final[dict[Kind, Callable[[Any], Any]]] = {
+    Kind.TIME: lambda text: None if text is None else datetime.fromisoformat(text),
+    Kind.JSON: lambda value: None if value is None else orjson.dumps(value).decode(),
+}
+
+
+def _arrow_type(column: Column) -> pa.DataType:
+    import pyarrow as pa  # noqa: PLC0415
+
+    types = {
+        Kind.INTEGER: pa.int64(),
+        Kind.NUMBER: pa.float64(),
+        Kind.BOOLEAN: pa.bool_(),
+        Kind.TIME: pa.timestamp("us", "UTC"),
+        Kind.TEXTS: pa.list_(pa.string()),
+        Kind.MESSAGES: pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
+    }
+    return types.get(column.kind, pa.string())

@@ -1,44 +1,56 @@
-"""Reading live judgements in the order of their creation, a page at a time, each page at the cost of the first."""
+"""Reading live submissions in the order of their creation, a page at a time, each page at the cost of the first."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.catalog.models import ModelCard, Variant
+from portal.exports import records
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.cursors import Position
-from portal.exports.rows import FeedbackRecord, FeedbackRow, build_row
+from portal.exports.records import GivenAnswer, SubmissionRecord
+from portal.exports.rows import FeedbackRow, build_row
 from portal.feedback.answer_quality import HELPFULNESS_KEY, THUMB_KEY
-from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Submission, Target, stored_value
+from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Campaign, Submission, Target, stored_value
 
-CHUNK_ROWS: Final = 500
-_GONE: Final[tuple[int, dict[str, Any]]] = (0, {})
+Record = TypeVar("Record", bound=Model)
 
-# In the order of FeedbackRecord's fields.
-_COLUMNS: Final = (
-    "id", "created_at", "changed_at", "version", "owner_id", "visitor",
-    "questionnaire__slug", "questionnaire__version",
-    "generation_id", "generation__variant__card__owner_name", "generation__variant__card__slug",
-    "generation__variant__slug", "generation__messages", "generation__prompt", "generation__output",
-    "generation__finish_reason", "generation__params", "generation__provenance",
-)  # fmt: skip
+CHUNK_ROWS: Final = 1_000
+ANSWERS: Final = (Target.GENERATION,)
+_GONE: Final[tuple[int, dict[str, GivenAnswer]]] = (0, {})
 
 
-def selected(criteria: Criteria) -> QuerySet[Submission]:
-    """The live submissions that `criteria` select. Raises InvalidCriterion when a card or variant does not exist."""
-    submissions = Submission.objects.filter(withdrawn_at=None, target=Target.GENERATION, consent__in=PUBLISHABLE)
+def selected(criteria: Criteria, targets: Collection[Target] = ANSWERS) -> QuerySet[Submission]:
+    """The live, publishable submissions that `criteria` select.
+
+    Raises InvalidCriterion when a card, variant or campaign does not exist.
+    """
+    submissions = Submission.objects.filter(withdrawn_at=None, consent__in=PUBLISHABLE)
+    if len(targets) < len(Target):
+        submissions = submissions.filter(target__in=targets)
     if criteria.card is not None:
-        submissions = submissions.filter(card=_card_key(criteria.card))
+        submissions = submissions.filter(card=card_key(criteria.card))
     if criteria.variant is not None:
-        submissions = submissions.filter(variant=_variant_key(criteria.variant))
+        submissions = submissions.filter(variant=variant_key(criteria.variant))
+    if criteria.campaign is not None:
+        submissions = submissions.filter(campaign=_campaign_key(criteria.campaign))
+    columns = {
+        "questionnaire_slug": criteria.questionnaire,
+        "language": criteria.language,
+        "licence": criteria.licence,
+        "created_at__gte": criteria.since,
+        "created_at__lt": criteria.until,
+        "review_state__in": criteria.review_state,
+    }
+    submissions = submissions.filter(**{lookup: value for lookup, value in columns.items() if value is not None})
     if criteria.thumb is not None:
         submissions = submissions.filter(_answered(THUMB_KEY, choice=criteria.thumb))
     ratings = {
@@ -48,11 +60,13 @@ def selected(criteria: Criteria) -> QuerySet[Submission]:
     }
     if wanted := {lookup: bound for lookup, bound in ratings.items() if bound is not None}:
         submissions = submissions.filter(_answered(HELPFULNESS_KEY, **wanted))
-    if criteria.since is not None:
-        submissions = submissions.filter(created_at__gte=criteria.since)
-    if criteria.until is not None:
-        submissions = submissions.filter(created_at__lt=criteria.until)
     return submissions
+
+
+def until_now(criteria: Criteria) -> Criteria:
+    """The criteria without what is created from now on, so that a busy site's export ends."""
+    now = timezone.now()
+    return replace(criteria, until=now if criteria.until is None else min(criteria.until, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,79 +78,59 @@ class Page:
 
 
 def read_page(submissions: QuerySet[Submission], after: Position | None, limit: int) -> Page:
-    """At most `limit` rows behind `after`, in a constant number of queries."""
-    if after is not None:
-        # The first condition is what the index can use; a row comparison says the same but not in every database.
-        submissions = submissions.filter(
-            Q(created_at__gte=after.created_at) & (Q(created_at__gt=after.created_at) | Q(id__gt=after.id))
-        )
-    found = _records(submissions.order_by("created_at", "id")[: limit + 1])
-    records = found[:limit]
+    """At most `limit` judgements of answers behind `after`, in a constant number of queries."""
+    found, following = _page(submissions, after, limit)
     salt = settings.EXPORT_SALT.encode()
-    rows = [build_row(record, salt) for record in _with_answers(submissions, records)]
-    return Page(rows, Position(records[-1].created_at, records[-1].id) if len(found) > limit else None)
+    return Page([build_row(record, salt) for record in found], following)
 
 
 def read_all(criteria: Criteria) -> Iterator[list[FeedbackRow]]:
-    """Every row in chunks; nothing is held between them, neither memory nor a transaction.
+    """Every judgement of an answer in chunks; nothing is held between them, neither memory nor a transaction.
 
     What is created after the first chunk was asked for is left out, so that a busy site's export ends.
     """
-    now = timezone.now()
-    submissions = selected(replace(criteria, until=now if criteria.until is None else min(criteria.until, now)))
-    return _chunks(submissions)
+    chunks = read_records(selected(until_now(criteria)))
+    salt = settings.EXPORT_SALT.encode()
+    return ([build_row(record, salt) for record in chunk] for chunk in chunks)
 
 
 def row_of(submission: Submission) -> FeedbackRow | None:
-    """The row of one submission; None when it is withdrawn."""
+    """The row of one judgement of an answer; None when it is withdrawn."""
     page = read_page(Submission.objects.filter(pk=submission.pk, withdrawn_at=None), None, 1)
     return page.rows[0] if page.rows else None
 
 
-def _chunks(submissions: QuerySet[Submission]) -> Iterator[list[FeedbackRow]]:
-    page = read_page(submissions, None, CHUNK_ROWS)
-    while page.next is not None:
-        yield page.rows
-        page = read_page(submissions, page.next, CHUNK_ROWS)
-    yield page.rows
+def read_records(submissions: QuerySet[Submission]) -> Iterator[list[SubmissionRecord]]:
+    """All of them with their answers, in chunks."""
+    after: Position | None = None
+    while True:
+        found, after = _page(submissions, after, CHUNK_ROWS)
+        yield found
+        if after is None:
+            return
 
 
-def _records(submissions: QuerySet[Submission]) -> list[FeedbackRecord]:
-    return [FeedbackRecord(*values) for values in submissions.values_list(*_COLUMNS)]
+def behind(rows: QuerySet[Any], after: Position | None) -> QuerySet[Any]:
+    """Those of `rows` (with `created_at` and `id`) that come behind `after`, in order."""
+    if after is not None:
+        # The first condition is what the index can use; a row comparison says the same but not in every database.
+        rows = rows.filter(
+            Q(created_at__gte=after.created_at) & (Q(created_at__gt=after.created_at) | Q(id__gt=after.id))
+        )
+    return rows.order_by("created_at", "id")
 
 
-def _with_answers(submissions: QuerySet[Submission], records: list[FeedbackRecord]) -> list[FeedbackRecord]:
-    """The records with their answers. One that was changed or withdrawn between the two queries is read again."""
-    complete: dict[uuid.UUID, FeedbackRecord] = {}
-    order = [record.id for record in records]
-    while records:
-        answers = _answers([record.id for record in records])
-        fresh = [record for record in records if answers.get(record.id, _GONE)[0] == record.version]
-        complete |= {record.id: replace(record, answers=answers[record.id][1]) for record in fresh}
-        stale = [record.id for record in records if record.id not in complete]
-        records = _records(submissions.filter(pk__in=stale)) if stale else []
-    return [complete[each] for each in order if each in complete]
+def in_chunks(rows: QuerySet[Record]) -> Iterator[list[Record]]:
+    """All rows (with `created_at` and `id`) as objects, in chunks that hold nothing between them."""
+    after: Position | None = None
+    while chunk := list(behind(rows, after)[:CHUNK_ROWS]):
+        yield chunk
+        last: Any = chunk[-1]
+        after = Position(last.created_at, last.id)
 
 
-def _answers(submission_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, Any]]]:
-    """The version and the answers of each submission, as one statement sees them."""
-    found = Submission.objects.filter(pk__in=submission_ids).order_by("answers__question__position")
-    read: dict[uuid.UUID, tuple[int, dict[str, Any]]] = {}
-    for submission_id, version, key, *stored in found.values_list(
-        "id", "version", "answers__question__key", *(f"answers__{column}" for column in COLUMNS)
-    ):
-        _version, values = read.setdefault(submission_id, (version, {}))
-        # Without an answer the join still gives one row.
-        if key is not None:
-            values[key] = stored_value(*stored)
-    return read
-
-
-def _answered(key: str, **value: Any) -> Exists:
-    return Exists(Answer.objects.filter(submission=OuterRef("pk"), question__key=key, **value))
-
-
-def _card_key(name: str) -> int:
+def card_key(name: str) -> int:
+    """Raises InvalidCriterion."""
     owner_name, slug = name.split("/")
     key = ModelCard.objects.filter(owner_name=owner_name, slug=slug).values_list("pk", flat=True).first()
     if key is None:
@@ -144,7 +138,8 @@ def _card_key(name: str) -> int:
     return key
 
 
-def _variant_key(model_id: str) -> int:
+def variant_key(model_id: str) -> int:
+    """Raises InvalidCriterion."""
     card, slug = model_id.split(":")
     owner_name, card_slug = card.split("/")
     found = Variant.objects.filter(card__owner_name=owner_name, card__slug=card_slug, slug=slug)
@@ -152,3 +147,55 @@ def _variant_key(model_id: str) -> int:
     if key is None:
         raise InvalidCriterion("variant", _("There is no variant %s here.") % model_id)
     return key
+
+
+def _campaign_key(slug: str) -> int:
+    key = Campaign.objects.filter(slug=slug).values_list("pk", flat=True).first()
+    if key is None:
+        raise InvalidCriterion("campaign", _("There is no campaign %s here.") % slug)
+    return key
+
+
+def _page(
+    submissions: QuerySet[Submission], after: Position | None, limit: int
+) -> tuple[list[SubmissionRecord], Position | None]:
+    found = _records(behind(submissions, after)[: limit + 1])
+    chosen = found[:limit]
+    following = Position(chosen[-1].created_at, chosen[-1].id) if len(found) > limit else None
+    return _with_answers(submissions, chosen), following
+
+
+def _records(submissions: QuerySet[Submission]) -> list[SubmissionRecord]:
+    return [SubmissionRecord(*values) for values in submissions.values_list(*records.COLUMNS)]
+
+
+def _with_answers(submissions: QuerySet[Submission], found: list[SubmissionRecord]) -> list[SubmissionRecord]:
+    """The records with their answers. One that was changed or withdrawn between the two queries is read again."""
+    complete: dict[uuid.UUID, SubmissionRecord] = {}
+    order = [record.id for record in found]
+    while found:
+        answers = _answers([record.id for record in found])
+        fresh = [record for record in found if answers.get(record.id, _GONE)[0] == record.version]
+        complete |= {record.id: replace(record, answers=answers[record.id][1]) for record in fresh}
+        stale = [record.id for record in found if record.id not in complete]
+        found = _records(submissions.filter(pk__in=stale)) if stale else []
+    return [complete[each] for each in order if each in complete]
+
+
+def _answers(submission_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]]:
+    """The version and the answers of each submission, as one statement sees them."""
+    found = Submission.objects.filter(pk__in=submission_ids).order_by("answers__question__position")
+    read: dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]] = {}
+    for submission_id, version, key, kind, *stored in found.values_list(
+        "id", "version", "answers__question__key", "answers__question__kind",
+        *(f"answers__{column}" for column in COLUMNS),
+    ):  # fmt: skip
+        _version, values = read.setdefault(submission_id, (version, {}))
+        # Without an answer the join still gives one row.
+        if key is not None:
+            values[key] = GivenAnswer(kind, stored_value(*stored))
+    return read
+
+
+def _answered(key: str, **value: Any) -> Exists:
+    return Exists(Answer.objects.filter(submission=OuterRef("pk"), question__key=key, **value))

@@ -1,4 +1,4 @@
-"""One judgement as one row of data: pure, from what was read to what is given out.
+"""One judgement of an answer as one row of data: pure, from what was read to what is given out.
 
 A row names nobody: its contributor is a pseudonym, the same for all of one person's rows.
 """
@@ -8,41 +8,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
+
+from portal.exports.records import SubmissionRecord
 
 DIGESTS_KEY: Final = "weights_sha256"
 PSEUDONYM_HEX_DIGITS: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class FeedbackRecord:
-    """What the database says about one judgement, in the order that the query asks for it."""
-
-    id: uuid.UUID
-    created_at: datetime
-    changed_at: datetime
-    version: int
-    owner_id: int | None
-    visitor: uuid.UUID | None
-    questionnaire: str
-    questionnaire_version: int
-    generation: uuid.UUID
-    card_owner: str
-    card_slug: str
-    variant: str
-    messages: list[dict[str, Any]]
-    prompt: str
-    output: str
-    finish_reason: str
-    params: dict[str, Any]
-    provenance: dict[str, Any]
-    answers: dict[str, Any] = field(default_factory=dict)
-
-
 class FeedbackRow(TypedDict):
-    """The public form of a judgement. Times are ISO 8601 in UTC."""
+    """The public form of a judgement of an answer. Times are ISO 8601 in UTC."""
 
     id: str
     created_at: str
@@ -55,11 +31,16 @@ class FeedbackRow(TypedDict):
     questionnaire_version: int
     # Question key → value, in the questionnaire's order; only what was answered.
     answers: dict[str, Any]
+    # What was agreed to, and where the review stands.
+    consent: str
+    licence: str
+    language: str
+    review_state: str
     generation: str
     # owner/name, variant, and owner/name:variant as clients call it.
-    card: str
-    variant: str
-    model: str
+    card: str | None
+    variant: str | None
+    model: str | None
     # 1 for the first prompt of a conversation; earlier turns are not shared.
     turn: int
     prompt: str
@@ -73,10 +54,10 @@ class FeedbackRow(TypedDict):
     provenance: dict[str, Any]
 
 
-def build_row(record: FeedbackRecord, salt: bytes) -> FeedbackRow:
-    """The row of a record; `salt` makes the pseudonyms, and never leaves the installation."""
-    card = f"{record.card_owner}/{record.card_slug}"
-    provenance = dict(record.provenance)
+def build_row(record: SubmissionRecord, salt: bytes) -> FeedbackRow:
+    """The row of a judgement of an answer; `salt` makes the pseudonyms, and never leaves the installation."""
+    params = record.params or {}
+    provenance = dict(record.provenance or {})
     return FeedbackRow(
         id=str(record.id),
         created_at=iso_utc(record.created_at),
@@ -85,20 +66,29 @@ def build_row(record: FeedbackRecord, salt: bytes) -> FeedbackRow:
         contributor=pseudonym(salt, record.owner_id, record.visitor),
         questionnaire=record.questionnaire,
         questionnaire_version=record.questionnaire_version,
-        answers=record.answers,
+        answers=record.values,
+        consent=record.consent,
+        licence=record.licence,
+        language=record.language,
+        review_state=record.review_state,
         generation=str(record.generation),
-        card=card,
+        card=record.card,
         variant=record.variant,
-        model=f"{card}:{record.variant}",
-        turn=sum(message.get("role") == "user" for message in record.messages),
-        prompt=record.prompt,
-        output=record.output,
-        finish_reason=record.finish_reason,
-        params=record.params,
-        seed=record.params.get("seed"),
+        model=record.model,
+        turn=user_turns(record.messages or []),
+        prompt=record.prompt or "",
+        output=record.output or "",
+        finish_reason=record.finish_reason or "",
+        params=params,
+        seed=params.get("seed"),
         weights_sha256=provenance.pop(DIGESTS_KEY, {}),
         provenance=provenance,
     )
+
+
+def user_turns(messages: list[dict[str, Any]]) -> int:
+    """How many prompts a chat has."""
+    return sum(message.get("role") == "user" for message in messages)
 
 
 def pseudonym(salt: bytes, owner_id: int | None, visitor: uuid.UUID | None) -> str | None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from portal.exports.criteria import Criteria
 from portal.exports.formats import ExportFormat
-from portal.exports.queries import read_all
+from portal.exports.tables import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +24,21 @@ class ExportReport:
     sha256: str
 
 
-def write_export(criteria: Criteria, form: ExportFormat, output: BinaryIO) -> ExportReport:
-    """Write every selected row. Raises InvalidCriterion before the first byte."""
+def _unheard(rows: int) -> None:
+    pass
+
+
+def write_export(
+    plan: Plan, form: ExportFormat, output: BinaryIO, on_progress: Callable[[int], None] = _unheard
+) -> ExportReport:
+    """Write every row of the plan; `on_progress` hears how many there are so far."""
     digest, rows, size = hashlib.sha256(), 0, 0
-
-    def put(text: str) -> int:
-        data = text.encode()
-        output.write(data)
-        digest.update(data)
-        return len(data)
-
-    chunks = read_all(criteria)
-    size += put(form.encoder.header())
-    for chunk in chunks:
-        size += put(form.encoder.encode(chunk))
-        rows += len(chunk)
+    for piece, count in plan.pieces(form):
+        output.write(piece)
+        digest.update(piece)
+        size += len(piece)
+        rows += count
+        on_progress(rows)
     return ExportReport(rows=rows, bytes=size, sha256=digest.hexdigest())
 
 

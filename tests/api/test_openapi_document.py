@@ -31,7 +31,7 @@ def test_it_is_served_to_everybody_as_openapi_3_1(client: Client) -> None:
         for method, operation in path.items()
         if method in {"get", "post", "patch", "delete", "put"}
     ]
-    assert len(operations) == 5
+    assert {operation["operationId"] for operation in operations} >= {"feedback_list", "feedback_submit", "exports_read"}
     for operation in operations:
         assert operation["summary"]
         assert {"token": []} in operation["security"]

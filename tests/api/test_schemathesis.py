@@ -58,6 +58,8 @@ def authorization(alice: User, settings: Any) -> dict[str, str]:
         ("/api/v1/feedback/{submission_id}/", "GET"),
         ("/api/v1/feedback/{submission_id}/", "PATCH"),
         ("/api/v1/feedback/{submission_id}/", "DELETE"),
+        ("/api/v1/exports/", "GET"),
+        ("/api/v1/exports/{table}/", "GET"),
     ],
 )
 def test_every_answer_is_documented(

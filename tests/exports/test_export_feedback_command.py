@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from portal.accounts.models import User
-from portal.exports import writing
+from portal.exports.formats import JsonLines
 from portal.exports.queries import row_of
 from tests.feedback.judgements import judge
 
@@ -27,6 +27,7 @@ def test_json_lines_are_the_rows_and_the_report_their_digest(alice: User, tmp_pa
     data = target.read_bytes()
     assert [json.loads(line) for line in data.decode().splitlines()] == [row_of(submission) for submission in given]
     assert json.loads(report.getvalue()) == {
+        "table": "feedback",
         "format": "jsonl",
         "output": str(target),
         "rows": 2,
@@ -61,7 +62,7 @@ def test_an_export_that_breaks_off_leaves_the_earlier_file(alice: User, tmp_path
     judge(alice)
     target = tmp_path / "feedback.jsonl"
     target.write_text("earlier")
-    with mock.patch.object(writing, "read_all", side_effect=RuntimeError), pytest.raises(RuntimeError):
+    with mock.patch.object(JsonLines, "encode", side_effect=RuntimeError), pytest.raises(RuntimeError):
         call_command("export_feedback", "--output", str(target))
     assert target.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [target]

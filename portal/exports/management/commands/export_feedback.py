@@ -1,4 +1,4 @@
-"""`manage.py export_feedback`: the judgements as a file, with the API's filters and the API's rows."""
+"""`manage.py export_feedback`: a table as a file, with the API's filters and the API's rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS
+from portal.exports.tables import TABLES
 from portal.exports.writing import ExportReport, atomic_file, write_export
 
 HELP = {
@@ -24,13 +25,19 @@ HELP = {
     "thumb": "only up or down",
     "since": "created at or after this ISO 8601 date, or time with offset",
     "until": "created before it",
+    "questionnaire": "only answers to this questionnaire, any version",
+    "campaign": "only this campaign",
+    "language": "only this language, ISO 639-1",
+    "licence": "only under this licence",
+    "review_state": "only in one of these states of review, separated by commas",
 }
 
 
 class Command(BaseCommand):
-    help = "Write all judgements that were not withdrawn, oldest first."
+    help = "Write all of a table that was not withdrawn, oldest first; --table list says which there are."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--table", choices=[*TABLES, "list"], default="feedback", metavar="TABLE")
         parser.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
         parser.add_argument("--output", default="-", metavar="FILE", help="file to write, - for standard output")
         parser.add_argument("--json", action="store_true", help="report rows, bytes and SHA-256 as one JSON object")
@@ -38,6 +45,10 @@ class Command(BaseCommand):
             parser.add_argument(f"--{parameter.replace('_', '-')}", metavar="X", help=HELP[parameter])
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["table"] == "list":
+            for table in TABLES.values():
+                self.stdout.write(f"{table.name:<18}{table.summary}")
+            return
         texts = {parameter: options[parameter] for parameter in PARAMETERS if options[parameter] is not None}
         try:
             criteria = Criteria.from_texts(texts)
@@ -50,17 +61,24 @@ class Command(BaseCommand):
 
     def _write(self, criteria: Criteria, options: dict[str, Any]) -> ExportReport:
         form = FORMATS[options["format"]]
+        plan = TABLES[options["table"]].plan(criteria)
         if options["output"] == "-":
-            return write_export(criteria, form, sys.stdout.buffer)
+            return write_export(plan, form, sys.stdout.buffer, self._progress)
         with atomic_file(Path(options["output"])) as file:
-            return write_export(criteria, form, file)
+            return write_export(plan, form, file, self._progress)
+
+    def _progress(self, rows: int) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{rows} rows", ending="")
 
     def _report(self, report: ExportReport, options: dict[str, Any]) -> None:
         # Standard output belongs to the data when they go there.
         stream = self.stderr if options["output"] == "-" else self.stdout
         if options["json"]:
-            stream.write(json.dumps({"format": options["format"], "output": options["output"], **asdict(report)}))
+            named = {name: options[name] for name in ("table", "format", "output")}
+            stream.write(json.dumps({**named, **asdict(report)}))
         elif options["output"] != "-":
             stream.write(
-                f"{options['output']}: {report.rows} judgements, {report.bytes} bytes, SHA-256 {report.sha256}"
+                f"{options['output']}: {report.rows} rows of {options['table']}, {report.bytes} bytes, "
+                f"SHA-256 {report.sha256}"
             )
