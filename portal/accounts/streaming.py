@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
-from django.utils import timezone
-from django.utils.cache import patch_vary_headers
 
-from portal.exports.compression import accepted_coding, compressed
-from portal.exports.formats import ExportFormat
-from portal.exports.tables import Plan
+Piece = TypeVar("Piece", str, bytes)
 
 
-def stream_export(request: HttpRequest, name: str, plan: Plan, form: ExportFormat) -> StreamingHttpResponse:
-    """Send an export as it is read, text compressed as the client accepts it.
+def stream_pieces(
+    request: HttpRequest, pieces: Iterator[Piece], *, content_type: str, filename: str
+) -> StreamingHttpResponse:
+    """Send `pieces` as they come.
 
     Django collects a synchronous iterator whole before it sends anything under ASGI, and an asynchronous one under
-    WSGI, so each gets its own kind. Each piece is a few short queries; between pieces nothing is held.
+    WSGI, so each gets its own kind. Each piece is one short query; between pieces nothing is held.
     """
-    coding = accepted_coding(request.headers.get("Accept-Encoding", "")) if form.is_text else None
-    pieces = compressed((piece for piece, _rows in plan.pieces(form) if piece), coding)
     content = _pull(pieces) if isinstance(request, ASGIRequest) else pieces
-    charset = "; charset=utf-8" if form.name in {"csv", "jsonl"} else ""
-    response = StreamingHttpResponse(content, content_type=f"{form.media_type}{charset}")
-    filename = f"{name}-{timezone.now():%Y%m%dT%H%M%SZ}.{form.name}"
+    response = StreamingHttpResponse(content, content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     response["Cache-Control"] = "no-store"
     # A proxy that buffers would hold the first byte back.
     response["X-Accel-Buffering"] = "no"
-    if form.is_text:
-        patch_vary_headers(response, ["Accept-Encoding"])
-    if coding is not None:
-        response["Content-Encoding"] = coding
     return response
 
 
-async def _pull(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _pull(pieces: Iterator[Piece]) -> AsyncIterator[Piece]:
     pull = sync_to_async(lambda: next(pieces, None))
     while (piece := await pull()) is not None:
         yield piece

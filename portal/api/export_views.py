@@ -17,10 +17,10 @@ from portal.accounts.models import Scope
 from portal.api import schema
 from portal.api.feedback_views import ApiView
 from portal.api.negotiation import CsvRenderer, JsonLinesRenderer, ParquetRenderer
-from portal.api.streaming import stream_export
 from portal.exports.criteria import PARAMETERS, Criteria
 from portal.exports.formats import FORMATS
 from portal.exports.schema import Kind
+from portal.exports.streaming import stream_export
 from portal.exports.tables import TABLES, ExportTable
 
 READING = (Scope.READ, Scope.EXPORT)

@@ -34,12 +34,12 @@ from portal.api.serializers import (
     RevisionSerializer,
     SubmissionSerializer,
 )
-from portal.api.streaming import stream_export
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.cursors import InvalidCursor, Position
 from portal.exports.formats import FORMATS
 from portal.exports.queries import read_page, row_of, selected
 from portal.exports.rows import FeedbackRow
+from portal.exports.streaming import stream_export
 from portal.exports.tables.feedback import FEEDBACK
 from portal.feedback import answer_quality
 from portal.feedback.models import Submission

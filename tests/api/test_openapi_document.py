@@ -31,7 +31,11 @@ def test_it_is_served_to_everybody_as_openapi_3_1(client: Client) -> None:
         for method, operation in path.items()
         if method in {"get", "post", "patch", "delete", "put"}
     ]
-    assert {operation["operationId"] for operation in operations} >= {"feedback_list", "feedback_submit", "exports_read"}
+    assert {operation["operationId"] for operation in operations} >= {
+        "feedback_list",
+        "feedback_submit",
+        "exports_read",
+    }
     for operation in operations:
         assert operation["summary"]
         assert {"token": []} in operation["security"]

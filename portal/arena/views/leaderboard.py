@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal.accounts.streaming import stream_text
+from portal.accounts.streaming import stream_pieces
 from portal.arena.bradley_terry import PRIOR_TIES
 from portal.arena.forms import limit_words
 from portal.arena.leaderboard import read_filters, read_leaderboard, voted_languages, voted_variants
@@ -69,7 +69,7 @@ def votes(request: HttpRequest, extension: str) -> StreamingHttpResponse:
     if form is None or pool is None:
         raise Http404
     pieces = vote_pieces(read_filters(request.GET, pool.slug), form)
-    return stream_text(
+    return stream_pieces(
         request, pieces, content_type=f"{form.media_type}; charset=utf-8", filename=f"votes-{pool.slug}.{extension}"
     )
 
