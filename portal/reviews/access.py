@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
-from portal.reviews.models import ReviewItem
+from portal.catalog.access import may_maintain_cards
+from portal.catalog.models import ModelCard
+from portal.reviews.models import Limitation, ReviewItem
 
 
 def require_reviewer(request: HttpRequest) -> User:
@@ -51,6 +55,22 @@ def get_item(item_id: int) -> ReviewItem:
         "duplicate_of",
     )
     return get_object_or_404(items, pk=item_id)
+
+
+def get_visible_card(request: HttpRequest, card_id: int) -> ModelCard:
+    """A card that this person may see. Raises Http404."""
+    card = get_object_or_404(ModelCard, pk=card_id)
+    if not (card.is_published or may_maintain_cards(request.user)):
+        raise Http404
+    return card
+
+
+def get_limitation(request: HttpRequest, limitation_id: uuid.UUID) -> Limitation:
+    """A limitation of a card that this person may see. Raises Http404."""
+    limitation = get_object_or_404(Limitation.objects.select_related("card", "mitigated_in__card"), pk=limitation_id)
+    if not (limitation.card.is_published or may_maintain_cards(request.user)):
+        raise Http404
+    return limitation
 
 
 def _require(request: HttpRequest, *roles: Role) -> User:

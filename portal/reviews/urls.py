@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.reviews.views import bulk, item, measures, queue
+from portal.reviews.views import bulk, contributor, item, limitations, measures, queue
 
 app_name = "reviews"
 urlpatterns = [
@@ -16,6 +16,17 @@ urlpatterns = [
     path("review/agreement/", measures.agreement_page, name="agreement"),
     path("review/rules/", measures.rules_page, name="rules"),
     path("review/history/", measures.history, name="history"),
+    path("review/limitations/", limitations.limitation_list, name="limitations"),
+    path("review/limitations/of-card/<int:card_id>/", limitations.propose, name="propose"),
+    path("limitations/<uuid:limitation_id>/", limitations.limitation, name="limitation"),
+    path("limitations/<uuid:limitation_id>/me-too/", limitations.me_too, name="me_too"),
+    path("limitations/<uuid:limitation_id>/change/", limitations.change, name="change_limitation"),
+    path("limitations/<uuid:limitation_id>/replay/", limitations.replay, name="replay"),
+    path("limitations/replays/<uuid:replay_id>/again/", limitations.replay_again, name="replay_again"),
+    path("limitations/replayed/<int:run_id>/", limitations.judge_run, name="judge_run"),
+    path("limitations/of-card/<int:card_id>/", limitations.card_limitations, name="card_limitations"),
+    path("contributions/questions/", contributor.questions, name="questions"),
+    path("contributions/questions/<int:inquiry_id>/", contributor.answer, name="answer"),
     path("review/bulk/", bulk.bulk, name="bulk"),
     path("review/items/<int:item_id>/", item.item, name="item"),
     path("review/items/<int:item_id>/claim/", item.claim, name="claim"),

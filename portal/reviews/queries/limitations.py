@@ -1,0 +1,96 @@
+"""Known limitations as pages show them, and groups of accepted reports that may be new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Count, Prefetch, QuerySet
+
+from portal.accounts.actors import Actor
+from portal.catalog.models import ModelCard
+from portal.feedback.models import Answer, ReviewState, Submission
+from portal.reviews.models import Limitation, MeToo, Replay, ReplayRun
+from portal.reviews.models.limitations import Rule
+from portal.reviews.queries.resemblance import said_text
+from portal.reviews.text_similarity import clusters, tf_idf
+
+# Grouping compares each with each: this many in a quarter of a second.
+MOST_REPORTS: Final = 400
+ALIKE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Reports that seem to say the same; whether they do, a person decides."""
+
+    reports: list[tuple[Submission, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedRun:
+    """A replayed prompt: its answer then and now. `flipped` is None while that is not known."""
+
+    row: ReplayRun
+    flipped: bool | None
+
+
+def limitations_of(card: ModelCard) -> QuerySet[Limitation]:
+    """A card's limitations, those that matter most first, with how many report them and saw them too."""
+    counted = card.limitations.annotate(
+        report_count=Count("reports", distinct=True), me_too_count=Count("me_toos", distinct=True)
+    )
+    return counted.select_related("mitigated_in__card", "card").order_by("-changed_at", "-id")
+
+
+def free_reports(card: ModelCard) -> QuerySet[Submission]:
+    """Accepted reports about a card that stand for no limitation, newest first."""
+    return Submission.objects.filter(
+        card=card, review_state=ReviewState.ACCEPTED, withdrawn_at__isnull=True, limitation_report__isnull=True
+    ).order_by("-created_at", "-id")
+
+
+def propose_limitations(card: ModelCard) -> tuple[list[Proposal], list[tuple[Submission, str]]]:
+    """Groups of the newest accepted reports that say the same, the largest first; and those that stand alone."""
+    answers = Prefetch("answers", Answer.objects.select_related("question"))
+    newest = free_reports(card).filter(answers__text__gt="").distinct().prefetch_related(answers)[:MOST_REPORTS]
+    reports = [(each, said_text(each.values())) for each in newest]
+    reports = [pair for pair in reports if pair[1]]
+    groups = clusters(tf_idf([text for _submission, text in reports]), ALIKE)
+    grouped = {index for group in groups for index in group}
+    alone = [pair for index, pair in enumerate(reports) if index not in grouped]
+    return [Proposal([reports[index] for index in group]) for group in groups], alone
+
+
+def said_me_too(actor: Actor, limitation: Limitation) -> bool:
+    return MeToo.objects.filter(actor.owns(), limitation=limitation).exists()
+
+
+def replays_of(limitation: Limitation) -> list[tuple[Replay, list[ReplayedRun]]]:
+    """Each replay with its runs and which of them flipped."""
+    runs = ReplayRun.objects.select_related("original", "generation")
+    replays = limitation.replays.select_related("variant__card", "asked_by").prefetch_related(Prefetch("runs", runs))
+    return [(replay, [ReplayedRun(run, flipped(replay, run)) for run in replay.runs.all()]) for replay in replays]
+
+
+def flipped(replay: Replay, run: ReplayRun) -> bool | None:
+    """Whether the other variant's answer differs, by the replay's own rule; a person's word outweighs it."""
+    if run.judged is not None:
+        return run.judged
+    if run.generation is None or run.generation.is_active or run.generation.state != "succeeded":
+        return None
+    before, after = run.original.output, run.generation.output
+    match replay.rule:
+        case Rule.EXACT:
+            return before.strip() != after.strip()
+        case Rule.PHRASE:
+            phrase = replay.phrase.casefold()
+            return (phrase in before.casefold()) != (phrase in after.casefold())
+        case _:
+            return None
+
+
+def replay_counts(runs: list[ReplayedRun]) -> Mapping[str, Any]:
+    known = [run.flipped for run in runs if run.flipped is not None]
+    return {"flipped": sum(known), "known": len(known), "all": len(runs)}

@@ -1,0 +1,170 @@
+"""Known limitations: proposed, made, changed, seen by others, replayed; and what contributors are told and asked."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.feedback.models import ReviewState, Submission
+from portal.playground.models import Generation
+from portal.reviews.models import Event, Inquiry, Limitation, MeToo, Notice, ReplayRun
+from portal.reviews.queries.limitations import propose_limitations, replays_of
+from portal.reviews.services.limitations import LimitationChanged, change_limitation, make_limitation
+from portal.reviews.services.replays import ask_again, start_replay
+from tests.conftest import signed_in
+from tests.feedback.judgements import judge, make_generation, make_variant
+from tests.reviews.desk import give_verdict, item_of
+
+pytestmark = pytest.mark.django_db
+
+
+def report(owner: User, text: str, prompt: str = "What is the capital of Australia?") -> Submission:
+    submission = judge(owner, make_generation(owner, prompt=prompt, output="Sydney."), thumb="down", comment=text)
+    Submission.objects.filter(pk=submission.pk).update(review_state=ReviewState.ACCEPTED)
+    submission.refresh_from_db()
+    return submission
+
+
+@pytest.fixture
+def reports(alice: User, bob: User) -> list[Submission]:
+    return [
+        report(alice, "It claims that Sydney is the capital of Australia"),
+        report(bob, "Says Sydney is Australia's capital", "Capital of Australia, in one word?"),
+        report(bob, "Refuses to write a poem about kitchen knives"),
+    ]
+
+
+@pytest.fixture
+def limitation(reports: list[Submission], maintainer: User) -> Limitation:
+    card = make_variant().card
+    type(card).objects.filter(pk=card.pk).update(is_published=True)
+    card.refresh_from_db()
+    return make_limitation(
+        maintainer, card, [str(each.pk) for each in reports[:2]], title="Takes Sydney for the capital"
+    )
+
+
+def test_reports_that_say_the_same_are_proposed_together(reports: list[Submission]) -> None:
+    proposals, alone = propose_limitations(make_variant().card)
+    assert [{submission for submission, _text in each.reports} for each in proposals] == [set(reports[:2])]
+    assert [submission for submission, _text in alone] == [reports[2]]
+
+
+def test_making_one_tells_each_contributor_once_and_keeps_the_runs(
+    limitation: Limitation, reports: list[Submission], alice: User, bob: User, maintainer: User
+) -> None:
+    assert limitation.reproductions.count() == 2
+    assert sorted(Notice.objects.values_list("owner__username", flat=True)) == ["alice", "bob"]
+    assert Event.objects.filter(target="reviews.limitation", action="made", actor_id=maintainer.pk).exists()
+    with pytest.raises(ValidationError):
+        make_limitation(maintainer, limitation.card, [str(reports[0].pk)], title="Again")
+    with pytest.raises(ValidationError):
+        make_limitation(maintainer, limitation.card, [], title="Of nothing")
+
+
+def test_a_maintainer_makes_one_in_the_browser(reports: list[Submission], maintainer_client: Client) -> None:
+    card = make_variant().card
+    address = reverse("reviews:propose", args=[card.pk])
+    assert "Sydney" in maintainer_client.get(address).text
+    refused = maintainer_client.post(address, {"title": "", "severity": "high", "state": "open"})
+    assert refused.status_code == 422
+    sent = {"title": "Sydney", "severity": "high", "state": "open", "report": [str(reports[0].pk), "nonsense"]}
+    assert maintainer_client.post(address, sent).status_code == 302
+    assert Limitation.objects.get().reports.count() == 1
+
+
+def test_the_page_and_the_cards_list_are_public_as_the_card_is(limitation: Limitation, bob_client: Client) -> None:
+    of_card = reverse("reviews:card_limitations", args=[limitation.card_id])
+    for client in (Client(), bob_client):
+        assert limitation.title in client.get(limitation.get_absolute_url()).text
+        assert limitation.title in client.get(of_card).text
+        assert limitation.title in client.get(of_card, headers={"HX-Request": "true"}).text
+    assert of_card in Client().get(limitation.card.get_absolute_url()).text
+    limitation.card.is_published = False
+    limitation.card.save()
+    assert Client().get(limitation.get_absolute_url()).status_code == 404
+    assert Client().get(of_card).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["change_limitation", "replay"])
+def test_changing_and_replaying_are_a_maintainers(name: str, limitation: Limitation, reviewer_client: Client) -> None:
+    address = reverse(f"reviews:{name}", args=[limitation.pk])
+    assert reviewer_client.post(address).status_code == 404
+    assert Client().post(address).status_code == 404
+    assert reviewer_client.get(address).status_code == 405
+
+
+def test_me_too_counts_each_once(limitation: Limitation, bob_client: Client, visitor_client: Client) -> None:
+    address = reverse("reviews:me_too", args=[limitation.pk])
+    for client in (bob_client, bob_client, visitor_client, visitor_client):
+        assert client.post(address).status_code == 302
+    assert MeToo.objects.count() == 2
+    assert "2 saw it too" in bob_client.get(limitation.get_absolute_url()).text
+
+
+def test_a_new_state_is_told_and_a_lost_update_is_refused(
+    limitation: Limitation, maintainer: User, maintainer_client: Client
+) -> None:
+    Notice.objects.all().delete()
+    stale = Limitation.objects.get(pk=limitation.pk)
+    assert change_limitation(maintainer, limitation, 1, state="confirmed")
+    assert Notice.objects.count() == 2
+    with pytest.raises(LimitationChanged):
+        change_limitation(maintainer, stale, 1, title="Another")
+    form = {"title": "Another", "severity": "low", "state": "mitigated", "version": "1"}
+    address = reverse("reviews:change_limitation", args=[limitation.pk])
+    assert "Say in which variant" in maintainer_client.post(address, form).text
+    form["mitigated_in"] = str(make_variant(slug="next").pk)
+    assert maintainer_client.post(address, form).status_code == 409
+    assert maintainer_client.post(address, {**form, "version": "2"}).status_code == 302
+    limitation.refresh_from_db()
+    assert (limitation.title, limitation.state, limitation.version) == ("Another", "mitigated", 3)
+    assert Event.objects.filter(target="reviews.limitation", action="changed").count() == 2
+
+
+def test_a_replay_asks_each_prompt_once_and_says_which_flipped(
+    limitation: Limitation, maintainer: User, maintainer_client: Client
+) -> None:
+    variant = make_variant(slug="next")
+    replay = start_replay(maintainer, limitation, variant, "phrase", "sydney")
+    ask_again(maintainer, replay)
+    runs = Generation.objects.filter(variant=variant)
+    assert sorted(runs.values_list("prompt", flat=True)) == [
+        "Capital of Australia, in one word?",
+        "What is the capital of Australia?",
+    ]
+    assert {run.conversation.owner for run in runs} == {maintainer}
+    assert {run.params["seed"] for run in runs} == {7}
+    first, second = runs.order_by("prompt")
+    for run, output in ((first, "Canberra."), (second, "It is Sydney.")):
+        Generation.objects.filter(pk=run.pk).update(state="succeeded", output=output, finished_at=timezone.now())
+    ((_replay, found),) = replays_of(limitation)
+    assert {each.row.original.prompt: each.flipped for each in found} == {first.prompt: True, second.prompt: False}
+    judged = ReplayRun.objects.get(original__prompt=second.prompt)
+    maintainer_client.post(reverse("reviews:judge_run", args=[judged.pk]), {"flipped": "yes"})
+    assert "2 of 2 known answers flipped" in maintainer_client.get(limitation.get_absolute_url()).text
+
+
+def test_a_contributor_answers_a_question_and_nobody_else_can(
+    alice: User, bob_client: Client, alice_client: Client, reviewer: User, visitor: uuid.UUID, visitor_client: Client
+) -> None:
+    for owner, client in ((alice, alice_client), (visitor, visitor_client)):
+        item = item_of(judge(owner))
+        give_verdict(reviewer, item, "question", note="In which sentence?")
+        inquiry = Inquiry.objects.get(item=item)
+        address = reverse("reviews:answer", args=[inquiry.pk])
+        assert "In which sentence?" in client.get(reverse("reviews:questions")).text
+        assert "In which sentence?" not in bob_client.get(reverse("reviews:questions")).text
+        assert bob_client.post(address, {"answer": "Mine"}).status_code == 404
+        assert client.post(address, {"answer": ""}).status_code == 422
+        assert client.post(address, {"answer": "In the first."}).status_code == 302
+        assert client.post(address, {"answer": "Again."}).status_code == 404
+        item.refresh_from_db()
+        assert item.state == "waiting"
+        assert "In the first." in signed_in(reviewer).get(item.get_absolute_url()).text
