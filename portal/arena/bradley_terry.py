@@ -211,10 +211,11 @@ class Strengths:
 def rank_models(counts: PairCounts, *, rounds: int, seed: int, prior: float = PRIOR_TIES) -> Strengths:
     """Strengths with bootstrap percentile intervals."""
     part = components(counts.games)
+    if counts.total == 0:
+        unknown = np.zeros(counts.models)
+        return Strengths(unknown, unknown, unknown, part)
     theta = fit_strengths(counts.scores, prior=prior)
     shown = centred(theta, part)
-    if counts.total == 0:
-        return Strengths(shown, shown, shown, part)
     random = np.random.default_rng(seed)
     batch = max(1, min(rounds, _BATCH_CELLS // counts.models**2))
     replicates = np.concatenate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
@@ -69,4 +70,12 @@ def make_vote(comparison: Comparison, outcome: Outcome = Outcome.A, **columns: A
         variant_b=comparison.generation_b.variant,
         outcome=outcome,
         **columns,
+    )
+
+
+def add_votes(pairs: Iterable[tuple[Variant, Variant, Outcome]], **columns: Any) -> list[Vote]:
+    """Ranked votes whose texts are gone, which is all that a ranking reads."""
+    columns = {"pool": Pool.objects.get(slug="models"), "kind": Kind.BATTLE} | columns
+    return Vote.objects.bulk_create(
+        Vote(variant_a=one, variant_b=other, outcome=outcome, **columns) for one, other, outcome in pairs
     )
