@@ -115,6 +115,7 @@ INSTALLED_APPS = [
     "portal.arena",
     "portal.feedback",
     "portal.reviews",
+    "portal.evidence",
     "portal.exports",
     "portal.api",
     "portal.operations",

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("portal.catalog.urls")),
+    path("", include("portal.evidence.urls")),
     path("", include("portal.playground.urls")),
     path("", include("portal.arena.urls")),
     path("", include("portal.feedback.urls")),

@@ -12,8 +12,8 @@ HEIGHT: Final = 44
 GAP_X: Final = 64
 GAP_Y: Final = 16
 MARGIN: Final = 8
-MAX_TITLE: Final = 25
-MAX_NAME: Final = 28
+# Of the widest letters, so that none leaves its box.
+MAX_TITLE: Final = 22
 
 
 @dataclass(frozen=True, slots=True)
