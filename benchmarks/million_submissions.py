@@ -98,7 +98,7 @@ def fill(model: type[models.Model], rows: int, where: str = "1 = 1", **columns: 
             values.append("%s")
             parameters.append(field.get_db_prep_save(field.get_default(), connection))
         names.append(connection.ops.quote_name(field.column))
-    numbers = f"generate_series(1, {rows}) AS i" if POSTGRES else "numbers"
+    numbers = f"generate_series(1::bigint, {rows}) AS i" if POSTGRES else "numbers"
     prefix = (
         ""
         if POSTGRES

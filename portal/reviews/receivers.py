@@ -16,6 +16,7 @@ from portal.reviews.acting import acting_user
 from portal.reviews.apps import ReviewsConfig
 from portal.reviews.models.history import record_event
 from portal.reviews.seed import seed_policy
+from portal.reviews.services.abuse import require_not_blocked
 from portal.reviews.services.entering import follow_submission
 
 # Changed one row at a time and through `save`; what changes by UPDATE records its own history where it does.
@@ -31,6 +32,7 @@ def seed_after_migrating(sender: Any, plan: Any = None, **kwargs: Any) -> None:
 
 @receiver(submission_changed, dispatch_uid="reviews.follow_submission")
 def follow(submission: Submission, **kwargs: Any) -> None:
+    require_not_blocked(submission)
     action = "withdrawn" if submission.is_withdrawn else "given" if submission.version == 1 else "changed"
     # Whose submission it is, unless somebody else does it for them.
     person = acting_user() or submission.owner

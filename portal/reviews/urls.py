@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.reviews.views import bulk, contributor, item, limitations, measures, queue
+from portal.reviews.views import abuse, bulk, contributor, item, limitations, measures, queue
 
 app_name = "reviews"
 urlpatterns = [
@@ -16,6 +16,8 @@ urlpatterns = [
     path("review/agreement/", measures.agreement_page, name="agreement"),
     path("review/rules/", measures.rules_page, name="rules"),
     path("review/history/", measures.history, name="history"),
+    path("review/abuse/", abuse.abuse, name="abuse"),
+    path("review/abuse/blocks/<int:block_id>/lift/", abuse.lift, name="lift_block"),
     path("review/limitations/", limitations.limitation_list, name="limitations"),
     path("review/limitations/of-card/<int:card_id>/", limitations.propose, name="propose"),
     path("limitations/<uuid:limitation_id>/", limitations.limitation, name="limitation"),

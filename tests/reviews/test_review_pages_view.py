@@ -127,8 +127,8 @@ def test_undo_is_the_reviewers_own(item: ReviewItem, reviewer: User, second_revi
 
 def test_saved_views_are_kept_shared_and_forgotten(reviewer: User, second_reviewer: User) -> None:
     mine, theirs = signed_in(reviewer), signed_in(second_reviewer)
-    mine.post(reverse("reviews:save_view"), {"name": "Bad ones", "thumb": "down"})
-    mine.post(reverse("reviews:save_view"), {"name": "German", "language": "de", "is_shared": "on"})
+    mine.post(reverse("reviews:save_view"), {"name": "Bad ones", "filter.thumb": "down"})
+    mine.post(reverse("reviews:save_view"), {"name": "German", "filter.language": "de", "is_shared": "on"})
     assert "thumb=down" in mine.get(reverse("reviews:queue")).text
     page = theirs.get(reverse("reviews:queue")).text
     assert "German" in page

@@ -15,6 +15,7 @@ from portal.reviews.models import ReviewItem
 from portal.reviews.settling import OPEN_STATES, ItemState, Reason, Verdict
 
 MAX_CHARACTERS: Final = 80
+PREFIX: Final = "filter."
 _KEY_DIGITS: Final = 18
 
 
@@ -52,6 +53,11 @@ class QueueFilters:
             since=_date(text["since"]),
             until=_date(text["until"]),
         )
+
+    @classmethod
+    def from_form(cls, data: Mapping[str, Any]) -> QueueFilters:
+        """Those that a form carries along; their names are prefixed, since a form has fields of its own."""
+        return cls.from_query({name.removeprefix(PREFIX): data[name] for name in data if name.startswith(PREFIX)})
 
     @property
     def pairs(self) -> list[tuple[str, Any]]:

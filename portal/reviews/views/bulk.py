@@ -35,7 +35,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     else:
         require_operator(request)
     items = item_numbers(request.POST)
-    back = f"{reverse('reviews:queue')}?{QueueFilters.from_query(request.POST.dict()).query()}"
+    back = f"{reverse('reviews:queue')}?{QueueFilters.from_form(request.POST).query()}"
     if not items or len(items) > MOST_ITEMS:
         messages.error(request, _("Choose 1 to %(limit)d items first.") % {"limit": MOST_ITEMS})
         return redirect(back)
@@ -61,7 +61,7 @@ def _preview(request: HttpRequest, person: User, action: str, items: list[int]) 
         "items": items,
         "judgement": judgement,
         "effect": effect,
-        "filters": QueueFilters.from_query(request.POST.dict()),
+        "filters": QueueFilters.from_form(request.POST),
     }
     return render(request, "reviews/bulk.html", context)
 

@@ -59,7 +59,7 @@ def claim(request: HttpRequest, item_id: int) -> HttpResponse:
 def skip(request: HttpRequest, item_id: int) -> HttpResponse:
     """Give the item back and take the next one."""
     reviewer = require_reviewer(request)
-    filters = QueueFilters.from_query(request.POST.dict())
+    filters = QueueFilters.from_form(request.POST)
     get_item(item_id).release(reviewer)
     return go_to_next(request, claim_next(reviewer, filters, skip=item_id), filters)
 
@@ -76,7 +76,7 @@ def renew(request: HttpRequest, item_id: int) -> HttpResponse:
 def verdict(request: HttpRequest, item_id: int) -> HttpResponse:
     """Record the verdict and go to the next item; a refused one is shown again as it was sent."""
     reviewer = require_reviewer(request)
-    filters = QueueFilters.from_query(request.POST.dict())
+    filters = QueueFilters.from_form(request.POST)
     questions = own_questions(get_item(item_id).submission.questionnaire)
     judgement = judgement_from_form(request.POST, own_answers_from_form(questions, request.POST))
     try:
@@ -141,7 +141,8 @@ def _page(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    filters = QueueFilters.from_query((request.POST if request.method == "POST" else request.GET).dict())
+    is_sent = request.method == "POST"
+    filters = QueueFilters.from_form(request.POST) if is_sent else QueueFilters.from_query(request.GET.dict())
     page = item_page(wanted, reviewer)
     context: dict[str, Any] = {
         "item": wanted,
@@ -166,5 +167,5 @@ def _page(
 
 
 def _address(request: HttpRequest, wanted: ReviewItem) -> str:
-    query = QueueFilters.from_query(request.POST.dict()).query()
+    query = QueueFilters.from_form(request.POST).query()
     return f"{reverse('reviews:item', args=[wanted.pk])}?{query}"

@@ -48,7 +48,7 @@ def queue(request: HttpRequest) -> HttpResponse:
 def next_item(request: HttpRequest) -> HttpResponse:
     """Take the next item that fits the filters, and go there."""
     reviewer = require_reviewer(request)
-    filters = QueueFilters.from_query(request.POST.dict())
+    filters = QueueFilters.from_form(request.POST)
     return go_to_next(request, claim_next(reviewer, filters), filters)
 
 
@@ -56,7 +56,7 @@ def next_item(request: HttpRequest) -> HttpResponse:
 def save_view(request: HttpRequest) -> HttpResponse:
     """Keep the filters under a name; the same name again replaces them."""
     reviewer = require_reviewer(request)
-    filters = QueueFilters.from_query(request.POST.dict())
+    filters = QueueFilters.from_form(request.POST)
     form = SavedViewForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Give the view a name of 1 to 60 characters."))
