@@ -19,7 +19,7 @@ from portal.catalog.text_comparison import compare_texts
 from portal.feedback.answer_values import KINDS_ON_TEXT
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Question, QuestionKind, Submission
-from portal.feedback.queries import answer_questionnaire, judged_text, own_submission
+from portal.feedback.queries import answer_questionnaire, asked_about, judged_text, own_submission
 from portal.feedback.question_display import form_questions
 from portal.feedback.services import AlreadyReviewed, VersionConflict, require_judgeable, revise_feedback
 from portal.feedback.terms import shown_terms
@@ -141,6 +141,7 @@ def _closer(
         "given": given,
         "errors": errors,
         "problem": problem,
+        "reports": asked_about("on_answers").exclude(slug=answer_questionnaire().slug),
         "is_saved": request.method != "POST" and "saved" in request.GET and submission is not None,
     }
     return render(request, "feedback/closer.html", context, status=status)

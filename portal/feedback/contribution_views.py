@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Final
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
 
+from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import current_actor
+from portal.feedback import answer_quality
+from portal.feedback.contribution_notes import ContributionNote, contribution_notes
+from portal.feedback.models import ReviewState, Submission, Target
 from portal.feedback.queries import contributions
-from portal.feedback.question_display import shown_answers
+from portal.feedback.question_display import ShownAnswer, shown_answers
+from portal.feedback.services import withdraw_everything, withdraw_submission
 
 CONTRIBUTIONS_PER_PAGE: Final = 25
+_TONES: Final = {
+    ReviewState.ACCEPTED: "good",
+    ReviewState.REJECTED: "bad",
+    ReviewState.SPAM: "bad",
+    ReviewState.DUPLICATE: "warn",
+    ReviewState.NEEDS_INFORMATION: "warn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One submission as its contributor sees it."""
+
+    submission: Submission
+    title: str
+    url: str
+    change_url: str
+    answers: list[ShownAnswer]
+    notes: list[ContributionNote]
+    tone: str
 
 
 @never_cache
@@ -23,5 +54,112 @@ def contribution_list(request: HttpRequest) -> HttpResponse:
     """Everything given, the last changed first."""
     paginator = Paginator(contributions(current_actor(request)), CONTRIBUTIONS_PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
-    given = [(submission, shown_answers(submission)) for submission in page]
+    notes = contribution_notes([submission.pk for submission in page])
+    given = [_contribution(submission, notes.get(submission.pk, [])) for submission in page]
     return render(request, "feedback/contributions.html", {"page": page, "given": given})
+
+
+@never_cache
+@require_http_methods(["POST"])
+def withdraw_one(request: HttpRequest, submission_id: uuid.UUID) -> HttpResponse:
+    """Take one submission back, reviewed or not."""
+    try:
+        withdraw_submission(current_actor(request), submission_id)
+    except Submission.DoesNotExist:
+        raise Http404 from None
+    messages.success(request, _("Withdrawn. What you said is deleted; that there was something, and when, remains."))
+    return redirect("feedback:contributions")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete_all(request: HttpRequest) -> HttpResponse:
+    """Asks once, then withdraws everything."""
+    actor = current_actor(request)
+    if request.method == "POST":
+        count = withdraw_everything(actor)
+        done = ngettext("%d submission was withdrawn.", "%d submissions were withdrawn.", count) % count
+        messages.success(request, done)
+        return redirect("feedback:contributions")
+    count = contributions(actor).filter(withdrawn_at=None).count()
+    return render(request, "feedback/delete_contributions.html", {"count": count})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def download(request: HttpRequest) -> HttpResponse:
+    """All of it as JSON: what was said, on what, under which terms, and what became of it."""
+    found = contributions(current_actor(request))
+    rows = [_row(request, submission) for submission in found]
+    response = JsonResponse(
+        {"downloaded_at": timezone.now().isoformat(), "contributions": rows},
+        json_dumps_params={"ensure_ascii": False, "indent": 2},
+    )
+    response["Content-Disposition"] = 'attachment; filename="contributions.json"'
+    return response
+
+
+def _contribution(submission: Submission, notes: list[ContributionNote]) -> Contribution:
+    title, url = _judged(submission)
+    return Contribution(
+        submission=submission,
+        title=title,
+        url=url,
+        change_url=_change_url(submission),
+        answers=shown_answers(submission),
+        notes=notes,
+        tone=_TONES.get(ReviewState(submission.review_state), "plain"),
+    )
+
+
+def _judged(submission: Submission) -> tuple[str, str]:
+    """What it is about, in words, and where that is."""
+    if submission.generation is not None:
+        return submission.generation.prompt, submission.generation.get_absolute_url()
+    if submission.comparison is not None:
+        return _("A comparison"), submission.comparison.get_absolute_url()
+    if submission.campaign is not None:
+        return submission.campaign.title, submission.campaign.get_absolute_url()
+    return (submission.card.title, submission.card.get_absolute_url()) if submission.card is not None else ("", "")
+
+
+def _change_url(submission: Submission) -> str:
+    """Where it can be changed, or given again; empty where it cannot."""
+    if not (submission.may_be_changed or submission.is_withdrawn):
+        return ""
+    match submission.target:
+        case Target.GENERATION if submission.questionnaire_slug == answer_quality.SLUG:
+            return reverse("feedback:panel", args=[submission.generation_id])
+        case Target.GENERATION:
+            return reverse("feedback:report_answer", args=[submission.generation_id, submission.questionnaire_slug])
+        case Target.COMPARISON:
+            return reverse("feedback:report_comparison", args=[submission.comparison_id, submission.questionnaire_slug])
+        case Target.CAMPAIGN if (
+            submission.campaign is not None and submission.is_only and submission.campaign.is_open()
+        ):
+            return reverse("feedback:campaign_answer", args=[submission.campaign.slug])
+        case _:
+            return ""
+
+
+def _row(request: HttpRequest, submission: Submission) -> dict[str, Any]:
+    title, url = _judged(submission)
+    return {
+        "id": str(submission.pk),
+        "about": submission.target,
+        "title": title,
+        "address": request.build_absolute_uri(url),
+        "questionnaire": submission.questionnaire.slug,
+        "questionnaire_version": submission.questionnaire.version,
+        "answers": submission.values(),
+        "consent": submission.consent,
+        "licence": submission.licence,
+        "language": submission.language,
+        "shown": submission.shown,
+        "review": submission.review_state,
+        "review_reason": submission.review_reason,
+        "version": submission.version,
+        "created_at": submission.created_at.isoformat(),
+        "changed_at": submission.changed_at.isoformat(),
+        "withdrawn_at": submission.withdrawn_at.isoformat() if submission.withdrawn_at else None,
+    }

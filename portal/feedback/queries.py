@@ -40,7 +40,8 @@ def judged_text(generation: Generation) -> JudgedText:
 def contributions(actor: Actor) -> QuerySet[Submission]:
     """Everything the actor gave, the last changed first, each with its run and its answers."""
     own = Submission.objects.filter(actor.owns()).order_by("-changed_at", "-id")
-    light = own.select_related("generation__conversation", "generation__variant__card").defer(
+    judged = ("generation__conversation", "variant__card", "campaign", "card", "comparison__contest", "questionnaire")
+    light = own.select_related(*judged).defer(
         "generation__messages",
         "generation__rendered_prompt",
         "generation__output",
@@ -48,6 +49,11 @@ def contributions(actor: Actor) -> QuerySet[Submission]:
         "generation__provenance",
     )
     return with_answers(light)
+
+
+def asked_about(flag: str) -> QuerySet[Questionnaire]:
+    """The current questionnaires of which `flag` (on_answers, on_comparisons, on_cards) is set."""
+    return Questionnaire.objects.filter(is_current=True, **{flag: True}).order_by("slug")
 
 
 def questionnaires_by_name() -> QuerySet[Questionnaire]:

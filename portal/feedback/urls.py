@@ -8,6 +8,7 @@ from portal.feedback import (
     closer_views,
     contribution_views,
     questionnaire_views,
+    report_views,
     views,
 )
 
@@ -76,5 +77,18 @@ urlpatterns = [
         questionnaire_views.translations,
         name="questionnaire_translations",
     ),
+    path("feedback/g/<uuid:generation_id>/report/<slug:slug>/", report_views.report_answer, name="report_answer"),
+    path(
+        "feedback/comparisons/<uuid:comparison_id>/<slug:slug>/",
+        report_views.report_comparison,
+        name="report_comparison",
+    ),
+    path(
+        "feedback/cards/<str:owner_name>/<str:card_slug>/", report_views.card_questionnaires, name="card_questionnaires"
+    ),
+    path("feedback/cards/<str:owner_name>/<str:card_slug>/<slug:slug>/", report_views.report_card, name="report_card"),
     path("contributions/", contribution_views.contribution_list, name="contributions"),
+    path("contributions/download/", contribution_views.download, name="download_contributions"),
+    path("contributions/delete/", contribution_views.delete_all, name="delete_contributions"),
+    path("contributions/<uuid:submission_id>/withdraw/", contribution_views.withdraw_one, name="withdraw_contribution"),
 ]

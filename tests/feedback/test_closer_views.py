@@ -1,0 +1,170 @@
+"""A closer look at an answer: marks, a correction, a better token, reports; for the person who asked alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from portal.accounts.models import User
+from portal.feedback.models import Submission
+from portal.playground.models import Generation, TokenTrace
+from tests.conftest import signed_in
+from tests.feedback.judgements import judge, make_generation
+
+pytestmark = pytest.mark.django_db
+
+OUTPUT = "Ein Laufgewicht 🐟 wiegt.\nErfunden hat es Napoleon."
+TOKENS = [
+    {"id": 1, "text": "Ein", "top": [{"id": 1, "text": "Ein"}, {"id": 2, "text": "Das"}]},
+    {"id": 3, "text": " Laufgewicht", "top": [{"id": 3, "text": " Laufgewicht"}]},
+]
+
+
+@pytest.fixture
+def run(alice: User) -> Generation:
+    run = make_generation(alice, output=OUTPUT)
+    TokenTrace.objects.create(generation=run, tokens=TOKENS)
+    return run
+
+
+def url(name: str, *args: Any) -> str:
+    return reverse(f"feedback:{name}", args=args)
+
+
+def save(client: Client, run: Generation, **fields: Any) -> Any:
+    return client.post(url("closer", run.pk), {"thumb": "down", "version": "0", "correction": OUTPUT, **fields})
+
+
+def said() -> dict[str, Any]:
+    return Submission.objects.get().values()
+
+
+def test_words_are_marked_by_their_place_or_by_quoting_them_and_taken_away_again(
+    alice_client: Client, run: Generation
+) -> None:
+    by_place = {
+        "marks.new_start": "16",
+        "marks.new_end": "17",
+        "marks.new_label": "needless",
+        "marks.new_note": "Fish?",
+    }
+    assert save(alice_client, run, **by_place).status_code == 302
+    fish = {"start": 16, "end": 17, "quote": "🐟", "label": "needless", "note": "Fish?"}
+    assert said() == {"thumb": "down", "marks": [fish]}
+    kept = {f"marks.{name}": str(fish[name]) for name in ("start", "end", "label", "note")}
+    quoted = {"marks.new_quote": "Napoleon", "marks.new_label": "wrong_fact"}
+    assert save(alice_client, run, **kept, **quoted, version="1").status_code == 302
+    start = OUTPUT.index("Napoleon")
+    napoleon = {"start": start, "end": start + 8, "quote": "Napoleon", "label": "wrong_fact", "note": ""}
+    assert said()["marks"] == [fish, napoleon]
+    page = alice_client.get(url("closer", run.pk)).content.decode()
+    assert "🐟</q>" in page
+    assert save(alice_client, run, **kept, **{"marks.remove": "16-17"}, version="2").status_code == 302
+    assert "marks" not in said()
+
+
+def test_words_that_do_not_stand_there_are_refused_and_nothing_is_stored(alice_client: Client, run: Generation) -> None:
+    response = save(alice_client, run, **{"marks.new_quote": "Wellington", "marks.new_label": "wrong_fact"})
+    assert response.status_code == 422
+    assert "does not have the quoted words" in response.content.decode()
+    assert not Submission.objects.exists()
+
+
+def test_an_answer_is_corrected_and_the_difference_shown(alice_client: Client, run: Generation) -> None:
+    corrected = OUTPUT.replace("Napoleon", "niemand")
+    shown = alice_client.post(url("difference", run.pk), {"correction": corrected}, headers={"HX-Request": "true"})
+    page = shown.content.decode()
+    assert "<del>Napoleon</del>" in page
+    assert "<ins>niemand</ins>" in page
+    assert not Submission.objects.exists()
+    without_script = alice_client.post(url("difference", run.pk), {"correction": corrected, "thumb": "down"})
+    assert "<del>Napoleon</del>" in without_script.content.decode()
+    assert save(alice_client, run, correction=corrected).status_code == 302
+    assert said() == {"thumb": "down", "correction": corrected}
+    assert "<del>Napoleon</del>" in alice_client.get(url("closer", run.pk)).content.decode()
+    assert Submission.objects.get().shown["output_sha256"] == (
+        __import__("hashlib").sha256(OUTPUT.encode()).hexdigest()
+    )
+
+
+def test_the_panel_keeps_what_was_said_on_the_closer_page(alice_client: Client, run: Generation) -> None:
+    save(alice_client, run, correction="Besser so.")
+    alice_client.post(url("panel", run.pk), {"thumb": "down", "helpfulness": "2", "version": "1"})
+    assert said() == {"thumb": "down", "helpfulness": 2, "correction": "Besser so."}
+
+
+def test_a_better_token_is_one_that_the_model_thought_of(alice_client: Client, run: Generation) -> None:
+    page = alice_client.get(url("token", run.pk, 0)).content.decode()
+    assert "<mark>Ein</mark>" in page
+    fields = {"thumb": "down", "version": "0"}
+    assert alice_client.post(url("token", run.pk, 0), {**fields, "alternative": "2"}).status_code == 302
+    assert said()["better_tokens"] == [
+        {"index": 0, "token": 1, "text": "Ein", "alternative": 2, "alternative_text": "Das"}
+    ]
+    refused = alice_client.post(url("token", run.pk, 0), {**fields, "alternative": "77", "version": "1"})
+    assert refused.status_code == 422
+    assert "The alternatives of token 0 are: 2." in refused.content.decode()
+    assert alice_client.post(url("token", run.pk, 0), {**fields, "alternative": "", "version": "1"}).status_code == 302
+    assert "better_tokens" not in said()
+    assert alice_client.get(url("token", run.pk, 2)).status_code == 404
+
+
+def test_a_conflict_and_a_review_keep_what_was_entered(alice_client: Client, alice: User, run: Generation) -> None:
+    judge(alice, run, thumb="up")
+    stale = save(alice_client, run, correction="Besser so.", version="0")
+    assert stale.status_code == 409
+    assert "Besser so.</textarea>" in stale.content.decode()
+    Submission.objects.get().move_review(["unreviewed"], "rejected", "Not reproducible.")  # type: ignore[arg-type, list-item]
+    reviewed = save(alice_client, run, correction="Besser so.", version="1")
+    assert reviewed.status_code == 409
+    assert "it cannot be changed, only withdrawn" in reviewed.content.decode()
+    assert said() == {"thumb": "up"}
+
+
+def test_a_report_is_a_submission_of_its_own_beside_the_judgement(
+    alice_client: Client, alice: User, run: Generation
+) -> None:
+    judge(alice, run)
+    address = url("report_answer", run.pk, "factual-error")
+    assert alice_client.get(address).status_code == 200
+    missing = alice_client.post(address, {"claim": "Napoleon did."})
+    assert missing.status_code == 422
+    fields = {"claim": "Napoleon did.", "truth": "Nobody knows who did it first.", "certainty": "4"}
+    assert alice_client.post(address, fields).status_code == 302
+    assert Submission.objects.filter(generation=run).count() == 2
+    report = Submission.objects.get(questionnaire_slug="factual-error")
+    assert report.values() == {**fields, "certainty": 4}
+    assert report.card == run.variant.card
+    assert alice_client.post(address, {**fields, "certainty": "5", "version": "1"}).status_code == 302
+    assert Submission.objects.get(questionnaire_slug="factual-error").values()["certainty"] == 5
+    assert alice_client.get(url("report_answer", run.pk, "comparison")).status_code == 404
+
+
+def test_a_card_takes_several_reports(alice_client: Client, run: Generation) -> None:
+    card = run.variant.card
+    card.is_published = True
+    card.save()
+    assert "Bias report" in alice_client.get(url("card_questionnaires", card.owner_name, card.slug)).content.decode()
+    address = url("report_card", card.owner_name, card.slug, "bias-report")
+    fields = {"about": ["age"], "happened": "Old people are always ill in its stories."}
+    for _time in range(2):
+        assert alice_client.post(address, fields).status_code == 302
+    assert Submission.objects.filter(target="card", card=card).count() == 2
+    assert alice_client.get(url("report_card", "nobody", "here", "bias-report")).status_code == 404
+
+
+def test_other_peoples_answers_do_not_exist(run: Generation, bob: User, client: Client) -> None:
+    pages = (
+        url("closer", run.pk),
+        url("token", run.pk, 0),
+        url("report_answer", run.pk, "harm-report"),
+    )
+    for browser in (signed_in(bob), client):
+        for address in pages:
+            assert browser.get(address).status_code == 404
+            assert browser.post(address, {"thumb": "up"}).status_code == 404
+        assert browser.post(url("difference", run.pk), {"correction": "x"}).status_code == 404
+    assert signed_in(bob).get(url("difference", run.pk)).status_code == 405
