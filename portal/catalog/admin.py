@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.accounts.models import User
 from portal.catalog.forms import CardForm
 from portal.catalog.models import CardRevision, ModelCard, Variant
+from portal.catalog.number_formats import NUMBER_FORMATS, NoSuchFormat, offer_number_format
 from portal.catalog.services import publish_revision
 
 
@@ -93,3 +94,16 @@ class VariantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         (_("Read from the weights"), {"fields": ["quantisation", "facts", "digests"]}),
     ]
     readonly_fields = ["quantisation", "facts", "digests"]
+    actions = ["offer_in_fewer_bits"]
+
+    @admin.action(description=_("Offer also in fewer bits (int8 and int4)"), permissions=["add"])
+    def offer_in_fewer_bits(self, request: HttpRequest, variants: QuerySet[Variant]) -> None:
+        for variant in variants.select_related("card", "base"):
+            for number_format in NUMBER_FORMATS:
+                try:
+                    offered, created = offer_number_format(variant, number_format)
+                except NoSuchFormat as error:
+                    self.message_user(request, str(error), messages.ERROR)
+                    break
+                words = _("%s is offered.") if created else _("%s was there already.")
+                self.message_user(request, words % offered.model_id, messages.SUCCESS)

@@ -159,3 +159,20 @@ def test_lists_are_there_for_maintainers_and_not_for_others(
     assert maintainer_client.get(address).status_code == 200
     assert alice_client.get(address).status_code == 302
     assert reviewer_client.get(address).status_code == 403
+
+
+def test_weights_are_offered_in_fewer_bits_by_who_may_add_variants(
+    maintainer_client: Client, reviewer_client: Client
+) -> None:
+    variant = make_variant(make_card(), dtype="bfloat16", facts={"model_type": "llama"})
+    other = make_variant(variant.card, slug="other", facts={"model_type": "gpt2"})
+    address = reverse("admin:catalog_variant_changelist")
+    form = {"action": "offer_in_fewer_bits", "_selected_action": [variant.pk, other.pk]}
+    assert reviewer_client.post(address, form).status_code == 403
+    page = maintainer_client.post(address, form, follow=True).content.decode()
+    assert "acme/tiny:bf16-int4 is offered." in page
+    assert "not supported for the architecture gpt2" in page
+    offered = Variant.objects.filter(base=variant)
+    assert [(each.slug, each.dtype) for each in offered] == [("bf16-int8", "int8"), ("bf16-int4", "int4")]
+    assert "was there already" in maintainer_client.post(address, form, follow=True).content.decode()
+    assert Variant.objects.count() == 4
