@@ -13,6 +13,7 @@ from inference.engine import Engine, Listener
 from portal.catalog.models import Variant
 from portal.catalog.number_formats import NUMBER_FORMATS
 from portal.playground.engine_pool import Footprint
+from portal.playground.loading import loading_teller
 
 # Room beside a base for its adapters: one is a few hundredths of its base.
 ADAPTER_SHARE: Final = 0.1
@@ -28,9 +29,10 @@ def transformers_engine(variant: Variant, listener: Listener) -> Engine:
     from inference.transformers_engine import load_engine  # noqa: PLC0415
 
     device = chosen_device(settings.WORKER_DEVICE)
+    common = {"listener": listener, "on_progress": loading_teller(variant.pk), **_sizes(variant)}
     if device != "cpu" and variant.dtype not in NUMBER_FORMATS:  # rounded weights run on the processor alone
-        return load_continuous_batching_engine(_folder(variant), listener=listener, device=device, **_sizes(variant))
-    return load_engine(_folder(variant), listener=listener, threads=settings.WORKER_THREADS, **_sizes(variant))
+        return load_continuous_batching_engine(_folder(variant), device=device, **common)
+    return load_engine(_folder(variant), threads=settings.WORKER_THREADS, **common)
 
 
 def transformers_footprint(variant: Variant) -> Footprint:

@@ -12,6 +12,7 @@ from django.db import close_old_connections
 from portal.playground import stream
 from portal.playground.fanout import Subscription, stream_fanout
 from portal.playground.models import Generation, State
+from portal.playground.loading import loading_percent
 from portal.playground.queue_position import queue_position
 from portal.playground.stream import BEGINNING, TERMINAL_TYPES, EventType, StreamEvent, StreamId
 
@@ -84,7 +85,8 @@ def _reload(generation: Generation) -> Generation:
 
 def _queued_event(generation: Generation) -> StreamEvent:
     place = queue_position(generation)
-    return stream.queued(place.position, place.eta_s)
+    weights_id = generation.variant.base_id if generation.variant.is_adapter else generation.variant_id
+    return stream.queued(place.position, place.eta_s, loading_percent(weights_id or generation.variant_id))
 
 
 @dataclass(slots=True)

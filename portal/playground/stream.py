@@ -102,8 +102,10 @@ def reset(attempt: int) -> StreamEvent:
     return StreamEvent(EventType.RESET, {"attempt": attempt})
 
 
-def queued(position: int, eta_s: float | None) -> StreamEvent:
-    return StreamEvent(EventType.QUEUED, {"position": position, "eta_s": eta_s})
+def queued(position: int, eta_s: float | None, loading_percent: int | None = None) -> StreamEvent:
+    """`loading` is there only while a worker loads the model's weights."""
+    loading = {} if loading_percent is None else {"loading": loading_percent}
+    return StreamEvent(EventType.QUEUED, {"position": position, "eta_s": eta_s, **loading})
 
 
 def finished(finish_reason: str, usage: dict[str, Any], timings: dict[str, Any]) -> StreamEvent:

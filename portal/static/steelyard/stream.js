@@ -140,9 +140,10 @@ class Answer {
     });
     source.addEventListener("open", () => this.#found());
     source.addEventListener("error", () => this.#lost());
-    on("queued", ({ position, eta_s: seconds }) => {
+    on("queued", ({ position, eta_s: seconds, loading }) => {
       const parts = [fill(words.queued, { position })];
-      if (seconds !== null) parts.push(fill(words.estimate, { seconds: Math.max(1, Math.round(seconds)) }));
+      if (loading !== undefined) parts.push(fill(words.loading, { percent: loading }));
+      else if (seconds !== null) parts.push(fill(words.estimate, { seconds: Math.max(1, Math.round(seconds)) }));
       if (this.#restarting) parts.unshift(words.again);
       this.#show(parts.join(", "));
     });

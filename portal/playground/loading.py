@@ -1,0 +1,38 @@
+"""How far a worker is in loading a variant's weights, told through the shared cache to whoever waits for an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.core.cache import cache
+
+# A worker that dies while it loads says nothing more.
+FORGOTTEN_S: Final = 60
+APART_S: Final = 0.25
+
+
+def loading_teller(variant_id: int) -> Callable[[float, str], None]:
+    """For an engine's `on_progress`: what share is done, and what is being done."""
+    told_at = 0.0
+
+    def tell(share: float, _stage: str) -> None:
+        nonlocal told_at
+        if share >= 1:
+            cache.delete(_key(variant_id))
+        elif time.monotonic() - told_at >= APART_S:
+            told_at = time.monotonic()
+            cache.set(_key(variant_id), int(100 * share), FORGOTTEN_S)
+
+    return tell
+
+
+def loading_percent(variant_id: int) -> int | None:
+    """How much of the variant's weights is loaded; None while nobody loads them."""
+    percent: int | None = cache.get(_key(variant_id))
+    return percent
+
+
+def _key(variant_id: int) -> str:
+    return f"playground:loading:{variant_id}"
