@@ -11,8 +11,8 @@ from django.db import close_old_connections
 
 from portal.playground import stream
 from portal.playground.fanout import Subscription, stream_fanout
-from portal.playground.models import Generation, State
 from portal.playground.loading import loading_percent
+from portal.playground.models import Generation, State
 from portal.playground.queue_position import queue_position
 from portal.playground.stream import BEGINNING, TERMINAL_TYPES, EventType, StreamEvent, StreamId
 
