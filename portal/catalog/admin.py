@@ -96,7 +96,7 @@ class VariantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ["quantisation", "facts", "digests"]
     actions = ["offer_in_fewer_bits"]
 
-    @admin.action(description=_("Offer also in fewer bits (int8 and int4)"), permissions=["add"])
+    @admin.action(description=_("Offer also in fewer bits (int8 and int4)"), permissions=["change"])
     def offer_in_fewer_bits(self, request: HttpRequest, variants: QuerySet[Variant]) -> None:
         for variant in variants.select_related("card", "base"):
             for number_format in NUMBER_FORMATS:

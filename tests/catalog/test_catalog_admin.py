@@ -161,7 +161,7 @@ def test_lists_are_there_for_maintainers_and_not_for_others(
     assert reviewer_client.get(address).status_code == 403
 
 
-def test_weights_are_offered_in_fewer_bits_by_who_may_add_variants(
+def test_weights_are_offered_in_fewer_bits_by_who_may_change_variants(
     maintainer_client: Client, reviewer_client: Client
 ) -> None:
     variant = make_variant(make_card(), dtype="bfloat16", facts={"model_type": "llama"})
