@@ -105,5 +105,5 @@ class VariantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 except NoSuchFormat as error:
                     self.message_user(request, str(error), messages.ERROR)
                     break
-                words = _("%s is offered.") if created else _("%s was there already.")
+                words = _("Offered: %s.") if created else _("Offered already: %s.")
                 self.message_user(request, words % offered.model_id, messages.SUCCESS)

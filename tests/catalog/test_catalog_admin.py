@@ -170,9 +170,11 @@ def test_weights_are_offered_in_fewer_bits_by_who_may_change_variants(
     form = {"action": "offer_in_fewer_bits", "_selected_action": [variant.pk, other.pk]}
     assert reviewer_client.post(address, form).status_code == 403
     page = maintainer_client.post(address, form, follow=True).content.decode()
-    assert "acme/tiny:bf16-int4 is offered." in page
+    assert "Offered: acme/tiny:bf16-int4." in page
     assert "not supported for the architecture gpt2" in page
     offered = Variant.objects.filter(base=variant)
     assert [(each.slug, each.dtype) for each in offered] == [("bf16-int8", "int8"), ("bf16-int4", "int4")]
-    assert "was there already" in maintainer_client.post(address, form, follow=True).content.decode()
+    assert (
+        "Offered already: acme/tiny:bf16-int8." in maintainer_client.post(address, form, follow=True).content.decode()
+    )
     assert Variant.objects.count() == 4
