@@ -211,8 +211,8 @@ class SideBySideVoteForm(forms.Form):
 
 def limit_words() -> str:
     """What happens at the limit, said beforehand."""
-    words: str = gettext("Up to %(battles)s battles and %(votes)s votes for each person.") % {
-        "battles": settings.BATTLE_RATE.replace("/", " / "),
-        "votes": settings.VOTE_RATE.replace("/", " / "),
+    words: str = gettext("At most, for each person: battles %(battles)s, votes %(votes)s.") % {
+        "battles": settings.BATTLE_RATE,
+        "votes": settings.VOTE_RATE,
     }
     return words

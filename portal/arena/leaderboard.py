@@ -18,8 +18,8 @@ from portal.catalog.models import Variant
 NOTE_READERS_EVERY: Final = timedelta(hours=1)
 FEW_VOTES: Final = 30
 # The chart's own units.
-CHART_WIDTH: Final = 640
-LABEL_WIDTH: Final = 200
+CHART_WIDTH: Final = 760
+LABEL_WIDTH: Final = 260
 ROW_HEIGHT: Final = 28
 MARGIN: Final = 24
 TICK_STEPS: Final = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000)
@@ -33,6 +33,11 @@ class Row:
     name: str
     figures: Mapping[str, Any]
     starts_part: bool
+
+    @property
+    def short_name(self) -> str:
+        """Without the owner: what tells variants apart stands at the end."""
+        return self.name.rpartition("/")[2]
 
     @property
     def plain(self) -> Mapping[str, Any]:
@@ -212,7 +217,7 @@ def draw_chart(rows: tuple[Row, ...]) -> Chart:
         plain, styled = row.plain, row.styled
         marks.append(
             Mark(
-                row.name,
+                row.short_name,
                 MARGIN + ROW_HEIGHT * number,
                 *(x(plain[name]) for name in ("elo", "lower", "upper")),
                 *((x(styled[name]) for name in ("elo", "lower", "upper")) if styled is not None else ()),

@@ -149,5 +149,5 @@ def pair_votes(pool: Pool) -> dict[Pair, int]:
 
 
 def own_contests(actor: Actor, kind: Kind) -> QuerySet[Contest]:
-    """The actor's contests, newest first."""
-    return Contest.objects.filter(actor.owns(), kind=kind)
+    """The actor's contests, newest first, each with its contenders' conversations."""
+    return Contest.objects.filter(actor.owns(), kind=kind).prefetch_related("contenders__conversation")

@@ -267,5 +267,5 @@ def test_the_votes_can_be_downloaded_without_people_and_rank_the_same(
 
 def test_the_method_page_says_the_numbers_of_the_code(client: Client, db: None) -> None:
     page = client.get(reverse("arena:method")).content.decode()
-    for said in ("1000 times", "at least 2 of four hold", "From 50 votes on", "30 / hour battles"):
+    for said in ("1000 times", "at least 2 of four hold", "From 50 votes on", "battles 30/hour"):
         assert said in page

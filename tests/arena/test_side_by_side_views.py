@@ -152,6 +152,16 @@ def test_runs_side_by_side_are_not_on_the_list_of_conversations(alice_client: Cl
     assert "What is a steelyard?" in alice_client.get(reverse("arena:compare")).content.decode()
 
 
+def test_the_list_of_comparisons_takes_the_same_queries_whatever_its_length(
+    alice: User, alice_client: Client, variants: list[Variant], django_assert_max_num_queries: Any
+) -> None:
+    for _each in range(6):
+        make_contest(alice, variants, Kind.SIDE_BY_SIDE)
+    with django_assert_max_num_queries(9):
+        page = alice_client.get(reverse("arena:compare")).content.decode()
+    assert page.count("conversations__row") == 5
+
+
 def test_a_comparisons_page_takes_the_same_queries_whatever_its_turns(
     alice_client: Client, variants: list[Variant], django_assert_max_num_queries: Any
 ) -> None:

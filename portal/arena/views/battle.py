@@ -43,13 +43,12 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _new_context(request: HttpRequest, form: BattleForm, rows: list[tuple[Any, int]]) -> dict[str, Any]:
-    latest = own_contests(current_actor(request), Kind.BATTLE)
     return {
         "form": form,
         "pools": rows,
         "has_pairs": any(variants for _pool, variants in rows),
         "limits": limit_words(),
-        "latest": latest.prefetch_related("contenders__conversation")[:LATEST_SHOWN],
+        "latest": own_contests(current_actor(request), Kind.BATTLE)[:LATEST_SHOWN],
     }
 
 
