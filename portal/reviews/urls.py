@@ -31,6 +31,7 @@ urlpatterns = [
     path("contributions/questions/<int:inquiry_id>/", contributor.answer, name="answer"),
     path("review/bulk/", bulk.bulk, name="bulk"),
     path("review/items/<int:item_id>/", item.item, name="item"),
+    path("review/items/<int:item_id>/inside/<int:place>/", item.inside, name="inside"),
     path("review/items/<int:item_id>/claim/", item.claim, name="claim"),
     path("review/items/<int:item_id>/skip/", item.skip, name="skip"),
     path("review/items/<int:item_id>/renew/", item.renew, name="renew"),

@@ -10,7 +10,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import User
+from portal.feedback.services import withdraw_feedback
+from portal.playground.models import TokenTrace
 from portal.reviews.models import Review, ReviewItem, SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
@@ -114,6 +117,23 @@ def test_reviewers_do_not_see_each_other_until_all_have_spoken(
     assert "A note that must not be seen" in signed_in(reviewer).get(address).text, "it is their own"
     give_verdict(second_reviewer, item, "accept")
     assert "A note that must not be seen" in signed_in(third_reviewer).get(address).text, "who decides reads both"
+
+
+def test_the_tokens_of_the_run_are_for_staff_and_gone_with_a_withdrawal(
+    item: ReviewItem, alice: User, reviewer_client: Client, alice_client: Client
+) -> None:
+    generation = item.submission.generation
+    assert generation is not None
+    tokens = [{"id": 1, "text": "Balance", "logprob": -0.5, "channel": "answer", "top": []}]
+    TokenTrace.objects.create(generation=generation, tokens=tokens)
+    address = reverse("reviews:inside", args=[item.pk, 1])
+    page = reviewer_client.get(address).text
+    assert "Balance" in page
+    assert "60.7" in page
+    assert alice_client.get(address).status_code == 404
+    assert reviewer_client.get(reverse("reviews:inside", args=[item.pk, 2])).status_code == 404
+    withdraw_feedback(Actor(user=alice), generation)
+    assert reviewer_client.get(address).status_code == 404
 
 
 def test_undo_is_the_reviewers_own(item: ReviewItem, reviewer: User, second_reviewer: User) -> None:

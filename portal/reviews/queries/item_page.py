@@ -64,7 +64,7 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
     submission = item.submission
     left = (item.claim_expires_at - timezone.now()).total_seconds() if item.claim_expires_at else 0
     return ItemPage(
-        runs=_runs(submission),
+        runs=runs_of(submission),
         is_held=is_held,
         is_own=submission.owner_id == reviewer.pk,
         is_blind=is_blind,
@@ -79,7 +79,7 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
     )
 
 
-def _runs(submission: Submission) -> list[Generation]:
+def runs_of(submission: Submission) -> list[Generation]:
     """What was judged: one answer, the two of a comparison, or none."""
     if submission.comparison is not None:
         return [submission.comparison.generation_a, submission.comparison.generation_b]

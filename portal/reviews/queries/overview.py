@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models import Campaign
@@ -174,6 +174,8 @@ def _backlog(filters: QueueFilters) -> list[Line]:
 
 
 def _age(young: int, old: int | None) -> str:
+    if young == 0:
+        return _("since today")
     if old is None:
         return _("%(days)d days and more") % {"days": young}
     return _("%(low)d to %(high)d days") % {"low": young, "high": old - 1}
@@ -202,7 +204,9 @@ def _reasons(rows: QuerySet[DailyCount], filters: QueueFilters) -> list[Line]:
 
 def _times(rows: QuerySet[DailyCount], decided: int) -> list[Line]:
     counts = _summed(rows.exclude(flow=Flow.ENTERED), "hours_class")
-    labels = [_("up to %(hours)d hours") % {"hours": hours} for hours in HOURS] + [_("longer")]
+    labels = [
+        ngettext("up to %(hours)d hour", "up to %(hours)d hours", hours) % {"hours": hours} for hours in HOURS
+    ] + [_("longer")]
     per_class = [counts.get(index, 0) for index in range(len(labels))]
     return [Line(label, count, "", Share(count, decided)) for label, count in zip(labels, per_class, strict=True)]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,11 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.feedback.question_display import form_questions, shown_answers
+from portal.playground.branching import trace_tokens
+from portal.playground.inside import read_tokens
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
 from portal.reviews.forms import claim_number_from_form, judgement_from_form, own_answers_from_form
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.queries.item_page import item_page
+from portal.reviews.queries.item_page import item_page, runs_of
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import (
     LABELS,
@@ -36,6 +39,8 @@ from portal.reviews.services.verdicts import (
 from portal.reviews.settling import Reason, Verdict
 from portal.reviews.views.queue import go_to_next
 
+TOKENS_PER_PAGE: Final = 100
+
 
 @never_cache
 @require_http_methods(["GET", "HEAD"])
@@ -43,6 +48,23 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
     """The run, what was said about it, what is like it; the verdict's form for who holds it."""
     reviewer = require_staff(request)
     return _page(request, reviewer, get_item(item_id))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def inside(request: HttpRequest, item_id: int, place: int) -> HttpResponse:
+    """The tokens of the item's run (or of one of the two compared), with what the model thought of each."""
+    require_staff(request)
+    wanted = get_item(item_id)
+    runs = [] if wanted.submission.is_withdrawn else runs_of(wanted.submission)
+    if not 1 <= place <= len(runs):
+        raise Http404
+    run = runs[place - 1]
+    tokens = Paginator(read_tokens(trace_tokens(run), given=len(run.opening)), TOKENS_PER_PAGE)
+    page = tokens.get_page(request.GET.get("page"))
+    rows = [(token, None if token.probability is None else 100 * token.probability) for token in page]
+    context = {"item": wanted, "run": run, "page": page, "rows": rows}
+    return render(request, "reviews/inside.html", context)
 
 
 @require_POST
