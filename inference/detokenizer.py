@@ -16,10 +16,19 @@ class Vocabulary:
         self._tokenizer = tokenizer
         self._special = frozenset(tokenizer.all_special_ids)
         self._texts: dict[int, str] = {}
+        self._shown: dict[int, str] = {}
         self._byte_tokens: dict[int, bool] = {}
 
     def decode(self, token_ids: list[int]) -> str:
         """The text of the tokens without special ones."""
+        if len(token_ids) != 1:
+            return self._decoded(token_ids)
+        text = self._shown.get(token_ids[0])
+        if text is None:
+            text = self._shown[token_ids[0]] = self._decoded(token_ids)
+        return text
+
+    def _decoded(self, token_ids: list[int]) -> str:
         return str(self._tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def text(self, token_id: int) -> str:

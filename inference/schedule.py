@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
 from typing import Final
 
 TOKENS_ALONE: Final = 512
@@ -14,38 +16,47 @@ FEWEST_BESIDE_STREAMS: Final = 16
 MOST_BESIDE_STREAMS: Final = 256
 # A step that also reads may take about twice as long as one that only writes: streams stay smooth, and a reader waits
 # no longer than it would behind the streams.
-SLOW: Final = 2.2
-FAST: Final = 1.8
+LENGTHENED: Final = 2.0
+# Medians over so many steps: what else runs on the machine makes single steps ten times as long, and half of these
+# would have to be hit before the pace believed it.
+STEPS_REMEMBERED: Final = 15
+READING_REMEMBERED: Final = 9
+
+
+def _remembering(count: int) -> Callable[[], deque[float]]:
+    return lambda: deque(maxlen=count)
 
 
 @dataclass(slots=True)
 class ReadingPace:
-    """How many prompt tokens a step may read beside running streams; learns from how long steps take.
+    """How many prompt tokens a step may read beside running streams; learns what writing and reading cost.
 
     The right number depends on the machine, the model, what else runs there, and how far into a prompt the reading is.
     """
 
-    budget: float = 48.0
-    usual_s: float | None = None
+    first_budget: int = 48
+    writing_s: deque[float] = field(default_factory=_remembering(STEPS_REMEMBERED))
+    reading_s_per_token: deque[float] = field(default_factory=_remembering(READING_REMEMBERED))
 
     def tokens(self, *, has_streams: bool) -> int:
         """The next step's budget of prompt tokens."""
-        return int(self.budget) if has_streams else TOKENS_ALONE
+        if not has_streams:
+            return TOKENS_ALONE
+        if not self.writing_s or not self.reading_s_per_token:
+            return self.first_budget
+        room_s = (LENGTHENED - 1) * median(self.writing_s)
+        most = room_s / max(median(self.reading_s_per_token), room_s / MOST_BESIDE_STREAMS, 1e-12)
+        return max(FEWEST_BESIDE_STREAMS, int(most))
 
     def note(self, *, seconds: float, tokens_read: int, has_streams: bool) -> None:
         """Learn from a step that took `seconds` and read `tokens_read` prompt tokens beside streams or alone."""
         if not has_streams:
             return
         if tokens_read == 0:
-            # One hiccup of the machine must not pass for the usual.
-            self.usual_s = (
-                seconds if self.usual_s is None else 0.9 * self.usual_s + 0.1 * min(seconds, 2 * self.usual_s)
-            )
-        elif self.usual_s is not None:
-            if seconds > SLOW * self.usual_s:
-                self.budget = max(FEWEST_BESIDE_STREAMS, self.budget * 0.85)
-            elif seconds < FAST * self.usual_s and tokens_read >= int(self.budget):
-                self.budget = min(MOST_BESIDE_STREAMS, self.budget * 1.2 + 1)
+            self.writing_s.append(seconds)
+        elif self.writing_s:
+            # A step that ends up shorter than a usual one says that reading costs nothing, not less than that.
+            self.reading_s_per_token.append(max(0.0, seconds - median(self.writing_s)) / tokens_read)
 
 
 def share_prefill(remaining: Sequence[int], *, budget: int) -> list[int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inference.engine import Engine, GenerationRequest, Message
 from inference.events import Channel, Delta, Event, Failed, Finished, Released, Started, Token
 from inference.sampling_params import SamplingParams
 from portal.playground.models import Generation, Kind
+from portal.playground.stream import token_object
 
 # What PostgreSQL's text and UTF-8 cannot hold, and byte-level vocabularies can produce.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -101,7 +102,7 @@ class ActiveRun:
 
     def trace(self) -> list[dict[str, Any]]:
         """The tokens in the form that TokenTrace keeps."""
-        return [{**asdict(token), "channel": channel} for channel, token in self.tokens]
+        return [{**token_object(token), "channel": channel} for channel, token in self.tokens]
 
     def timings(self) -> dict[str, float]:
         """Seconds: waiting for a worker, for the engine, reading the prompt, writing, and to the first token."""

@@ -116,6 +116,12 @@ class EnginePool:
                 place.used_at = time.monotonic()
                 self._changed.notify_all()
 
+    def holds(self, variant: Variant) -> bool:
+        """Whether the variant's engine is there now, so that `lend` need not wait for it to be built."""
+        weights = variant.base if variant.base is not None and variant.is_adapter else variant
+        place = self._places.get(weights.pk)
+        return place is not None and place.engine is not None
+
     def warm(self, variant: Variant) -> bool:
         """Build the variant's engine, unless another would have to go for it; raises what `lend` raises."""
         weights = variant.base if variant.base is not None and variant.is_adapter else variant

@@ -7,14 +7,15 @@ write that was sent twice lands once, and a reader's Last-Event-ID says which at
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
 
-from inference.events import Delta
+import orjson
+
+from inference.events import Delta, Token
 
 FIELD: Final = b"e"
 _ID = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
@@ -69,18 +70,17 @@ class StreamEvent:
     data: dict[str, Any]
 
     def encode(self) -> bytes:
-        return json.dumps({"type": self.type, **self.data}, ensure_ascii=False, separators=(",", ":")).encode()
+        return orjson.dumps({"type": self.type, **self.data})
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        data = json.loads(payload)
+        data = orjson.loads(payload)
         return cls(EventType(data.pop("type")), data)
 
     def as_sse(self, event_id: StreamId | None = None) -> bytes:
         """The event in the format of the HTML standard's server-sent events. JSON has no raw line breaks."""
         id_line = f"id: {event_id}\n" if event_id is not None else ""
-        data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return f"{id_line}event: {self.type}\ndata: {data}\n\n".encode()
+        return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), self.type.encode(), orjson.dumps(self.data))
 
 
 def stream_key(generation_id: uuid.UUID) -> str:
@@ -94,8 +94,14 @@ def started(attempt: int, variant: str) -> StreamEvent:
 def delta(event: Delta) -> StreamEvent:
     return StreamEvent(
         EventType.DELTA,
-        {"text": event.text, "channel": event.channel, "tokens": [asdict(token) for token in event.tokens]},
+        {"text": event.text, "channel": event.channel, "tokens": [token_object(token) for token in event.tokens]},
     )
+
+
+def token_object(token: Token) -> dict[str, Any]:
+    """A token as the stream and the trace have it. `asdict` takes ten times as long, and there is one per token."""
+    top = [{"id": each.id, "text": each.text, "logprob": each.logprob} for each in token.top]
+    return {"id": token.id, "text": token.text, "logprob": token.logprob, "top": top}
 
 
 def reset(attempt: int) -> StreamEvent:

@@ -58,8 +58,9 @@ class GenerationWorker:
         )
         if generation is None or generation.state != State.QUEUED or not self._accepting:
             return
-        # Building an engine and running take long, and a connection that is kept meanwhile is missing elsewhere.
-        connection.close()
+        if not self.engines.holds(generation.variant):
+            # Building an engine takes long, and a connection that is kept meanwhile is missing elsewhere.
+            connection.close()
         with ExitStack() as lent:
             try:
                 engine = lent.enter_context(self.engines.lend(generation.variant))

@@ -54,6 +54,17 @@ def test_reading_is_never_stopped_and_never_unbounded() -> None:
     assert fast.tokens(has_streams=True) == MOST_BESIDE_STREAMS
 
 
+@given(hiccups=st.lists(st.booleans(), min_size=120, max_size=120), factor=st.floats(3, 40))
+def test_a_busy_machines_hiccups_do_not_stop_reading(hiccups: list[bool], factor: float) -> None:
+    # Every third step at most is disturbed, as happens beside a web server on the same cores.
+    calm, disturbed = ReadingPace(), ReadingPace()
+    for number, hiccup in enumerate(hiccups):
+        for pace, slower in ((calm, 1.0), (disturbed, factor if hiccup and number % 3 == 0 else 1.0)):
+            tokens = 0 if number % 2 else pace.tokens(has_streams=True)
+            pace.note(seconds=slower * (0.03 + 0.0005 * tokens), tokens_read=tokens, has_streams=True)
+    assert disturbed.tokens(has_streams=True) >= 0.8 * calm.tokens(has_streams=True)
+
+
 def test_without_streams_reading_takes_large_pieces_and_teaches_nothing() -> None:
     pace = ReadingPace()
     pace.note(seconds=9.0, tokens_read=512, has_streams=False)

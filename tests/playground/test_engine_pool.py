@@ -121,6 +121,18 @@ def test_an_engine_is_built_once_and_kept(pool: EnginePool) -> None:
     assert factory.log == ["build a", "build b"]
 
 
+def test_an_engine_is_held_from_when_it_is_built(pool: EnginePool) -> None:
+    factory.gates["a"] = threading.Event()
+    visitor = Visitor(pool, "a")
+    eventually(lambda: factory.log == ["build a"], PATIENCE_S, "the engine is being built")
+    assert not pool.holds(variant("a"))
+    factory.gates["a"].set()
+    assert visitor.has_it.wait(PATIENCE_S)
+    assert pool.holds(variant("a"))
+    assert not pool.holds(variant("b"))
+    visitor.leave()
+
+
 def test_the_least_recently_used_makes_room_before_the_other_is_built(pool: EnginePool) -> None:
     for slug in ("a", "b", "a", "c"):
         use(pool, slug)

@@ -71,7 +71,7 @@ def test_a_token_reaches_the_wire_with_its_alternatives() -> None:
                 "id": 7,
                 "text": " yes",
                 "logprob": -0.1,
-                "top": ({"id": 7, "text": " yes", "logprob": -0.1}, {"id": 9, "text": " no", "logprob": -2.5}),
+                "top": [{"id": 7, "text": " yes", "logprob": -0.1}, {"id": 9, "text": " no", "logprob": -2.5}],
             }
         ],
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+import orjson
 
 from inference.events import Channel, FinishReason
 from portal.api.openai.chat_request import ChatRequest
@@ -89,4 +90,4 @@ def error_event(error: OpenAIError) -> bytes:
 
 
 def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(value)
