@@ -138,8 +138,7 @@ class BatchRunner:
     def _schedule(self) -> tuple[list[RunningRequest], list[Span]]:
         running = list(self._running.values())
         readers = [request for request in running if request.unread]
-        has_streams = len(readers) < len(running)
-        budget = self._pace.tokens(has_streams=has_streams)
+        budget = self._pace.tokens(streams=len(running) - len(readers), readers=len(readers))
         shares = share_prefill([request.unread for request in readers], budget=budget)
         pieces = {request.request_id: share for request, share in zip(readers, shares, strict=True)}
         requests, spans = [], []

@@ -38,10 +38,17 @@ class ReadingPace:
     writing_s: deque[float] = field(default_factory=_remembering(STEPS_REMEMBERED))
     reading_s_per_token: deque[float] = field(default_factory=_remembering(READING_REMEMBERED))
 
-    def tokens(self, *, has_streams: bool) -> int:
-        """The next step's budget of prompt tokens."""
-        if not has_streams:
+    def tokens(self, *, streams: int, readers: int) -> int:
+        """The next step's budget of prompt tokens.
+
+        More readers than streams get more in proportion: else the first of many prompts that arrive together would,
+        once it is a stream, hold up all the others.
+        """
+        if not streams:
             return TOKENS_ALONE
+        return min(TOKENS_ALONE, int(self._beside_streams() * max(1.0, readers / streams)))
+
+    def _beside_streams(self) -> int:
         if not self.writing_s or not self.reading_s_per_token:
             return self.first_budget
         room_s = (LENGTHENED - 1) * median(self.writing_s)

@@ -35,7 +35,7 @@ def _settled(pace: ReadingPace, *, cost_per_token: float, usual: float) -> float
         pace.note(seconds=usual, tokens_read=0, has_streams=True)
     seconds = 0.0
     for _ in range(60):
-        tokens = pace.tokens(has_streams=True)
+        tokens = pace.tokens(streams=4, readers=1)
         seconds = usual + tokens * cost_per_token
         pace.note(seconds=seconds, tokens_read=tokens, has_streams=True)
     return seconds / usual
@@ -50,8 +50,8 @@ def test_reading_is_never_stopped_and_never_unbounded() -> None:
     slow, fast = ReadingPace(), ReadingPace()
     _settled(slow, cost_per_token=1.0, usual=0.01)
     _settled(fast, cost_per_token=0.0, usual=0.01)
-    assert slow.tokens(has_streams=True) == FEWEST_BESIDE_STREAMS
-    assert fast.tokens(has_streams=True) == MOST_BESIDE_STREAMS
+    assert slow.tokens(streams=4, readers=1) == FEWEST_BESIDE_STREAMS
+    assert fast.tokens(streams=4, readers=1) == MOST_BESIDE_STREAMS
 
 
 @given(hiccups=st.lists(st.booleans(), min_size=120, max_size=120), factor=st.floats(3, 40))
@@ -60,13 +60,20 @@ def test_a_busy_machines_hiccups_do_not_stop_reading(hiccups: list[bool], factor
     calm, disturbed = ReadingPace(), ReadingPace()
     for number, hiccup in enumerate(hiccups):
         for pace, slower in ((calm, 1.0), (disturbed, factor if hiccup and number % 3 == 0 else 1.0)):
-            tokens = 0 if number % 2 else pace.tokens(has_streams=True)
+            tokens = 0 if number % 2 else pace.tokens(streams=4, readers=1)
             pace.note(seconds=slower * (0.03 + 0.0005 * tokens), tokens_read=tokens, has_streams=True)
-    assert disturbed.tokens(has_streams=True) >= 0.8 * calm.tokens(has_streams=True)
+    assert disturbed.tokens(streams=4, readers=1) >= 0.8 * calm.tokens(streams=4, readers=1)
+
+
+def test_prompts_that_arrive_together_do_not_wait_behind_the_first_of_them() -> None:
+    pace = ReadingPace()
+    assert pace.tokens(streams=7, readers=1) == pace.tokens(streams=7, readers=7) == pace.first_budget
+    assert pace.tokens(streams=1, readers=7) == 7 * pace.first_budget
+    assert pace.tokens(streams=1, readers=100) == TOKENS_ALONE
 
 
 def test_without_streams_reading_takes_large_pieces_and_teaches_nothing() -> None:
     pace = ReadingPace()
     pace.note(seconds=9.0, tokens_read=512, has_streams=False)
-    assert pace.tokens(has_streams=False) == TOKENS_ALONE
+    assert pace.tokens(streams=0, readers=3) == TOKENS_ALONE
     assert pace == ReadingPace()
