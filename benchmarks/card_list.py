@@ -32,14 +32,21 @@ SIZES = {"135M": 135_000_000, "1.7B": 1_700_000_000, "8B": 8_000_000_000, "32B":
 WARM_UP_ROUNDS = 3
 KINDS = ("base", "instruct", "code")
 LICENSES = ("apache-2.0", "mit", "llama3", "gemma", "cc-by-nc-4.0")
+QUANTISATIONS = ("", "Q4_K_M", "Q8_0")
+GATES = ("open", "open", "open", "agreement", "approval")
 LANGUAGES = ("[en]", "[en, de]", "[fr, en, it]", "[zh, en]", "[ja]")
 PAGES = {
     "list": "/?sort=changed",
     "second page": "/?page=2",
     "search": "/?q=walrus",
     "search in the text": "/?q=laptop+processor",
-    "filters": "/?license=mit&language=en&size=1&runnable=1",
+    "filters": "/?license=mit&language=en&size=1&quantisation=Q4_K_M&gate=open&runnable=1",
+    "largest first": "/?sort=largest",
     "card": "/models/acme/Falcon-135M-base/",
+    "outline": "/models/acme/Falcon-135M-base/outline/",
+    "lineage": "/models/acme/Falcon-135M-base/lineage/",
+    "evidence": "/models/acme/Falcon-135M-base/evidence/",
+    "feed": "/feed.atom",
 }
 
 
@@ -58,11 +65,14 @@ def fill_shelf(count: int) -> None:
     ):
         text = shipped.replace("license: apache-2.0", f"license: {license_}", 1)
         text = text.replace("language:\n- en", f"language: {languages}", 1).replace("SmolLM2", family)
+        base = f"{owner}/{family}-{size}-base" if kind != "base" else "elsewhere/teacher"
+        text = text.replace("base_model: HuggingFaceTB/", f"base_model: {base} # ", 1)
         card = models.ModelCard.objects.create(
             owner_name=owner,
             slug=f"{family}-{size}-{kind}",
             title=f"{family} {size} {kind}",
             summary=f"{size} parameters, {kind}: chat, drafts and summaries.",
+            gate=GATES[number % len(GATES)],
         )
         publish_revision(card, text, None)
         facts = {"parameters": SIZES[size], "architecture": "LlamaForCausalLM", "context_length": 8192}
@@ -72,6 +82,7 @@ def fill_shelf(count: int) -> None:
             backend="transformers",
             source="weights/none",
             facts=facts,
+            quantisation=QUANTISATIONS[number % len(QUANTISATIONS)],
             is_runnable=number % 2 == 0,
         )
 

@@ -46,7 +46,9 @@ def test_list_and_card_are_accessible_and_fit(
     make_variant(make_card("upstream", title="A card with a very long title " * 5), is_runnable=False, facts={})
     tab.set_viewport_size({"width": width, "height": 900})
     tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    for address in ("/", "/?q=smol", "/?q=nothing", shipped_card.get_absolute_url(), "/models/acme/upstream/"):
+    shipped = shipped_card.get_absolute_url()
+    more = (shipped + "outline/", shipped + "lineage/", shipped + "evidence/", "/models/acme/upstream/access/")
+    for address in ("/", "/?q=smol", "/?q=nothing", shipped, "/models/acme/upstream/", *more):
         tab.goto(live_server.url + address)
         for summary in tab.locator("main summary").all():
             summary.click()
