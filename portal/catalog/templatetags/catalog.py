@@ -52,8 +52,9 @@ def card_mark(name: str) -> SafeString:
     )
     weight = 8 + 4 * (digest[MARK_TICKS] % MARK_TICKS)
     return format_html(
-        '<svg class="card-mark" viewBox="0 0 48 48" aria-hidden="true" focusable="false"><path class="card-mark__beam" '
-        'd="M4 15h40"/>{}<circle class="card-mark__weight" cx="{}" cy="9" r="3.5"/></svg>',
+        '<svg class="card-mark" width="48" height="48" viewBox="0 0 48 48" aria-hidden="true" focusable="false">'
+        '<path class="card-mark__beam" d="M4 15h40"/>{}'
+        '<circle class="card-mark__weight" cx="{}" cy="9" r="3.5"/></svg>',
         ticks,
         weight,
     )
