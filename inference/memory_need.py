@@ -15,8 +15,8 @@ from inference.weight_folder import WeightFolder
 
 # Measured with SmolLM2's (3.5 MB of JSON, 49,152 tokens): 55 MB stay, 67 at most.
 TOKENIZER_BYTES_PER_FILE_BYTE: Final = 18
-# What the arithmetic library keeps for itself, and the code that is compiled for decoding (73 MB, of which the other
-# terms' roundings up cover a part). Measured once, on 2 threads: with it running is foretold within 3 %, peak within 11 %.
+# What the arithmetic library keeps for itself, and the code that is compiled for decoding: 73 MB, which other terms'
+# rounding up covers in part. Measured on 2 threads: what runs is then foretold within 3 %, the peak within 11 %.
 LIBRARY_BYTES: Final = 64 * 2**20
 # The sampler's copies of a row of logits: as they come, in float32, penalised, sorted, summed.
 LOGIT_COPIES: Final = 8
