@@ -32,7 +32,7 @@ def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
             },
         )
         yield _("Divergence from float32"), _("%s nats per token") % _estimate(quality, "mean_kl", 5)
-        yield _("Same likeliest token as float32"), _estimate(quality, "same_best", 1, scale=100, unit=" %")
+        yield _("Same likeliest token"), _estimate(quality, "same_best", 1, scale=100, unit=" %")
     yield _("Measured on"), _machine(record)
 
 
@@ -60,6 +60,7 @@ def _machine(record: Mapping[str, Any]) -> str:
     words = [
         str(machine.get("processor") or ""),
         _("%s cores") % machine["cores"] if machine.get("cores") else "",
+        _("load %s") % _decimal(machine["load"], 1) if machine.get("load") is not None else "",
         formats.date_format(timezone.localtime(moment), "DATE_FORMAT") if moment else "",
     ]
     return ", ".join(word for word in words if word)
