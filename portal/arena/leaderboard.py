@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from portal.arena.models import Ranking, Vote
+from portal.arena.models import Category, Ranking, Vote
 from portal.arena.ranking import PERIODS, Filters, HighWater
 from portal.arena.tasks import refresh_rankings_soon, remember_ranking
 from portal.catalog.models import Variant
@@ -149,10 +149,11 @@ def read_filters(query: Mapping[str, Any], pool: str) -> Filters:
     variant = str(query.get("variant", ""))
     days = str(query.get("days", ""))
     language = str(query.get("language", ""))
+    category = str(query.get("category", ""))
     return Filters(
         pool=pool,
         language=language if language.isalpha() and language.isascii() and len(language) <= 3 else "",
-        category=str(query.get("category", ""))[:10],
+        category=category if category in Category.values else "",
         is_hard=query.get("hard") == "1",
         variant=int(variant) if variant.isascii() and variant.isdigit() and len(variant) <= 18 else None,
         days=int(days) if days in {str(period) for period in PERIODS} else None,
