@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.adapter_folder import CONFIG_NAME, AdapterFolder, read_adapter_folder
-from inference.weight_facts import WeightFile, weight_file_digests
+from inference.weight_facts import FACTS_FORMAT, WeightFile, weight_file_digests
 from inference.weight_folder import json_object
 
 
@@ -36,7 +36,7 @@ class AdapterFacts:
 
     def as_dict(self) -> dict[str, Any]:
         """A form for JSON."""
-        return asdict(self) | {"files": [asdict(file) for file in self.files]}
+        return asdict(self) | {"format": FACTS_FORMAT, "files": [asdict(file) for file in self.files]}
 
 
 def read_adapter_facts(folder: Path, *, base_name: str = "") -> AdapterFacts:

@@ -20,8 +20,8 @@ from inference.adapter_facts import short_base_name
 from inference.adapter_folder import read_adapter_folder
 from inference.tensor_values import Floats, StoredTensor, pieces, stored_tensors_of
 
-Rounding = Callable[[Floats], Floats]
-"""Rows of a matrix as the engine computes with them."""
+Rounding = Callable[[str, Floats], Floats]
+"""Rows of the matrix of a name as the engine computes with them."""
 
 _LAYER: Final = re.compile(r"(?:^|\.)(?:layers?|h|blk|blocks?)\.(\d{1,6})\.")
 
@@ -47,7 +47,7 @@ class Weights:
         tensor, added, first = self.tensors[name], self.added.get(name), 0
         rounding = self.rounding if is_rounded(tensor) else None
         for rows in pieces(tensor, whole_rows=True):
-            computed = rounding(rows) if rounding is not None else rows
+            computed = rounding(name, rows) if rounding is not None else rows
             if added is not None:
                 computed = computed + added.up[first : first + len(rows)] @ added.down
             first += len(rows)

@@ -19,9 +19,30 @@ from inference.weight_folder import DIGEST_CACHE_NAME
 from inference.weight_tensors import MAX_JSON_BYTES, UnreadableWeights, read_json_object, read_tensors
 
 CONFIG: Final = "config.json"
+FACTS_FORMAT: Final = 2
 CONVERSION_RECORD: Final = "conversion.json"
 MAX_TOKENIZER_BYTES: Final = 100_000_000
 MAX_TEMPLATE_CHARACTERS: Final = 100_000
+_EXPERT_KEYS: Final = ("num_local_experts", "n_routed_experts", "num_experts")
+_EXPERTS_PER_TOKEN_KEYS: Final = ("num_experts_per_tok", "experts_per_token")
+# One of many, not one that every token uses: shared_experts is another word.
+_OF_AN_EXPERT: Final = re.compile(r"\.experts\.")
+_HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_LICENSE_FILES: Final = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
+_LICENSE_BYTES: Final = 20_000
+_LICENSE_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "apache-2.0": ("apache license", "version 2.0, january 2004"),
+    "mit": ("permission is hereby granted, free of charge", "the software is provided"),
+    "gpl-3.0": ("gnu general public license", "version 3, 29 june 2007"),
+    "agpl-3.0": ("gnu affero general public license", "version 3, 19 november 2007"),
+    "cc-by-nc-4.0": ("attribution-noncommercial 4.0 international",),
+    "cc-by-4.0": ("attribution 4.0 international",),
+    "llama3": ("meta llama 3 community license",),
+    "llama3.1": ("llama 3.1 community license",),
+    "llama3.2": ("llama 3.2 community license",),
+    "gemma": ("gemma terms of use",),
+    "bsd-3-clause": ("redistribution and use in source and binary forms", "neither the name"),
+}
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -41,7 +62,14 @@ class WeightFacts:
     parameters: values in all tensors, each shared one counted once; None for packed (quantised) tensors, whose number
         of values is not the number of parameters.
     dtypes: values per dtype, most first.
-    attention: "multi-head", "multi-query" or "grouped-query", from the numbers of heads.
+    active_parameters: those that one token uses, for a mixture of `experts` of which `experts_per_token` are taken.
+    attention: "latent", or "multi-head", "multi-query" or "grouped-query", from the numbers of heads.
+    sliding_window: how far layers with a window look back; `windowed_layers` of all have one.
+    cached_numbers: what keys and values of one token are in all layers, as an engine keeps them that keeps them whole.
+    configured_dtype: what config.json says, in torch's words.
+    embedding_rows: how many tokens have an embedding. tokenizer_tokens: how many the tokenizer has.
+    special_tokens: begin, end, padding, as text.
+    license_of_files: which known licence the file LICENSE is. configured_base: what config.json was changed from.
     origin: what the weights were converted from, as the conversion recorded it.
     origin_types: values per type in that file (Q4_1, Q8_0, F32, …), most first, where the file was at hand.
     """
@@ -49,6 +77,9 @@ class WeightFacts:
     architecture: str
     model_type: str
     parameters: int | None
+    active_parameters: int | None
+    experts: int | None
+    experts_per_token: int | None
     tensors: int
     dtypes: dict[str, int]
     weight_bytes: int
@@ -63,6 +94,15 @@ class WeightFacts:
     key_value_heads: int | None
     head_size: int | None
     attention: str
+    sliding_window: int | None
+    windowed_layers: int | None
+    cached_numbers: int | None
+    configured_dtype: str
+    embedding_rows: int | None
+    tokenizer_tokens: int | None
+    special_tokens: dict[str, str]
+    license_of_files: str
+    configured_base: str
     tokenizer_class: str
     tokenizer_model: str
     chat_template: str
@@ -77,8 +117,8 @@ class WeightFacts:
         return next(iter(self.origin_types), "")
 
     def as_dict(self) -> dict[str, Any]:
-        """A form for JSON."""
-        return asdict(self) | {"files": [asdict(file) for file in self.files]}
+        """A form for JSON; `format` rises when more is read, so that what was read before is read again."""
+        return asdict(self) | {"format": FACTS_FORMAT, "files": [asdict(file) for file in self.files]}
 
 
 def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFacts:
@@ -100,11 +140,21 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
     key_value_heads = _integer(text_config, "num_key_value_heads") or heads
     hidden_size = _integer(text_config, "hidden_size")
     template = _chat_template(folder)
+    head_size = _integer(text_config, "head_dim") or (hidden_size // heads if hidden_size and heads else None)
+    experts = next((n for key in _EXPERT_KEYS if (n := _integer(text_config, key))), None)
+    per_token = next((n for key in _EXPERTS_PER_TOKEN_KEYS if (n := _integer(text_config, key))), None)
+    parameters = None if quantisation else _parameters(tensors, config)
+    tokenizer_config = read_json_object(folder / "tokenizer_config.json") or {}
+    tokenizer = read_json_object(folder / "tokenizer.json", MAX_TOKENIZER_BYTES) or {}
+    embedding = tensors.get("model.embed_tokens.weight")
     record = _conversion_record(folder)
     return WeightFacts(
         architecture=_first_text(config.get("architectures")),
         model_type=_text(config, "model_type"),
-        parameters=None if quantisation else _parameters(tensors, config),
+        parameters=parameters,
+        active_parameters=_active_parameters(tensors, parameters, experts, per_token),
+        experts=experts,
+        experts_per_token=per_token,
         tensors=len(tensors),
         dtypes=dict(dtypes.most_common()),
         weight_bytes=sum(tensor.size_bytes for tensor in tensors.values()),
@@ -117,10 +167,19 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
         layers=_integer(text_config, "num_hidden_layers"),
         attention_heads=heads,
         key_value_heads=key_value_heads,
-        head_size=_integer(text_config, "head_dim") or (hidden_size // heads if hidden_size and heads else None),
-        attention=_attention_kind(heads, key_value_heads),
-        tokenizer_class=_text(read_json_object(folder / "tokenizer_config.json") or {}, "tokenizer_class"),
-        tokenizer_model=_tokenizer_model(folder),
+        head_size=head_size,
+        attention=_attention_kind(text_config, heads, key_value_heads),
+        sliding_window=_integer(text_config, "sliding_window"),
+        windowed_layers=_windowed_layers(text_config),
+        cached_numbers=_cached_numbers(text_config, heads, key_value_heads, head_size),
+        configured_dtype=_text(config, "dtype") or _text(config, "torch_dtype"),
+        embedding_rows=embedding.shape[0] if embedding is not None and len(embedding.shape) == 2 else None,
+        tokenizer_tokens=_tokenizer_tokens(tokenizer),
+        special_tokens=_special_tokens(tokenizer_config),
+        license_of_files=_license_of_files(folder),
+        configured_base=_configured_base(config),
+        tokenizer_class=_text(tokenizer_config, "tokenizer_class"),
+        tokenizer_model=_tokenizer_model(tokenizer),
         chat_template=template,
         chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if template else "",
         origin=record,
@@ -182,7 +241,82 @@ def _quantisation(config: Mapping[str, Any]) -> str:
     return (_text(settings, "quant_method") or "unknown") if isinstance(settings, dict) else ""
 
 
-def _attention_kind(heads: int | None, key_value_heads: int | None) -> str:
+def _active_parameters(
+    tensors: Mapping[str, Tensor], parameters: int | None, experts: int | None, per_token: int | None
+) -> int | None:
+    """Of a mixture's parameters those that one token uses; None for a model without experts."""
+    if parameters is None or not experts or not per_token or per_token > experts:
+        return None
+    of_experts = sum(tensor.values for tensor in tensors.values() if _OF_AN_EXPERT.search(tensor.name))
+    return parameters - of_experts + of_experts * per_token // experts
+
+
+def _windowed_layers(config: Mapping[str, Any]) -> int | None:
+    kinds, layers = config.get("layer_types"), _integer(config, "num_hidden_layers")
+    if _integer(config, "sliding_window") is None or config.get("use_sliding_window") is False:
+        return None
+    if isinstance(kinds, list):
+        return len([kind for kind in kinds if kind == "sliding_attention"])
+    return layers
+
+
+def _cached_numbers(
+    config: Mapping[str, Any], heads: int | None, key_value_heads: int | None, head_size: int | None
+) -> int | None:
+    layers = _integer(config, "num_hidden_layers")
+    if layers is None or heads is None:
+        return None
+    if _integer(config, "kv_lora_rank"):
+        # Engines that compress keep kv_lora_rank numbers and the rotary part; transformers keeps what is made of them.
+        parts = [_integer(config, key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
+        return layers * heads * sum(part or 0 for part in parts)
+    return 2 * layers * (key_value_heads or heads) * head_size if head_size else None
+
+
+def _tokenizer_tokens(tokenizer: Mapping[str, Any]) -> int | None:
+    """The highest id and one, of the vocabulary and of what was added to it."""
+    model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    ids: list[Any] = []
+    if isinstance(vocabulary, dict):
+        ids = list(vocabulary.values())
+    elif isinstance(vocabulary, list):
+        ids = list(range(len(vocabulary)))
+    if isinstance(added, list):
+        ids += [each.get("id") for each in added if isinstance(each, dict)]
+    highest: int = max((each for each in ids if type(each) is int and 0 <= each < 2**31), default=-1)
+    return highest + 1 or None
+
+
+def _special_tokens(tokenizer_config: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        value = tokenizer_config.get(name)
+        text = value.get("content") if isinstance(value, dict) else value
+        if _is_storable(text) and text:
+            found[name] = text[:200]
+    return found
+
+
+def _license_of_files(folder: Path) -> str:
+    """The licence whose text the folder holds, by the words that only it has; an empty string for others."""
+    path = next((folder / name for name in _LICENSE_FILES if (folder / name).is_file()), None)
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        text = " ".join(file.read(_LICENSE_BYTES).decode("utf-8", "replace").lower().split())
+    return next((name for name, words in _LICENSE_WORDS.items() if all(word in text for word in words)), "")
+
+
+def _configured_base(config: Mapping[str, Any]) -> str:
+    """A name on a hub; training writes folders of its own machine there too, which name nothing."""
+    name = _text(config, "_name_or_path")
+    return name if _HUB_NAME.fullmatch(name) else ""
+
+
+def _attention_kind(config: Mapping[str, Any], heads: int | None, key_value_heads: int | None) -> str:
+    if _integer(config, "kv_lora_rank"):
+        return "latent"
     if heads is None or key_value_heads is None:
         return ""
     if key_value_heads == heads:
@@ -190,8 +324,7 @@ def _attention_kind(heads: int | None, key_value_heads: int | None) -> str:
     return "multi-query" if key_value_heads == 1 else "grouped-query"
 
 
-def _tokenizer_model(folder: Path) -> str:
-    tokenizer = read_json_object(folder / "tokenizer.json", MAX_TOKENIZER_BYTES) or {}
+def _tokenizer_model(tokenizer: Mapping[str, Any]) -> str:
     model = tokenizer.get("model")
     return _text(model, "type") if isinstance(model, dict) else ""
 

@@ -8,9 +8,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from inference.memory_at_context import MemoryAtContext, weight_bytes_in
 from portal.catalog.card_text import parse_card
 from portal.catalog.import_source import SourceKind
-from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard
+from portal.catalog.models import MAX_NOTE_CHARACTERS, CardRevision, ModelCard, Variant
 
 
 def with_line_ends_of(current: CardRevision | None, text: str) -> str:
@@ -43,6 +44,44 @@ class RevisionForm(forms.Form):
 
     def clean_text(self) -> str:
         return with_line_ends_of(self._current, self.cleaned_data["text"])
+
+
+class MemoryForm(forms.Form):
+    """How long a context, in how many conversations at once, with what numbers: bytes come out."""
+
+    tokens = forms.IntegerField(label=_("Tokens of context"), min_value=1, max_value=100_000_000)
+    conversations = forms.IntegerField(label=_("Conversations at once"), min_value=1, max_value=100_000, initial=1)
+    number_bytes = forms.TypedChoiceField(
+        label=_("Keys and values as"),
+        coerce=int,
+        choices=[(2, _("bfloat16, 2 bytes")), (4, _("float32, 4 bytes")), (1, _("8 bits, 1 byte"))],
+        initial=2,
+    )
+
+    def __init__(self, *args: Any, variant: Variant, **kwargs: Any) -> None:
+        running = variant.base if variant.is_adapter and variant.base is not None else variant
+        self._facts, self._dtype = running.facts, running.dtype
+        cached = self._facts.get("cached_numbers")
+        self.cached_numbers = cached if isinstance(cached, int) else 0
+        super().__init__(*args, **kwargs)
+        self._tokens = min(running.context_length or 4096, 4096)
+        self.fields["tokens"].initial = self._tokens
+
+    def memory(self) -> MemoryAtContext:
+        """For what was chosen, or for the first values while what was chosen is wrong."""
+        chosen = self.cleaned_data if self.is_bound and self.is_valid() else {}
+        parameters, stored = self._facts.get("parameters"), self._facts.get("weight_bytes")
+        return MemoryAtContext(
+            weights=weight_bytes_in(
+                self._dtype,
+                parameters if isinstance(parameters, int) else None,
+                stored if isinstance(stored, int) else 0,
+            ),
+            cached_numbers=self.cached_numbers,
+            bytes_per_number=chosen.get("number_bytes", 2),
+            tokens=chosen.get("tokens", self._tokens),
+            conversations=chosen.get("conversations", 1),
+        )
 
 
 class ImportForm(forms.Form):

@@ -43,7 +43,8 @@ def offer_number_format(base: Variant, number_format: str, *, slug: str = "") ->
                 "position": base.position + 1 + NUMBER_FORMATS.index(number_format),
             },
         )
-        if variant.source == base.source and (created or variant.file_stamps != base.file_stamps):
+        is_stale = [variant.file_stamps, variant.facts.get("format")] != [base.file_stamps, base.facts.get("format")]
+        if variant.source == base.source and (created or is_stale):
             _copy_what_was_read(base, variant)
     return variant, created
 

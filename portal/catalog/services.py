@@ -15,7 +15,7 @@ from inference.adapter_facts import AdapterFacts, read_adapter_facts
 from inference.adapter_folder import WEIGHTS_NAME
 from inference.gguf_header import read_gguf_header
 from inference.safetensors_header import read_safetensors_header
-from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
+from inference.weight_facts import FACTS_FORMAT, WeightFacts, file_stamps, read_weight_facts
 from inference.weight_folder import WeightsRefused
 from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User
@@ -150,15 +150,18 @@ def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:
     if folder is None:
         return False
     stamps = file_stamps(folder) if folder.is_dir() else {}
-    if stamps == variant.file_stamps and (stamps or not variant.is_runnable):
+    is_current = not stamps or variant.facts.get("format") == FACTS_FORMAT
+    if stamps == variant.file_stamps and is_current and (stamps or not variant.is_runnable):
         return False
+    # Reading more of the same files is no reason to turn on what an operator turned off.
+    may_run = stamps != variant.file_stamps or variant.is_runnable
     variant.file_stamps = stamps
     try:
         if stamps and variant.is_adapter:
             _refresh_adapter(variant, folder)
         elif stamps:
             _refresh_weights(variant, folder, origin or _origin_within(folder))
-        variant.is_runnable = bool(stamps)
+        variant.is_runnable = bool(stamps) and may_run
     except (UnreadableWeights, WeightsRefused, OSError) as error:
         logger.warning("%s cannot run: %s", variant.model_id, error)
         variant.is_runnable = False

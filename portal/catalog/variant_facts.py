@@ -15,6 +15,7 @@ from portal.catalog.models import Variant
 
 ATTENTION_KINDS: Final[Mapping[str, Promise]] = {
     "multi-head": gettext_lazy("multi-head"),
+    "latent": gettext_lazy("latent"),
     "multi-query": gettext_lazy("multi-query"),
     "grouped-query": gettext_lazy("grouped-query"),
 }
@@ -65,11 +66,16 @@ def key_facts(variant: Variant) -> list[Fact]:
     facts = variant.facts
     rows = [
         (_("Parameters"), _number(facts, "parameters")),
+        (_("Active per token"), _active(facts)),
+        (_("Added parameters"), _number(facts, "added_parameters")),
+        (_("Rank"), ", ".join(_shares(facts.get("ranks")))),
+        (_("Changes"), _targets(facts)),
         (_("Context length"), _tokens(facts, "context_length")),
         (_("Vocabulary"), _tokens(facts, "vocabulary_size")),
         (_("Architecture"), str(facts.get("architecture") or "")),
         (_("Layers"), _number(facts, "layers")),
         (_("Attention"), _attention(facts)),
+        (_("Window"), _window(facts)),
         (_("Stored as"), ", ".join(_shares(facts.get("dtypes")))),
         (_("Size of the weights"), size_text(size) if (size := _integer(facts, "weight_bytes")) else ""),
     ]
@@ -89,6 +95,9 @@ def all_facts(variant: Variant) -> list[Fact]:
         (_("Embeddings"), _("input and output share one matrix") if facts.get("tied_embeddings") else ""),
         (_("Tensors"), _number(facts, "tensors")),
         (_("Tokenizer"), ", ".join(tokenizer)),
+        (_("Tokens of the tokenizer"), _number(facts, "tokenizer_tokens")),
+        (_("Trained on"), str(facts.get("trained_on") or "")),
+        (_("Licence among the files"), str(facts.get("license_of_files") or "")),
         (_("Quantisation"), str(facts.get("quantisation") or "")),
         (_("Converted from"), str(origin.get("source", "")) if isinstance(origin, dict) else ""),
         (_("Stored there as"), ", ".join(_shares(facts.get("origin_types")))),
@@ -130,6 +139,29 @@ def _attention(facts: Mapping[str, Any]) -> str:
         "pairs": facts.get("key_value_heads"),
         "size": facts.get("head_size") or "?",
     }
+
+
+def _active(facts: Mapping[str, Any]) -> str:
+    active = _number(facts, "active_parameters")
+    if not active:
+        return ""
+    words = {"count": active, "taken": facts.get("experts_per_token"), "experts": facts.get("experts")}
+    return _("%(count)s, with %(taken)s of %(experts)s experts") % words
+
+
+def _window(facts: Mapping[str, Any]) -> str:
+    layers = _number(facts, "windowed_layers")
+    if not layers:
+        return ""
+    words = {"count": layers, "all": _number(facts, "layers"), "tokens": _number(facts, "sliding_window")}
+    return _("%(count)s of %(all)s layers look back %(tokens)s tokens") % words
+
+
+def _targets(facts: Mapping[str, Any]) -> str:
+    targets = facts.get("targets")
+    if not isinstance(targets, dict):
+        return ""
+    return ", ".join(f"{count} \N{MULTIPLICATION SIGN} {name}" for name, count in sorted(targets.items()))
 
 
 def _shares(counts: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from portal.catalog.access import find_card, get_card, get_current_revision, get
 from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
+from portal.catalog.disagreements import disagreements
 from portal.catalog.following import follows
 from portal.catalog.lineage import trace_lineage
 from portal.catalog.lineage_drawing import draw_lineage
@@ -74,6 +75,7 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "follows": follows(shown, request.user),
         "first_runnable": next(iter(runnable), None),
         "key_facts": key_facts(first) if first else [],
+        "disagreements": disagreements(shown, first) if first else [],
     }
     return render(request, "catalog/card.html", context)
 

@@ -2,23 +2,65 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
+from inference.template_example import TemplateFailed, rendered_example
 from portal.accounts.actors import current_actor
 from portal.catalog.access import get_variant
 from portal.catalog.charts import histogram_chart, layer_chart
+from portal.catalog.disagreements import disagreements
+from portal.catalog.forms import MemoryForm
 from portal.catalog.job_models import WeightReading
 from portal.catalog.models import Backend, TensorPart, Variant
 from portal.catalog.queries import tensor_rows
+from portal.catalog.snippets import snippets
 from portal.catalog.tensor_rows import TensorRow
+from portal.catalog.variant_facts import all_facts
 from portal.catalog.weight_readings import ask_comparison, ask_tensor_reading, find_comparison, find_tensor_reading
 
 SHOWN_TENSORS = 40
+
+
+@require_safe
+def facts(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -> HttpResponse:
+    """Everything read from a variant's files: where the card disagrees, memory at a context, the chat template."""
+    shown = get_variant(request.user, owner_name, slug, variant_slug)
+    variant = Variant.objects.select_related("card__current_revision", "base__card").get(pk=shown.pk)
+    form = MemoryForm(request.GET if "tokens" in request.GET else None, variant=variant)
+    context = {
+        "card": variant.card,
+        "variant": variant,
+        "facts": all_facts(variant),
+        "disagreements": disagreements(variant.card, variant),
+        "form": form,
+        "memory": form.memory() if form.cached_numbers else None,
+        "example": _example(variant),
+        "special_tokens": variant.facts.get("special_tokens") or {},
+    }
+    return render(request, "catalog/facts.html", context)
+
+
+@require_safe
+def use(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -> HttpResponse:
+    """Programs to copy that use the variant, here and elsewhere."""
+    shown = get_variant(request.user, owner_name, slug, variant_slug)
+    variant = Variant.objects.select_related("card", "base__card").get(pk=shown.pk)
+    address = request.build_absolute_uri("/").rstrip("/")
+    context = {
+        "card": variant.card,
+        "variant": variant,
+        "snippets": snippets(variant, portal_url=address),
+        "weight_files": [
+            file for file in variant.facts.get("files", []) if file["name"].endswith((".safetensors", ".gguf"))
+        ],
+    }
+    return render(request, "catalog/use.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -71,6 +113,24 @@ def compare_variants(request: HttpRequest, owner_name: str, slug: str, variant_s
         "chart": layer_chart(result["layers"]) if result else None,
     }
     return _answer(request, "catalog/compare_variants.html", "catalog/compare_state.html", context, job)
+
+
+def _example(variant: Variant) -> dict[str, str] | None:
+    """The template's text for the example conversation, or why there is none."""
+    facts = variant.base.facts if variant.is_adapter and variant.base else variant.facts
+    template = facts.get("chat_template")
+    if not isinstance(template, str) or not template:
+        return None
+    tokens = facts.get("special_tokens")
+    return dict(_rendered(template, tuple(sorted(tokens.items())) if isinstance(tokens, dict) else ()))
+
+
+@lru_cache(maxsize=256)
+def _rendered(template: str, tokens: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    try:
+        return (("template", template), ("text", rendered_example(template, dict(tokens))))
+    except TemplateFailed as error:
+        return (("template", template), ("error", str(error)))
 
 
 def _local_variant(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -> Variant:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from inference.gguf_header import read_gguf_header
-from inference.linear_layers import Int8Linear
+from inference.linear_layers import Int8Linear, int4_blocks
 from inference.tensor_statistics import tensor_statistics
 from inference.tensor_values import UnreadableValues, pieces, stored_tensors_of, stored_tensors_of_gguf
 from inference.weight_comparison import Weights, compare_weights, with_adapter
-from inference.weight_rounding import int8_rows, to_bfloat16
+from inference.weight_rounding import ROUNDINGS, int4_rows, int8_rows, to_bfloat16
 from tests.catalog.shelf import write_adapter, write_gguf
 
 DTYPES = {
@@ -140,6 +140,14 @@ def test_int8_rows_are_those_of_the_engine() -> None:
     np.testing.assert_array_equal(int8_rows(weight.float().numpy()), truth.numpy())
 
 
+def test_int4_rows_are_those_of_the_engine() -> None:
+    weight = torch.randn(9, 64, generator=torch.Generator().manual_seed(1)).to(torch.bfloat16)
+    weight[5] = 0
+    levels, scales, centres = int4_blocks(weight)
+    truth = centres.float()[..., None] + (levels - 8) * scales.float()[..., None]
+    np.testing.assert_array_equal(int4_rows(weight.float().numpy()), truth.flatten(1).numpy())
+
+
 @given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=20))
 @settings(max_examples=30, deadline=None)
 def test_bfloat16_rounds_as_torch_does(values: list[float]) -> None:
@@ -196,7 +204,7 @@ def test_an_adapter_changes_its_module_by_its_product(tmp_path: Path) -> None:
 def test_rounding_takes_the_layers_matrices_alone(tmp_path: Path) -> None:
     folder = base_weights(tmp_path / "tiny", **{"model.embed_tokens.weight": torch.randn(9, 8)})
     tensors = stored_tensors_of(folder)
-    found = compare_weights(Weights(tensors), Weights(tensors, int8_rows), nothing)
+    found = compare_weights(Weights(tensors), Weights(tensors, ROUNDINGS["int8"]), nothing)
     assert {each.name for each in found.tensors if each.difference_norm} == {
         name for name in tensors if ".layers." in name
     }
