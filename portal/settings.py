@@ -287,6 +287,9 @@ IMPORT_SOURCES: list[str] = env.list("IMPORT_SOURCES", default=["hub", "upstream
 IMPORT_FOLDER: str = env.str("IMPORT_FOLDER", default="")
 IMPORT_PRIVATE_HOSTS: list[str] = env.list("IMPORT_PRIVATE_HOSTS", default=[])
 
+# Entry point of what knows how answers to a prompt were rated.
+PROMPT_RATINGS = "portal.feedback.prompt_ratings.prompt_ratings"
+
 # --- Limits: one visitor cannot take the whole machine
 
 MAX_PROMPT_CHARACTERS: int = env.int("MAX_PROMPT_CHARACTERS", default=32_000)

@@ -38,6 +38,8 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
         "catalog.cardrevision": ("view", "add"),
         "catalog.variant": ("view", "add", "change"),
         "exports.heldoutprompt": ("view", "add", "delete"),
+        "playground.promptcollection": ("view", "add", "change", "delete"),
+        "playground.libraryprompt": ("view", "add", "change", "delete"),
         "feedback.questionnaire": ("view", "add", "change"),
         "feedback.question": ("view", "add", "change"),
         "feedback.submission": ("view",),

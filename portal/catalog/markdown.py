@@ -20,6 +20,10 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from portal.catalog import code_highlighting
+from portal.catalog.code_highlighting import highlight_code
+from portal.catalog.math_text import keep_math
+
 MAX_CHARACTERS: Final = 100_000
 """Longer text is cut here, and says so: what is hostile at this length was measured to take a second at most."""
 MAX_PARAGRAPH_DELIMITERS: Final = 2_000
@@ -29,13 +33,18 @@ _LINK_SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _DELIMITERS: Final = re.compile(r"[*_~`\[\]!<&]|://")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _CODE_LANGUAGE: Final = re.compile(r"^language-[A-Za-z0-9_+#.-]{1,40}$")
+_CLASSES: Final = {
+    "div": re.compile("table-scroll"),
+    "code": re.compile(rf"math|{_CODE_LANGUAGE.pattern}"),
+    "span": code_highlighting.CLASS,
+}
 _SLUG_BREAKS: Final = re.compile(r"[^\w]+")
 _HEADINGS: Final = ("h2", "h3", "h4", "h5", "h6")
 
 _TAGS: Final = frozenset(
     {
         *_HEADINGS,
-        *("a", "blockquote", "br", "code", "div", "em", "hr", "li", "ol", "p", "pre", "s", "strong", "ul"),
+        *("a", "span", "blockquote", "br", "code", "div", "em", "hr", "li", "ol", "p", "pre", "s", "strong", "ul"),
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
 )
@@ -45,6 +54,7 @@ _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "div": {"class", "tabindex"},
     "ol": {"start"},
     "pre": {"tabindex"},
+    "span": {"class"},
     "td": {"align"},
     "th": {"align"},
     **{heading: {"id"} for heading in _HEADINGS},
@@ -128,8 +138,7 @@ def _bounded(text: str) -> tuple[str, bool]:
 def _keep_attribute(tag: str, name: str, value: str) -> str | None:
     """Keep an attribute only with a value that this module could have written."""
     if name == "class":
-        allowed = value == "table-scroll" if tag == "div" else bool(_CODE_LANGUAGE.match(value))
-        return value if allowed else None
+        return value if _CLASSES[tag].fullmatch(value) else None
     if name == "align":
         return value if value in {"left", "center", "right"} else None
     if name == "tabindex":
@@ -248,12 +257,20 @@ class _Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
         language = tokens[index].info.strip().split(maxsplit=1)
         name = f' class="language-{escape(language[0])}"' if language else ""
-        return f'<pre tabindex="0"><code{name}>{escape(tokens[index].content)}</code></pre>\n'
+        code = highlight_code(tokens[index].content, language[0] if language else "")
+        return f'<pre tabindex="0"><code{name}>{code}</code></pre>\n'
+
+    def math(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        return f'<code class="math">{escape(tokens[index].content)}</code>'
+
+    def math_block(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        return f'<pre tabindex="0"><code class="math">{escape(tokens[index].content)}</code></pre>\n'
 
 
 def _build_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "xhtmlOut": False}, renderer_cls=_Renderer)
     parser.enable(["table", "strikethrough", "linkify"])
+    keep_math(parser)
     assert parser.linkify is not None
     # Without a scheme "README.md" would be a link to a domain in Moldova.
     parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})

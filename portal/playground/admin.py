@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.admin_list import BoundedPaginator, CardFilter, VariantFilter, is_uuid
-from portal.playground.models import Generation, WorkerHeartbeat
+from portal.playground.models import Generation, LibraryPrompt, PromptCollection, WorkerHeartbeat
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -61,3 +61,23 @@ class GenerationAdmin(ReadOnlyAdmin):
 class WorkerHeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("worker_id", "hostname", "capacity", "started_at", "seen_at")
     ordering = ("-seen_at",)
+
+
+class LibraryPromptInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = LibraryPrompt
+    fields = ("position", "title", "prompt", "system_prompt")
+    extra = 1
+
+
+@admin.register(PromptCollection)
+class PromptCollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Collections of the prompt library, with their prompts."""
+
+    list_display = ("title", "is_published", "position", "author")
+    prepopulated_fields = {"slug": ("title",)}
+    inlines = (LibraryPromptInline,)
+
+    def save_model(self, request: HttpRequest, obj: PromptCollection, form: Any, change: bool) -> None:
+        if not change and request.user.is_authenticated:
+            obj.author = request.user
+        super().save_model(request, obj, form, change)

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
-from portal.playground.models import Generation, Kind, TokenTrace
+from portal.playground.models import Generation, Kind
+from portal.playground.queries import trace_tokens
 from portal.playground.services import Origin, start_generation
 
 
@@ -40,10 +41,3 @@ def continue_from_token(
         kind=Kind(generation.kind),
         origin=Origin(branched_from=generation, branch_token=token, opening=tuple(opening)),
     )
-
-
-def trace_tokens(generation: Generation) -> list[dict[str, Any]]:
-    """The run's tokens; none while it runs."""
-    trace = TokenTrace.objects.filter(generation=generation).first()
-    tokens: list[dict[str, Any]] = trace.tokens if trace is not None else []
-    return tokens

@@ -17,9 +17,10 @@ from django.views.decorators.http import require_http_methods
 from portal.accounts.actors import current_actor
 from portal.accounts.limits import LimitExceeded
 from portal.playground.access import get_generation
-from portal.playground.branching import continue_from_token, trace_tokens
+from portal.playground.branching import continue_from_token
 from portal.playground.inside import ENTROPY_STEPS, PROBABILITY_STEPS, InsideToken, read_tokens, score_text
 from portal.playground.models import Generation, Kind
+from portal.playground.queries import trace_tokens
 
 ROWS_PER_PAGE: Final = 100
 

@@ -12,7 +12,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from portal.accounts.actors import Actor
 from portal.catalog.card_metadata import Example, describe_metadata
 from portal.catalog.models import Variant
-from portal.playground.models import Conversation, Generation
+from portal.playground.models import Conversation, Generation, TokenTrace
 
 MAX_SEARCH_CHARACTERS: Final = 200
 
@@ -86,3 +86,10 @@ def example_prompts(variant: Variant) -> tuple[Example, ...]:
     """The prompts that the variant's card offers to try."""
     revision = variant.card.current_revision
     return describe_metadata(revision.metadata).examples if revision is not None else ()
+
+
+def trace_tokens(generation: Generation) -> list[dict[str, Any]]:
+    """The run's tokens as TokenTrace keeps them; none while it runs."""
+    trace = TokenTrace.objects.filter(generation=generation).first()
+    tokens: list[dict[str, Any]] = trace.tokens if trace is not None else []
+    return tokens

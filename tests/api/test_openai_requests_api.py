@@ -341,3 +341,15 @@ def test_what_nobody_expected_is_an_error_object_with_an_id_to_quote(
     assert response["X-Request-ID"] in error_of(response)["message"]
     assert "secret" not in response.content.decode()
     assert "secret detail" in caplog.text
+
+
+def test_what_is_left_is_told_and_at_the_limit_when_to_return(ask: Ask, settings: Any) -> None:
+    settings.API_TOKEN_RUNS_PER_DAY, settings.ACCOUNT_TOKENS_PER_DAY = 1, 0
+    response = ask()
+    assert response["x-ratelimit-limit-requests"] == "1"
+    assert response["x-ratelimit-remaining-requests"] == "0"
+    assert response["x-ratelimit-reset-requests"].endswith("s")
+    assert int(response["x-ratelimit-remaining-tokens"]) > 0
+    refused = ask()
+    assert (refused.status_code, error_of(refused)["type"]) == (429, "requests")
+    assert 86_000 < int(refused["Retry-After"]) <= 86_400

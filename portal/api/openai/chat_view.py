@@ -25,6 +25,7 @@ from portal.api.openai.chat_response import whole_answer
 from portal.api.openai.chunks import KEEP_ALIVE, ChunkWriter, error_event
 from portal.api.openai.endpoint import require_method, require_token
 from portal.api.openai.errors import OpenAIError, error_response, openai_error, run_cancelled, run_failed
+from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
 from portal.playground.following import KEEP_ALIVE_S, follow, run_query
 from portal.playground.models import Generation, TokenTrace
@@ -37,10 +38,13 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     """Starts the run, and stops it when the client goes away before its end."""
     run = AttendedRun()
     try:
-        asked, generation = await run_query(_start, request, run)
+        asked, generation, quota = await run_query(_start, request, run)
         if asked.stream:
-            return _streamed(request, asked, generation, run)
-        return JsonResponse(await _whole(asked, generation, run), headers={"Cache-Control": "no-store"})
+            response = _streamed(request, asked, generation, run)
+            for name, value in quota.items():
+                response[name] = value
+            return response
+        return JsonResponse(await _whole(asked, generation, run), headers={"Cache-Control": "no-store", **quota})
     except asyncio.CancelledError:
         run.leave()
         raise
@@ -49,7 +53,7 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
         return error_response(request, error)
 
 
-def _start(request: HttpRequest, run: AttendedRun) -> tuple[ChatRequest, Generation]:
+def _start(request: HttpRequest, run: AttendedRun) -> tuple[ChatRequest, Generation, dict[str, str]]:
     require_method(request, HTTPMethod.POST)
     actor = require_token(request, Scope.SUBMIT)
     if request.content_type != BoundedJSONParser.media_type:
@@ -72,7 +76,7 @@ def _start(request: HttpRequest, run: AttendedRun) -> tuple[ChatRequest, Generat
             raise OpenAIError(" ".join(error.message_dict["max_tokens"]), param=asked.length_name) from error
         raise
     run.begin(generation)
-    return asked, generation
+    return asked, generation, quota_headers(actor)
 
 
 @dataclass(slots=True)

@@ -209,6 +209,26 @@ document.addEventListener("htmx:load", () => {
   chosen ??= defaultsOf(form.elements.variant);
 });
 
+// --- Code in an answer can be copied
+
+function offerCopies() {
+  const words = document.getElementById("announcer")?.dataset;
+  if (!words) return;
+  for (const pre of document.querySelectorAll(".prose--answer pre")) {
+    if (pre.parentElement.matches(".code")) continue;
+    const box = document.createElement("div");
+    box.className = "code";
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "button button--small button--quiet code__copy", textContent: words.copyWords });
+    Object.assign(button.dataset, { copy: "", copied: words.copied });
+    pre.before(box);
+    box.append(button, pre);
+  }
+}
+
+document.addEventListener("htmx:afterSettle", offerCopies);
+offerCopies();
+
 // --- Several tabs: each tells the others that a turn was sent, and asks when it comes back to the front
 
 const tabs = "BroadcastChannel" in window ? new BroadcastChannel("steelyard-conversations") : null;

@@ -1,0 +1,128 @@
+"""Run something again as it was, and say whether the same came out, where it parts, and why."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+
+from inference.sampling_params import SamplingParams
+from portal.accounts.actors import Actor
+from portal.playground.models import Generation, Kind
+from portal.playground.queries import trace_tokens
+from portal.playground.services import Origin, start_generation
+
+_MAX_NAMED: Final = 5
+
+
+def rerun_generation(actor: Actor, generation: Generation, *, request_key: uuid.UUID | None = None) -> Generation:
+    """Start the same run once more, as a sibling: same messages, parameters, seed and given beginning.
+
+    Raises as `start_generation` does.
+    """
+    return start_generation(
+        actor,
+        variant=generation.variant,
+        prompt=generation.prompt,
+        params=SamplingParams.from_mapping(generation.params),
+        conversation=generation.conversation,
+        parent=generation.parent,
+        request_key=request_key,
+        kind=Kind(generation.kind),
+        origin=Origin(rerun_of=generation, opening=tuple(generation.opening)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SplitText:
+    """A text in three: what both have, the first token that differs, and the rest."""
+
+    same: str
+    differing: str
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RerunComparison:
+    """An earlier run and its repetition. `first_difference` counts tokens from 0; None when all are the same."""
+
+    first_difference: int | None
+    earlier: SplitText
+    later: SplitText
+    reasons: tuple[str, ...]
+
+    @property
+    def is_exact(self) -> bool:
+        return self.first_difference is None
+
+
+def compare_rerun(earlier: Generation, later: Generation) -> RerunComparison:
+    """Compare two finished runs, token by token."""
+    before, after = trace_tokens(earlier), trace_tokens(later)
+    at = first_difference(before, after)
+    reasons = (
+        ()
+        if at is None
+        else tuple(_reasons(earlier, later))
+        or (_("Nothing recorded differs: what the machine computed beside it may have rounded otherwise."),)
+    )
+    return RerunComparison(at, _split(before, at), _split(after, at), reasons)
+
+
+def first_difference(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> int | None:
+    """The number of the first token that is not the same; where one is a beginning of the other, its end."""
+    for at, (one, other) in enumerate(zip(before, after, strict=False)):
+        if (one["id"], one["text"]) != (other["id"], other["text"]):
+            return at
+    return None if len(before) == len(after) else min(len(before), len(after))
+
+
+def _split(tokens: Sequence[Mapping[str, Any]], at: int | None) -> SplitText:
+    texts = [str(each["text"]) for each in tokens]
+    if at is None:
+        return SplitText("".join(texts), "", "")
+    return SplitText("".join(texts[:at]), "".join(texts[at : at + 1]), "".join(texts[at + 1 :]))
+
+
+def _reasons(earlier: Generation, later: Generation) -> Iterator[str]:
+    """What may have made the difference, the surest first."""
+    before, after = _flat(earlier.provenance), _flat(later.provenance)
+    differing = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    for name in differing[:_MAX_NAMED]:
+        yield _("%(what)s was %(before)s and is %(after)s.") % {
+            "what": name, "before": before.get(name, _("not recorded")), "after": after.get(name, _("not recorded")),
+        }  # fmt: skip
+    if len(differing) > _MAX_NAMED:
+        yield _("%d more facts of the weights or the software differ.") % (len(differing) - _MAX_NAMED)
+    if earlier.finish_reason != later.finish_reason:
+        yield _("They ended differently: %(before)s and %(after)s.") % {
+            "before": earlier.finish_reason or earlier.state, "after": later.finish_reason or later.state,
+        }  # fmt: skip
+    for run, which in ((earlier, _("earlier")), (later, _("later"))):
+        if run.usage.get("cached_tokens"):
+            yield _("The %s run reused a prefix that was computed before, which rounds differently.") % which
+        if had_company(run):
+            yield _("The %s run shared its batch with others, which rounds differently.") % which
+    if earlier.variant.folder is None:
+        yield _("An upstream promises no repetition: it may not honour the seed.")
+
+
+def had_company(run: Generation) -> bool:
+    """Whether another run of its variant was under way at the same time."""
+    if run.started_at is None or run.finished_at is None:
+        return False
+    others = Generation.objects.filter(variant=run.variant_id, started_at__lt=run.finished_at).exclude(pk=run.pk)
+    return others.filter(finished_at__gt=run.started_at).exists()
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{before}{name}.")
+        else:
+            flat[before + name] = str(value)
+    return flat

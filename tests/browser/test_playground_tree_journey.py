@@ -1,0 +1,142 @@
+"""One person through branches, into a run, out by a link and back: real worker, real weights."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.browser.visitor import ANSWER_WITHIN_MS, Visitor
+from tests.services.installation import Installation
+
+pytestmark = [pytest.mark.browser, pytest.mark.weights, pytest.mark.processes]
+
+
+def look(visitor: Visitor) -> None:
+    """Accessible on a wide light page and on a narrow dark one."""
+    page = visitor.page
+    visitor.expect_accessible()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.emulate_media(color_scheme="dark")
+    visitor.expect_accessible()
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.emulate_media(color_scheme="light")
+
+
+def test_branches_the_inside_of_a_run_and_its_permalink(
+    visitor: Visitor, browser_context: BrowserContext, browser_program: Browser, portal: Installation
+) -> None:
+    page = visitor.page
+    visitor.open_playground().set("Max tokens", "24").set("Temperature", "0.8")
+    expect(page.locator("#context")).to_contain_text("of 8,192 tokens of context")
+    visitor.ask("Name a balance with two arms.")
+    expect(page.locator(".quota summary")).to_contain_text("runs and")
+
+    # Answer again: a sibling, and the way back to the first one under its own address.
+    page.get_by_role("button", name="Answer again").press("Enter")
+    page.wait_for_url(re.compile(r"\?at="))
+    visitor.wait_for_the_end()
+    expect(page.locator(".siblings__place")).to_have_text("2 of 2")
+    page.get_by_role("link", name="Previous version").press("Enter")
+    expect(page.locator(".siblings__place")).to_have_text("1 of 2")
+    expect(page.get_by_text("You are on an older branch")).to_be_visible()
+    look(visitor)
+
+    # Another tab hears of what is sent here.
+    other = browser_context.new_page()
+    other.goto(page.url)
+    page.get_by_role("link", name=re.compile("^Edit")).press("Enter")
+    expect(visitor.page.get_by_role("textbox", name="Changed prompt")).to_have_value("Name a balance with two arms.")
+    page.get_by_role("textbox", name="Changed prompt").fill("Name a balance with one arm.")
+    page.get_by_role("textbox", name="Changed prompt").press("Control+Enter")
+    expect(page.locator(".siblings__place")).to_have_text("3 of 3")
+    visitor.wait_for_the_end()
+    other.bring_to_front()
+    expect(other.get_by_text("This conversation went on in another tab.")).to_be_visible(timeout=20_000)
+    other.close()
+
+    # Inside: one Tab stop, arrows, Enter; then on from another choice.
+    page.get_by_role("link", name="Look inside").press("Enter")
+    tokens = page.locator("[data-tokens] a")
+    tokens.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(tokens.nth(2)).to_be_focused()
+    expect(page.locator("#readout")).to_contain_text("bits of surprise")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=re.compile("Token 3"))).to_be_visible()
+    expect(page).to_have_url(re.compile(r"token=2"))
+    look(visitor)
+    page.get_by_role("link", name="Table").press("Enter")
+    expect(page.get_by_role("columnheader", name="Probability", exact=True)).to_be_visible()
+    visitor.expect_accessible()
+    page.go_back()
+    page.get_by_role("button", name=re.compile("Continue from here")).first.press("Enter")
+    page.wait_for_url(re.compile(r"\?at="))
+    visitor.wait_for_the_end()
+    expect(page.get_by_text("up to token 3")).to_be_visible()
+
+    # The record, its link in a stranger's browser, and the link's end.
+    page.get_by_role("link", name="Cite, share, re-run").press("Enter")
+    page.get_by_role("button", name="Share by link").press("Enter")
+    url = page.locator("#shared-url").inner_text()
+    look(visitor)
+    stranger = browser_program.new_context()
+    their_page = stranger.new_page()
+    their_page.goto(url)
+    expect(their_page.get_by_text("Name a balance with one arm.").first).to_be_visible()
+    page.get_by_role("button", name="Revoke the link").press("Enter")
+    expect(page.get_by_role("button", name="Share by link")).to_be_visible()
+    answer = their_page.goto(url)
+    assert answer is not None
+    assert answer.status == 404
+    stranger.close()
+
+    # The same once more, beside the earlier one.
+    page.get_by_role("button", name="Re-run").press("Enter")
+    expect(page.get_by_text(re.compile("^(Exact|Not exact)"))).to_be_visible(timeout=ANSWER_WITHIN_MS)
+    visitor.expect_accessible()
+
+    # Found, deleted, taken back.
+    page.goto("/playground/conversations/?q=one+arm")
+    page.get_by_role("button", name=re.compile("^Delete")).press("Enter")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    look(visitor)
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Name a balance")
+
+
+def test_settings_raw_text_and_scores(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open_playground()
+    page.locator("#presets-fold > summary").press("Enter")
+    page.get_by_role("button", name="Creative").press("Enter")
+    expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("1.1")
+    expect(page.get_by_role("button", name="Creative")).to_be_focused()
+    page.locator("#json-fold > summary").press("Enter")
+    page.get_by_role("button", name="Show these settings").press("Enter")
+    field = page.get_by_role("textbox", name="Parameters as JSON")
+    expect(field).to_have_value(re.compile('"temperature": 1.1'))
+    field.fill('{"temperature": 7}')
+    page.get_by_role("button", name="Apply").press("Enter")
+    expect(page.locator("#json_error")).to_contain_text("temperature: must be a number")
+    look(visitor)
+    page.get_by_role("textbox", name="Parameters as JSON").fill('{"max_tokens": 12, "temperature": 0}')
+    page.get_by_role("button", name="Apply").press("Enter")
+    expect(page.get_by_role("spinbutton", name="Max tokens")).to_have_value("12")
+
+    page.get_by_role("link", name="Raw completion").press("Enter")
+    page.get_by_role("textbox", name="Text to continue").fill("Once upon a time")
+    page.get_by_role("textbox", name="Text to continue").press("Control+Enter")
+    expect(page.locator(".answer__text--raw")).to_be_visible(timeout=ANSWER_WITHIN_MS)
+
+    page.goto("/playground/?kind=score")
+    page.get_by_role("textbox", name="Text to score").fill("The cat sat on the quantum mat.")
+    page.get_by_role("textbox", name="Text to score").press("Control+Enter")
+    expect(page.locator(".inside__score")).to_contain_text("Perplexity", timeout=ANSWER_WITHIN_MS)
+    page.get_by_role("link", name="Look inside").press("Enter")
+    expect(page.get_by_role("heading", name="Most surprising tokens")).to_be_visible()
+    look(visitor)
+    page.goto("/playground/library/")
+    look(visitor)

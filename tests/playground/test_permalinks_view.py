@@ -1,0 +1,186 @@
+"""A run's record, its unlisted link and files, the re-run beside the earlier run; conversations shared and exported."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.catalog.models import Variant
+from portal.playground.models import Generation, ShareLink, State, TokenTrace
+from portal.playground.rerunning import compare_rerun, first_difference
+from portal.playground.run_record import record_as_bibtex, run_record
+from portal.playground.sharing import share
+from tests.playground.turns import add_turn, make_conversation
+
+pytestmark = pytest.mark.django_db
+PROVENANCE = {"dtype": "bfloat16", "weights": {"model.safetensors": "ab12"}, "versions": {"torch": "2.13.0"}}
+
+
+@pytest.fixture
+def run(alice: User, variant: Variant) -> Generation:
+    return add_turn(
+        make_conversation(alice, "Secret title"),
+        variant,
+        prompt="<b>How</b>?",
+        output="So **it** is.",
+        rendered_prompt="<|user|><b>How</b>?",
+        provenance=PROVENANCE,
+        usage={"prompt_tokens": 3, "completion_tokens": 2},
+    )
+
+
+def trace(run: Generation, *texts: str) -> None:
+    tokens = [{"id": len(text), "text": text, "logprob": -0.1, "top": [], "channel": "answer"} for text in texts]
+    TokenTrace.objects.update_or_create(generation=run, defaults={"tokens": tokens})
+
+
+def test_a_record_holds_what_a_repetition_needs_in_each_form(alice_client: Client, run: Generation) -> None:
+    url = reverse("playground:record", args=[run.pk])
+    page = alice_client.get(url).content.decode()
+    for words in ("&lt;b&gt;How&lt;/b&gt;?", "<strong>it</strong>", "ab12", "bfloat16", "2.13.0", "@misc{steelyard-"):
+        assert words in page
+    record = json.loads(alice_client.get(url, {"form": "json"}).content)
+    assert record["provenance"] == PROVENANCE
+    assert (record["messages"], record["parameters"]["seed"]) == (run.messages, 7)
+    assert (record["rendered_prompt"], record["output"]) == (run.rendered_prompt, run.output)
+    text = alice_client.get(url, {"form": "txt"})
+    assert text["Content-Type"].startswith("text/plain")
+    assert 'model.safetensors: "ab12"' in text.content.decode()
+    assert alice_client.get(url, {"form": "exe"}).status_code == 404
+
+
+def test_a_citation_is_well_formed_whatever_the_names_hold(run: Generation) -> None:
+    record = run_record(run) | {"model": "a/b_c%d{e}\\:x&y"}
+    bibtex = record_as_bibtex(record, "https://example.org/playground/s/a_b/")
+    assert bibtex.count("{") - bibtex.count("\\{") == bibtex.count("}") - bibtex.count("\\}")
+    assert r"a/b\_c\%d\{e\}\textbackslash{}:x\&y" in bibtex
+    assert "url = {https://example.org/playground/s/a_b/}" in bibtex
+
+
+def test_a_link_shows_the_run_to_whoever_has_it_until_it_is_revoked(
+    alice_client: Client, bob_client: Client, client: Client, run: Generation
+) -> None:
+    change = reverse("playground:share_run", args=[run.pk])
+    assert bob_client.post(change, {"do": "share"}).status_code == 404
+    alice_client.post(change, {"do": "share"})
+    alice_client.post(change, {"do": "share"})
+    token = ShareLink.objects.get().token
+    assert len(token) >= 32
+    url = reverse("playground:shared", args=[token])
+    assert url in alice_client.get(reverse("playground:record", args=[run.pk])).content.decode()
+    for stranger in (bob_client, client):
+        response = stranger.get(url)
+        page = response.content.decode()
+        assert response["X-Robots-Tag"] == "noindex, nofollow"
+        assert "&lt;b&gt;How&lt;/b&gt;?" in page
+        for private in ("Secret title", "alice", str(run.conversation_id), "Revoke", "Re-run"):
+            assert private not in page
+        assert json.loads(stranger.get(url, {"form": "json"}).content)["id"] == str(run.pk)
+    alice_client.post(change, {"do": "revoke"})
+    assert client.get(url).status_code == 404
+    assert client.get(url, {"form": "json"}).status_code == 404
+    alice_client.post(change, {"do": "share"})
+    assert client.get(url).status_code == 404
+    again = ShareLink.objects.get(revoked_at=None)
+    assert client.get(reverse("playground:shared", args=[again.token])).status_code == 200
+    run.conversation.delete_softly()
+    assert client.get(reverse("playground:shared", args=[again.token])).status_code == 404
+
+
+def test_a_target_has_one_live_link_at_most(run: Generation) -> None:
+    link = share(run)
+    assert share(run) == link
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ShareLink.objects.create(generation=run)
+
+
+def test_a_conversation_is_shared_and_exported_the_same_way(
+    alice_client: Client, bob_client: Client, client: Client, run: Generation, variant: Variant
+) -> None:
+    conversation = run.conversation
+    add_turn(conversation, variant, run, prompt="# no heading\nline", output="Last.")
+    add_turn(conversation, variant, prompt="Another beginning", output="Newest branch.")
+    url = reverse("playground:export", args=[conversation.pk])
+    change = reverse("playground:share_conversation", args=[conversation.pk])
+    for stranger in (bob_client, client):
+        assert stranger.get(url).status_code == 404
+        assert (
+            stranger.post(reverse("playground:share_conversation", args=[conversation.pk]), {"do": "share"}).status_code
+            == 404
+        )
+    text = alice_client.get(url, {"form": "md"}).content.decode()
+    assert text.startswith("# Secret title\n")
+    assert "> Another beginning" in text
+    document = json.loads(alice_client.get(url, {"form": "json"}).content)
+    assert [each["prompt"] for each in document["turns"]] == ["<b>How</b>?", "# no heading\nline", "Another beginning"]
+    assert [each["follows"] for each in document["turns"]] == [None, str(run.pk), None]
+    alice_client.post(change, {"do": "share"})
+    shared = reverse("playground:shared", args=[ShareLink.objects.get().token])
+    assert "Newest branch." in client.get(shared).content.decode()
+    assert client.get(shared, {"form": "md"}).status_code == 200
+    assert "alice" not in client.get(shared, {"form": "json"}).content.decode()
+    alice_client.post(change, {"do": "revoke"})
+    assert client.get(shared).status_code == 404
+
+
+def test_a_rerun_repeats_the_run_as_it_was_and_stands_beside_it(
+    alice_client: Client, bob_client: Client, run: Generation
+) -> None:
+    url = reverse("playground:rerun", args=[run.pk])
+    sent = {"request_key": str(uuid.uuid4())}
+    assert bob_client.post(url, sent).status_code == 404
+    response = alice_client.post(url, sent)
+    again = Generation.objects.get(rerun_of=run)
+    assert response["Location"] == reverse("playground:rerun", args=[again.pk])
+    assert (again.messages, again.params, again.parent, again.is_repeatable) == (run.messages, run.params, None, True)
+    assert alice_client.post(url, sent)["Location"] == response["Location"]
+    assert "under way" in alice_client.get(response["Location"]).content.decode()
+    assert alice_client.get(url).status_code == 404
+    Generation.objects.filter(pk=again.pk).update(state=State.SUCCEEDED, finished_at=timezone.now())
+    trace(run, "So", " it", " is")
+    trace(again, "So", " it", " is")
+    assert "Every token is the same." in alice_client.get(response["Location"]).content.decode()
+    trace(again, "So", " that", " was")
+    page = alice_client.get(response["Location"]).content.decode()
+    assert "they part at token 2" in page
+    assert "So<mark> that</mark> was" in page
+    assert bob_client.get(response["Location"]).status_code == 404
+
+
+def test_why_a_rerun_differs_is_read_from_what_was_recorded(run: Generation, variant: Variant) -> None:
+    now = timezone.now()
+    later = add_turn(
+        run.conversation,
+        variant,
+        provenance=PROVENANCE | {"dtype": "float32"},
+        usage={"cached_tokens": 4},
+        started_at=now - timedelta(seconds=5),
+        finish_reason="length",
+    )
+    company = add_turn(run.conversation, variant, started_at=now - timedelta(seconds=2))
+    Generation.objects.filter(pk__in=[later.pk, company.pk]).update(finished_at=now)
+    later.refresh_from_db()
+    trace(run, "a", "b")
+    trace(later, "a", "c")
+    said = " ".join(compare_rerun(run, later).reasons)
+    assert "dtype was bfloat16 and is float32." in said
+    assert "They ended differently: stop and length." in said
+    assert "later run reused a prefix" in said
+    assert "later run shared its batch" in said
+    assert "torch" not in said
+
+
+def test_the_first_difference_is_where_one_goes_on_and_the_other_ends() -> None:
+    one = [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]
+    assert first_difference(one, one) is None
+    assert first_difference(one, one[:1]) == 1
+    assert first_difference([], one) == 0
+    assert first_difference(one, [one[0], {"id": 3, "text": "b"}]) == 1
