@@ -167,10 +167,10 @@ def test_two_hundred_turns_and_fifty_siblings_open_quickly_with_the_same_queries
     for _ in range(50):
         add_turn(wide, variant, first)
     alice_client.get(short.get_absolute_url())
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page_of(alice_client, short)
     for conversation in (long, wide):
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             began = time.perf_counter()
             page = page_of(alice_client, conversation)
             took_s = time.perf_counter() - began
