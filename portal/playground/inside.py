@@ -65,7 +65,9 @@ class InsideToken:
     @property
     def shown(self) -> str:
         """The text with what cannot be seen made visible; never empty."""
-        return self.text.replace("\n", "↵\n").replace("\t", "⇥\t") or "∅"
+        # A link of spaces alone has no name that anybody could hear.
+        text = self.text if self.text.strip(" ") else self.text.replace(" ", "␣")
+        return text.replace("\n", "↵\n").replace("\t", "⇥\t") or "∅"
 
 
 def read_tokens(trace: Sequence[Mapping[str, Any]], *, given: int = 0) -> list[InsideToken]:
