@@ -17,8 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.feedback.question_display import form_questions, shown_answers
-from portal.playground.branching import trace_tokens
 from portal.playground.inside import read_tokens
+from portal.playground.queries import trace_tokens
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
 from portal.reviews.forms import claim_number_from_form, judgement_from_form, own_answers_from_form
 from portal.reviews.models import Review, ReviewItem
