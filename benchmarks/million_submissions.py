@@ -268,7 +268,7 @@ def _totals() -> None:
 def measure(requests: int) -> None:
     """Print a table: page, median, 95th percentile, queries."""
     chief = User.objects.get(username="chief")
-    client = Client()
+    client = Client(HTTP_HOST="localhost")
     client.force_login(chief)
     draw = random.Random(6)
     newest = ReviewItem.objects.order_by("-id").values_list("id", flat=True)[0]

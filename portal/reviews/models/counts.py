@@ -57,6 +57,7 @@ class DailyCount(models.Model):
                 name="daily_count_key",
             )
         ]
+        indexes = [models.Index(fields=["card", "day"], name="daily_count_of_card")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.flow}: {self.count}"
