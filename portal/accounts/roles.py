@@ -40,6 +40,7 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
         "exports.heldoutprompt": ("view", "add", "delete"),
         "playground.promptcollection": ("view", "add", "change", "delete"),
         "playground.libraryprompt": ("view", "add", "change", "delete"),
+        "feedback.campaign": ("view",),
         "feedback.questionnaire": ("view", "add", "change"),
         "feedback.question": ("view", "add", "change"),
         "feedback.submission": ("view",),

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from portal.catalog.admin_list import BoundedPaginator, is_uuid
 from portal.feedback import answer_quality
 from portal.feedback.admin_list import JudgedCardFilter, JudgedVariantFilter, RatingFilter, ThumbFilter, WithdrawnFilter
-from portal.feedback.models import Answer, Question, Questionnaire, Submission
+from portal.feedback.models import Answer, Campaign, Question, Questionnaire, Submission
 from portal.feedback.queries import with_answers
 from portal.feedback.services import withdraw_as_operator
 
@@ -175,10 +175,13 @@ class QuestionInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Questionnaire)
 class QuestionnaireAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A version that was answered can be looked at, and nothing more."""
+    """A published version can be looked at, and nothing more; drafts are published on their own pages."""
 
     list_display = ("slug", "version", "title", "is_current", "created_at")
-    list_filter = ("is_current",)
+    list_filter = ("is_current", "on_answers", "on_comparisons", "on_cards")
+    search_fields = ("slug", "title")
+    show_full_result_count = False
+    readonly_fields = ("is_current", "published_at", "author")
     inlines = (QuestionInline,)
 
     def has_change_permission(self, request: HttpRequest, obj: Questionnaire | None = None) -> bool:
@@ -188,8 +191,28 @@ class QuestionnaireAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and _is_open(obj)
 
 
+@admin.register(Campaign)
+class CampaignAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Looked at here; made and changed on the campaigns' own pages, which guard against lost updates."""
+
+    list_display = ("slug", "title", "questionnaire", "opens_at", "closes_at", "goal", "is_published")
+    list_filter = ("is_published",)
+    list_select_related = ("questionnaire",)
+    search_fields = ("slug", "title")
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        return False
+
+
 def _is_open(questionnaire: Questionnaire | None) -> bool:
-    return questionnaire is None or not questionnaire.is_answered()
+    return questionnaire is None or questionnaire.is_draft
 
 
 def _answer_text(submission: Submission, key: str) -> str:

@@ -50,6 +50,11 @@ function takeSelection(marker, raw) {
 for (const marker of document.querySelectorAll("[data-marker]")) {
   const raw = placesOf(JSON.parse(document.getElementById(marker.dataset.marker).textContent));
   const text = marker.querySelector("[data-marker-text]");
+  // Chromium moves no caret through a read-only text; this one can be walked through and not changed.
+  text.readOnly = false;
+  text.setAttribute("aria-readonly", "true");
+  text.setAttribute("inputmode", "none");
+  text.addEventListener("beforeinput", (change) => change.preventDefault());
   for (const event of ["select", "keyup", "pointerup", "touchend"]) {
     text.addEventListener(event, () => takeSelection(marker, raw));
   }
