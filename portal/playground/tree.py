@@ -10,7 +10,7 @@ from typing import Final
 
 from portal.playground.models import Conversation, Generation
 
-TURNS_PER_PAGE: Final = 30
+TURNS_PER_PAGE: Final = 20
 # Large, and on no page: each turn's messages repeat all turns before it.
 _NOT_SHOWN: Final = ("messages", "rendered_prompt", "provenance")
 

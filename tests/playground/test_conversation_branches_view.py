@@ -178,5 +178,5 @@ def test_two_hundred_turns_and_fifty_siblings_open_quickly_with_the_same_queries
         assert took_s < 1
     assert "50 of 50" in page
     page = page_of(alice_client, long)
-    assert page.count("data-exchange") == 30
-    assert "Show turns before (170)" in page
+    assert page.count("data-exchange") == 20
+    assert "Show turns before (180)" in page

@@ -83,11 +83,11 @@ def test_a_branch_of_any_length_is_shown_by_pages_in_two_queries(
         tree = read_tree(conversation)
         branch = show_branch(conversation, tree, tree.newest)
         assert [(each.generation.variant.model_id, each.generation.conversation.title) for each in branch.turns]
-    assert [each.number for each in branch.turns] == list(range(41, 71))
-    assert (branch.before, branch.behind) == (40, 0)
+    assert [each.number for each in branch.turns] == list(range(51, 71))
+    assert (branch.before, branch.behind) == (50, 0)
     earlier = show_branch(conversation, tree, tree.newest, before=branch.turns[0].generation.pk)
-    assert [each.generation.prompt for each in earlier.turns] == [str(number) for number in range(11, 41)]
-    assert (earlier.before, earlier.behind, earlier.leaf) == (10, 30, tree.newest)
+    assert [each.generation.prompt for each in earlier.turns] == [str(number) for number in range(31, 51)]
+    assert (earlier.before, earlier.behind, earlier.leaf) == (30, 20, tree.newest)
 
 
 @pytest.mark.django_db
