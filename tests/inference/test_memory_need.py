@@ -31,7 +31,7 @@ def test_an_engine_takes_what_was_foretold_and_gives_it_back(dtype: str, smollm2
     assert foretold["peak"] == pytest.approx(measured["peak"], rel=TOLERANCE)
     assert foretold["running"] == pytest.approx(measured["running"], rel=TOLERANCE)
     # The tokenizer, and what stays with the process: code compiled for decoding, the library's own buffers.
-    assert measured["closed"] < 224 * MEBIBYTE
+    assert measured["closed"] < 272 * MEBIBYTE
 
 
 def test_more_positions_need_more_memory(tiny_folder: FolderMaker) -> None:
