@@ -410,8 +410,26 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")) if PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "portal" / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
+
+
+def _snapshot_storage() -> dict[str, Any]:
+    """A folder of STEELYARD_HOME, or an S3-compatible bucket through django-storages (pip install 'steelyard[s3]')."""
+    bucket, _slash, prefix = env.str("SNAPSHOT_BUCKET", default="").partition("/")
+    if not bucket:
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": STEELYARD_HOME / "snapshots"},
+        }
+    options: dict[str, Any] = {"bucket_name": bucket, "location": prefix, "file_overwrite": True, "default_acl": None}
+    # Keys come from where boto3 finds them: the environment, a profile, the machine's role.
+    if endpoint := env.str("SNAPSHOT_S3_ENDPOINT", default=""):
+        options["endpoint_url"] = endpoint
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "snapshots": _snapshot_storage(),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("portal.arena.urls")),
     path("", include("portal.feedback.urls")),
     path("", include("portal.reviews.urls")),
+    path("", include("portal.exports.urls")),
     path("", include("portal.api.urls")),
     path("", include("portal.operations.urls")),
     path("accounts/", include("portal.accounts.urls")),

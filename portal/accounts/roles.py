@@ -41,6 +41,7 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
         "playground.promptcollection": ("view", "add", "change", "delete"),
         "playground.libraryprompt": ("view", "add", "change", "delete"),
         "feedback.campaign": ("view",),
+        "exports.snapshot": ("view", "add"),
         "feedback.questionnaire": ("view", "add", "change"),
         "feedback.question": ("view", "add", "change"),
         "feedback.submission": ("view",),

@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.export_views import ExportDetail, ExportList
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
+from portal.api.snapshot_views import SnapshotDetail, SnapshotFile, SnapshotList, SnapshotTombstones
 
 app_name = "api"
 urlpatterns = [
@@ -12,6 +13,10 @@ urlpatterns = [
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
     path("api/v1/exports/", ExportList.as_view(), name="export-list"),
     path("api/v1/exports/<slug:table>/", ExportDetail.as_view(), name="export-detail"),
+    path("api/v1/snapshots/", SnapshotList.as_view(), name="snapshot-list"),
+    path("api/v1/snapshots/<int:number>/", SnapshotDetail.as_view(), name="snapshot-detail"),
+    path("api/v1/snapshots/<int:number>/files/<path:path>", SnapshotFile.as_view(), name="snapshot-file"),
+    path("api/v1/snapshots/<int:number>/tombstones/", SnapshotTombstones.as_view(), name="snapshot-tombstones"),
     path("api/v1/", unknown_address),
     # Not <path:…>, which ends at a line break.
     re_path(r"^api/v1/(?P<rest>(?s:.+))\Z", unknown_address),

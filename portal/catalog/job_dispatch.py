@@ -17,12 +17,18 @@ from portal.catalog.weight_shelf import sweep_shelf
 
 logger = logging.getLogger(__name__)
 
-JOBS: Final[tuple[type[Job], ...]] = (Import, WeightReading)
+# Kinds of work that the sweep looks after; an app above adds its own when it is loaded (add_kind).
+_kinds: Final[list[type[Job]]] = [Import, WeightReading]
 MAX_LOST: Final = 3
 BATCH: Final = 100
 LONGEST_PAUSE_S: Final = 60.0
 # A hung broker holds a publisher for seconds; the person who asked must not wait for it.
 _publisher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dispatch-jobs")
+
+
+def add_kind(kind: type[Job]) -> None:
+    """Have this kind of work swept too."""
+    _kinds.append(kind)
 
 
 def dispatch_soon(job: Job) -> None:
@@ -42,7 +48,7 @@ def publish(task: str, pk: int) -> bool:
 
 def sweep_jobs() -> None:
     """Requeue or fail what lost its worker, wake workers again for what waits. Each change is conditional."""
-    for kind in JOBS:
+    for kind in _kinds:
         for job in kind.rows().filter(state=JobState.RUNNING, lease_expires_at__lt=timezone.now())[:BATCH]:
             if job.lost_leases + 1 >= MAX_LOST:
                 job.expire_to_failed(f"The worker was lost {job.lost_leases + 1} times while it worked on this.")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, Self
 
@@ -78,6 +78,10 @@ class Criteria:
     def given(self) -> frozenset[str]:
         """The names of the parameters that restrict."""
         return frozenset(name for name in PARAMETERS if getattr(self, name) is not None)
+
+    def only(self, parameters: Collection[str]) -> Self:
+        """The same without what is not among `parameters`."""
+        return replace(self, **{name: None for name in self.given() if name not in parameters})
 
     def as_texts(self) -> dict[str, str]:
         """What `from_texts` reads back to an equal value."""

@@ -84,13 +84,12 @@ def read_page(submissions: QuerySet[Submission], after: Position | None, limit: 
     return Page([build_row(record, salt) for record in found], following)
 
 
-def read_all(criteria: Criteria) -> Iterator[list[FeedbackRow]]:
+def read_all(criteria: Criteria, salt: bytes) -> Iterator[list[FeedbackRow]]:
     """Every judgement of an answer in chunks; nothing is held between them, neither memory nor a transaction.
 
     What is created after the first chunk was asked for is left out, so that a busy site's export ends.
     """
     chunks = read_records(selected(until_now(criteria)))
-    salt = settings.EXPORT_SALT.encode()
     return ([build_row(record, salt) for record in chunk] for chunk in chunks)
 
 

@@ -21,6 +21,7 @@ NAVIGATION: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("playground:new", _("Playground")),
     ("arena:arena", _("Arena")),
     ("feedback:campaigns", _("Feedback")),
+    ("exports:overview", _("Data")),
     ("operations:status", _("Status")),
     ("api:docs", _("API")),
 )

@@ -142,7 +142,7 @@ def test_a_page_takes_two_queries_however_long(alice: User) -> None:
 def test_everything_is_read_in_chunks_of_bounded_size(alice: User) -> None:
     given = [str(judge(alice, created_at=NOON + timedelta(seconds=number)).pk) for number in range(7)]
     with mock.patch.object(queries, "CHUNK_ROWS", 3):
-        chunks = list(read_all(Criteria()))
+        chunks = list(read_all(Criteria(), b"salt"))
     assert [len(chunk) for chunk in chunks] == [3, 3, 1]
     assert [row["id"] for chunk in chunks for row in chunk] == given
 
@@ -152,7 +152,7 @@ def test_reading_everything_ends_although_more_keeps_arriving(alice: User) -> No
         judge(alice, created_at=NOON + timedelta(seconds=number))
     read_count = 0
     with mock.patch.object(queries, "CHUNK_ROWS", 1):
-        for chunk in read_all(Criteria()):
+        for chunk in read_all(Criteria(), b"salt"):
             read_count += len(chunk)
             judge(alice)
             assert read_count < 5

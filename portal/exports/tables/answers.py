@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from portal.exports.criteria import Criteria
@@ -77,9 +76,8 @@ def _values(value: Any) -> Row:
     }
 
 
-def _plan(criteria: Criteria) -> Plan:
+def _plan(criteria: Criteria, salt: bytes) -> Plan:
     chunks = read_records(selected(until_now(criteria), Target))
-    salt = settings.EXPORT_SALT.encode()
     return Plan(SCHEMA, ([row for record in chunk for row in answer_rows(record, salt)] for chunk in chunks))
 
 
@@ -90,4 +88,5 @@ ANSWERS: Final = ExportTable(
     schema=SCHEMA,
     filters=SUBMISSION_FILTERS,
     make_plan=_plan,
+    records_of=lambda row: (row["submission"],),
 )

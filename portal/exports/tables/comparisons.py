@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -111,9 +110,8 @@ def selected_votes(criteria: Criteria) -> Any:
     return votes.filter(**{lookup: value for lookup, value in columns.items() if value is not None})
 
 
-def _plan(criteria: Criteria) -> Plan:
+def _plan(criteria: Criteria, salt: bytes) -> Plan:
     chunks = in_chunks(selected_votes(until_now(criteria)))
-    salt = settings.EXPORT_SALT.encode()
     return Plan(SCHEMA, ([comparison_row(vote, salt) for vote in chunk] for chunk in chunks))
 
 
@@ -124,4 +122,5 @@ COMPARISONS: Final = ExportTable(
     schema=SCHEMA,
     filters=FILTERS,
     make_plan=_plan,
+    records_of=lambda row: (row["question_id"],),
 )

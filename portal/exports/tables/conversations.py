@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -73,7 +72,7 @@ def published_on(generations: Iterable[Any] | QuerySet[Generation]) -> QuerySet[
     )
 
 
-def _chunks(criteria: Criteria) -> Iterator[list[Row]]:
+def _chunks(criteria: Criteria, salt: bytes) -> Iterator[list[Row]]:
     judged = Submission.objects.filter(
         generation__conversation=OuterRef("pk"), target=Target.GENERATION, withdrawn_at=None, consent__in=PUBLISHABLE
     )
@@ -84,11 +83,10 @@ def _chunks(criteria: Criteria) -> Iterator[list[Row]]:
     conversations = Conversation.objects.filter(Exists(judged))
     if criteria.since is not None:
         conversations = conversations.filter(created_at__gte=criteria.since)
-    return _rows(conversations.filter(created_at__lt=criteria.until))
+    return _rows(conversations.filter(created_at__lt=criteria.until), salt)
 
 
-def _rows(conversations: QuerySet[Conversation]) -> Iterator[list[Row]]:
-    salt = settings.EXPORT_SALT.encode()
+def _rows(conversations: QuerySet[Conversation], salt: bytes) -> Iterator[list[Row]]:
     for chunk in in_chunks(conversations):
         generations = Generation.objects.filter(conversation__in=chunk)
         given: GivenBy = defaultdict(list)
@@ -105,8 +103,8 @@ def _rows(conversations: QuerySet[Conversation]) -> Iterator[list[Row]]:
         yield [conversation_row(each, shared[each.pk], given, salt) for each in chunk if each.pk in shared]
 
 
-def _plan(criteria: Criteria) -> Plan:
-    chunks: Chunks = _chunks(until_now(criteria))
+def _plan(criteria: Criteria, salt: bytes) -> Plan:
+    chunks: Chunks = _chunks(until_now(criteria), salt)
     return Plan(SCHEMA, chunks)
 
 
@@ -117,4 +115,5 @@ CONVERSATIONS: Final = ExportTable(
     schema=SCHEMA,
     filters=FILTERS,
     make_plan=_plan,
+    records_of=lambda row: (each for node in row["generations"] for each in node["submissions"]),
 )

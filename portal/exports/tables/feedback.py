@@ -68,8 +68,8 @@ def flatten(row: Row) -> Row:
     return flat
 
 
-def _plan(criteria: Criteria) -> Plan:
-    return Plan(SCHEMA, cast("Chunks", read_all(criteria)), FLAT_SCHEMA, flatten)
+def _plan(criteria: Criteria, salt: bytes) -> Plan:
+    return Plan(SCHEMA, cast("Chunks", read_all(criteria, salt)), FLAT_SCHEMA, flatten)
 
 
 FEEDBACK: Final = ExportTable(
@@ -81,4 +81,5 @@ FEEDBACK: Final = ExportTable(
     schema=SCHEMA,
     filters=SUBMISSION_FILTERS,
     make_plan=_plan,
+    records_of=lambda row: (row["id"],),
 )

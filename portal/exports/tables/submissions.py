@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from portal.exports.criteria import Criteria
@@ -38,9 +37,8 @@ def submission_row(record: SubmissionRecord, salt: bytes) -> Row:
     }
 
 
-def _plan(criteria: Criteria) -> Plan:
+def _plan(criteria: Criteria, salt: bytes) -> Plan:
     chunks = read_records(selected(until_now(criteria), Target))
-    salt = settings.EXPORT_SALT.encode()
     return Plan(SCHEMA, ([submission_row(record, salt) for record in chunk] for chunk in chunks))
 
 
@@ -51,4 +49,5 @@ SUBMISSIONS: Final = ExportTable(
     schema=SCHEMA,
     filters=SUBMISSION_FILTERS,
     make_plan=_plan,
+    records_of=lambda row: (row["id"],),
 )

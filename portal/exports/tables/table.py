@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
@@ -58,14 +59,16 @@ class ExportTable:
     summary: Promise | str
     schema: Schema
     filters: frozenset[str]
-    make_plan: Callable[[Criteria], Plan]
+    make_plan: Callable[[Criteria, bytes], Plan]
+    # The ids of the submissions and votes that a row was made of.
+    records_of: Callable[[Row], Iterable[str]]
     # Rows that a trainer reads: without held-out prompts, and without what reviewers rejected.
     is_training: bool = False
 
-    def plan(self, criteria: Criteria) -> Plan:
-        """Raises InvalidCriterion."""
+    def plan(self, criteria: Criteria, salt: bytes | None = None) -> Plan:
+        """`salt` makes the pseudonyms, the installation's own unless given. Raises InvalidCriterion."""
         for parameter in sorted(criteria.given() - self.filters):
             known = ", ".join(sorted(self.filters))
             limit = _("Does not apply to %(table)s, whose filters are: %(known)s.")
             raise InvalidCriterion(parameter, limit % {"table": self.name, "known": known})
-        return self.make_plan(criteria)
+        return self.make_plan(criteria, settings.EXPORT_SALT.encode() if salt is None else salt)

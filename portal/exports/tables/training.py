@@ -176,11 +176,17 @@ def _source(example: Example) -> Row:
     }
 
 
+def _records_of(row: Row) -> Iterator[str]:
+    yield from row["submissions"]
+    if row["vote"] is not None:
+        yield row["vote"]
+
+
 def _table(
     name: str, title: Promise | str, summary: Promise | str, schema: Schema, rows: Callable[[Example], Iterator[Row]]
 ) -> ExportTable:
-    def plan(criteria: Criteria) -> Plan:
-        chunks = read_examples(criteria)
+    def plan(criteria: Criteria, salt: bytes) -> Plan:
+        chunks = read_examples(criteria, salt)
         return Plan(schema, ([row for example in chunk for row in rows(example)] for chunk in chunks))
 
     return ExportTable(
@@ -190,6 +196,7 @@ def _table(
         schema=schema,
         filters=SUBMISSION_FILTERS,
         make_plan=plan,
+        records_of=_records_of,
         is_training=True,
     )
 

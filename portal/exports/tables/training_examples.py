@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import Q
 
 from portal.arena.models import Kind as ContestKind
@@ -74,7 +73,7 @@ class Example:
     source: Source
 
 
-def read_examples(criteria: Criteria) -> Iterator[list[Example]]:
+def read_examples(criteria: Criteria, salt: bytes) -> Iterator[list[Example]]:
     """Examples of submissions, then of votes, each oldest first. Votes come where every criterion applies to them.
 
     Raises InvalidCriterion before the first is read.
@@ -84,11 +83,12 @@ def read_examples(criteria: Criteria) -> Iterator[list[Example]]:
     submissions = read_records(selected(usable))
     has_votes = criteria.given() <= VOTE_FILTERS
     votes = in_chunks(_usable_votes(criteria)) if has_votes else iter(())
-    return _examples(submissions, votes)
+    return _examples(submissions, votes, salt)
 
 
-def _examples(submissions: Iterator[list[SubmissionRecord]], votes: Iterator[list[Vote]]) -> Iterator[list[Example]]:
-    salt = settings.EXPORT_SALT.encode()
+def _examples(
+    submissions: Iterator[list[SubmissionRecord]], votes: Iterator[list[Vote]], salt: bytes
+) -> Iterator[list[Example]]:
     held_out = frozenset(HeldOutPrompt.objects.values_list("digest", flat=True))
     for chunk in submissions:
         yield [each for each in _from_submissions(chunk, salt) if not _holds(held_out, each)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -51,7 +50,7 @@ def wide_row(record: SubmissionRecord, keys: tuple[str, ...], salt: bytes) -> Ro
     }
 
 
-def _plan(criteria: Criteria) -> Plan:
+def _plan(criteria: Criteria, salt: bytes) -> Plan:
     if criteria.questionnaire is None:
         raise InvalidCriterion("questionnaire", _("Name the questionnaire whose questions become columns."))
     if not Questionnaire.objects.filter(slug=criteria.questionnaire).exists():
@@ -62,7 +61,6 @@ def _plan(criteria: Criteria) -> Plan:
     columns = question_columns(list(asked.values_list("key", "kind", "label")))
     keys = tuple(column.name.removeprefix(PREFIX) for column in columns)
     chunks = read_records(selected(until_now(criteria), Target))
-    salt = settings.EXPORT_SALT.encode()
     schema = Schema((*GIVEN, *columns, *TERMS, *JUDGED))
     return Plan(schema, ([wide_row(record, keys, salt) for record in chunk] for chunk in chunks))
 
@@ -74,4 +72,5 @@ SUBMISSIONS_WIDE: Final = ExportTable(
     schema=Schema((*GIVEN, *TERMS, *JUDGED)),
     filters=SUBMISSION_FILTERS,
     make_plan=_plan,
+    records_of=lambda row: (row["id"],),
 )

@@ -1,0 +1,168 @@
+"""`/api/v1/snapshots/`: the published releases, their files, and what was withdrawn from them since."""
+
+from __future__ import annotations
+
+from http import HTTPMethod
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from portal.accounts.models import Scope, User
+from portal.api import schema
+from portal.api.feedback_views import ApiView
+from portal.exports.access import get_published, visible_snapshots
+from portal.exports.models import Snapshot
+from portal.exports.rows import iso_utc
+from portal.exports.snapshot_files import file_response, tombstones_response
+
+READING = (Scope.READ, Scope.EXPORT)
+MAX_LISTED = 1_000
+
+
+class SnapshotFileSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    path = serializers.CharField()
+    bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    url = serializers.CharField()
+
+
+class SnapshotSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    number = serializers.IntegerField()
+    title = serializers.CharField()
+    note = serializers.CharField(allow_blank=True)
+    as_of = serializers.DateTimeField()
+    rows = serializers.DictField(child=serializers.IntegerField())
+    licences = serializers.ListField(child=serializers.CharField())
+    previous = serializers.IntegerField(allow_null=True)
+    tombstones = serializers.CharField()
+    files = SnapshotFileSerializer(many=True)
+
+
+class SnapshotsSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    results = SnapshotSerializer(many=True)
+
+
+def described(snapshot: Snapshot) -> dict[str, Any]:
+    """What the API says of a published snapshot."""
+    manifest = snapshot.manifest
+    return {
+        "number": snapshot.number,
+        "title": snapshot.title,
+        "note": snapshot.note,
+        "as_of": iso_utc(snapshot.as_of),
+        "rows": manifest["rows"],
+        "licences": manifest["licences"],
+        "previous": manifest["previous"],
+        "tombstones": reverse("api:snapshot-tombstones", args=[snapshot.number]),
+        "files": [
+            {
+                "path": path,
+                "bytes": facts["bytes"],
+                "sha256": facts["sha256"],
+                "url": reverse("api:snapshot-file", args=[snapshot.number, path]),
+            }
+            for path, facts in snapshot.files.items()
+        ],
+    }
+
+
+_EXAMPLE_SNAPSHOT = {
+    "number": 3,
+    "title": "Autumn",
+    "note": "For the paper.",
+    "as_of": "2026-05-01T12:00:00.000000Z",
+    "rows": {"kto": 120},
+    "licences": ["CC-BY-4.0"],
+    "previous": 2,
+    "tombstones": "/api/v1/snapshots/3/tombstones/",
+    "files": [
+        {
+            "path": "data/kto.parquet",
+            "bytes": 48211,
+            "sha256": "9f2b…",
+            "url": "/api/v1/snapshots/3/files/data/kto.parquet",
+        }
+    ],
+}
+_NUMBER = OpenApiParameter(
+    "number", {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}, OpenApiParameter.PATH, description="Its number."
+)
+
+
+class SnapshotList(ApiView):
+    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
+
+    @extend_schema(
+        operation_id="snapshots_list",
+        summary="The published snapshots",
+        description="Newest first, the last thousand.",
+        responses={200: SnapshotsSerializer, **schema.problems()},
+        examples=[OpenApiExample("The snapshots", value={"results": [_EXAMPLE_SNAPSHOT]}, response_only=True)],
+        tags=["snapshots"],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        return Response({"results": [described(each) for each in visible_snapshots(None)[:MAX_LISTED]]})
+
+
+class SnapshotDetail(ApiView):
+    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
+
+    @extend_schema(
+        operation_id="snapshots_retrieve",
+        summary="One snapshot",
+        parameters=[_NUMBER],
+        responses={200: SnapshotSerializer, **schema.problems(404)},
+        examples=[OpenApiExample("A snapshot", value=_EXAMPLE_SNAPSHOT, response_only=True)],
+        tags=["snapshots"],
+    )
+    def get(self, request: Request, number: int) -> HttpResponseBase:
+        return Response(described(get_published(number)))
+
+
+class SnapshotFile(ApiView):
+    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
+
+    @extend_schema(
+        operation_id="snapshots_file",
+        summary="One file of a snapshot",
+        description=(
+            "Whole, or from a place on (`Range`, with `If-Range` for the same digest). `ETag` is its SHA-256. Each "
+            "download is logged. `manifest.json` is a file too."
+        ),
+        parameters=[
+            _NUMBER,
+            OpenApiParameter("path", {"type": "string"}, OpenApiParameter.PATH, description="As the manifest has it."),
+        ],
+        responses={
+            (200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, description="The file."),
+            (206, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, description="The part asked for."),
+            304: None,
+            416: None,
+            **schema.problems(404),
+        },
+        tags=["snapshots"],
+    )
+    def get(self, request: Request, number: int, path: str) -> HttpResponseBase:
+        assert isinstance(request.user, User)
+        return file_response(request._request, get_published(number), path, request.user)  # noqa: SLF001
+
+
+class SnapshotTombstones(ApiView):
+    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
+
+    @extend_schema(
+        operation_id="snapshots_tombstones",
+        summary="What was withdrawn since",
+        description="A record of the snapshot per line, as {kind, id}: drop its rows before you use the snapshot.",
+        parameters=[_NUMBER],
+        responses={**schema.file_response("jsonl", "A record per line."), **schema.problems(404)},
+        tags=["snapshots"],
+    )
+    def get(self, request: Request, number: int) -> HttpResponseBase:
+        return tombstones_response(request._request, get_published(number))  # noqa: SLF001

@@ -1,0 +1,85 @@
+"""A published snapshot's files over HTTP, whole or from a place on, logged; and what of it was withdrawn since."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from portal.accounts.models import User
+from portal.accounts.streaming import stream_pieces
+from portal.exports.byte_ranges import ByteRange, RangeNotSatisfiable, asked_range, read_part
+from portal.exports.models import Snapshot
+from portal.exports.services import note_download
+from portal.exports.snapshot_build import MANIFEST, snapshot_storage
+from portal.exports.snapshot_records import gone
+
+_TYPES: Final = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".jsonl": "application/jsonl; charset=utf-8",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+}
+_BATCH: Final = 1_000
+
+
+def file_response(request: HttpRequest, snapshot: Snapshot, path: str, user: User) -> HttpResponseBase:
+    """One of the snapshot's files. Raises Http404 for a path that the manifest has not."""
+    if path == MANIFEST:
+        text = json.dumps(snapshot.manifest, indent=2, ensure_ascii=False) + "\n"
+        return HttpResponse(text, content_type=_TYPES[".json"])
+    facts = snapshot.files.get(path)
+    if facts is None:
+        raise Http404
+    size, etag = int(facts["bytes"]), f'"{facts["sha256"]}"'
+    if request.headers.get("If-None-Match") == etag:
+        return HttpResponse(status=304, headers={"ETag": etag})
+    try:
+        part = asked_range(request.headers.get("Range", ""), request.headers.get("If-Range", ""), etag, size)
+    except RangeNotSatisfiable:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    sent = part or ByteRange(0, size - 1)
+    note_download(snapshot, path, user, sent.first)
+    response = stream_pieces(
+        request,
+        read_part(snapshot_storage().open(snapshot.stored_name(path)), sent) if size else iter(()),
+        content_type=_TYPES.get(PurePosixPath(path).suffix, "text/plain; charset=utf-8"),
+        filename=f"snapshot-{snapshot.folder}-{path.replace('/', '-')}",
+    )
+    response["Content-Length"] = str(sent.length)
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = etag
+    # RFC 9530: of the whole file, whatever part is sent.
+    response["Repr-Digest"] = f"sha-256=:{_base64(facts['sha256'])}:"
+    if part is not None:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
+    return response
+
+
+def tombstones_response(request: HttpRequest, snapshot: Snapshot) -> HttpResponseBase:
+    """JSON Lines: a record of the snapshot per line that was withdrawn since."""
+    return stream_pieces(
+        request,
+        _tombstones(snapshot),
+        content_type=_TYPES[".jsonl"],
+        filename=f"snapshot-{snapshot.folder}-tombstones.jsonl",
+    )
+
+
+def _tombstones(snapshot: Snapshot) -> Iterator[bytes]:
+    after = 0
+    records = gone(snapshot)
+    while chunk := list(records.filter(pk__gt=after).values_list("pk", "record_id", "is_vote")[:_BATCH]):
+        after = chunk[-1][0]
+        rows = ({"kind": "vote" if is_vote else "submission", "id": str(record)} for _pk, record, is_vote in chunk)
+        yield "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+def _base64(hexadecimal: str) -> str:
+    return base64.b64encode(bytes.fromhex(hexadecimal)).decode()

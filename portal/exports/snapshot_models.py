@@ -1,0 +1,122 @@
+"""Snapshots: numbered, immutable releases, which records each has, and who took them."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.job_models import Job, JobState
+
+MAX_NOTE_CHARACTERS: Final = 2_000
+
+
+class Salting(models.TextChoices):
+    """Which salt makes the contributors' pseudonyms; neither leaves the installation."""
+
+    OWN = "own", _("One of this snapshot's own: nobody is recognised in another snapshot or in the API")
+    SHARED = "shared", _("The installation's: the pseudonyms are those of the API and of other such snapshots")
+
+
+class Snapshot(Job):
+    """One release: what it selects, and, once it succeeded, what it holds. From then on nothing of it changes."""
+
+    task = "exports.build_snapshot"
+
+    # Given when its files are complete, so that published ones count up without a gap.
+    number = models.PositiveIntegerField(_("number"), null=True, blank=True, unique=True, editable=False)
+    title = models.CharField(_("title"), max_length=120)
+    note = models.TextField(_("note"), max_length=MAX_NOTE_CHARACTERS, blank=True)
+    tables = models.JSONField(_("tables"))
+    # exports.criteria.Criteria as texts; `as_of` bounds it.
+    criteria = models.JSONField(_("filters"), default=dict)
+    as_of = models.DateTimeField(_("as of"), default=timezone.now)
+    salting = models.CharField(_("pseudonyms"), max_length=6, choices=Salting, default=Salting.OWN)
+    salt = models.CharField(max_length=64, editable=False)
+    redacts = models.BooleanField(_("replaces what looks like personal data"), default=False)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    manifest = models.JSONField(_("manifest"), default=dict)
+
+    class Meta:
+        verbose_name = _("snapshot")
+        verbose_name_plural = _("snapshots")
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(state=JobState.SUCCEEDED) | Q(number__isnull=False), name="published_snapshot_has_number"
+            )
+        ]
+        indexes = [models.Index(fields=["-created_at", "-id"], name="snapshot_created")]
+
+    def __str__(self) -> str:
+        return f"{self.number or '-'} {self.title}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("exports:snapshot", args=[self.pk])
+
+    @property
+    def is_published(self) -> bool:
+        return self.state == JobState.SUCCEEDED
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie in the storage."""
+        return f"{self.number:05d}"
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """Path → {"bytes", "sha256", …} of each file, the manifest aside."""
+        files: dict[str, dict[str, Any]] = self.manifest.get("files", {})
+        return files
+
+    def stored_name(self, path: str) -> str:
+        """A file's name in the storage; only names that the manifest has may come here."""
+        return str(PurePosixPath(self.folder) / path)
+
+    def take_number(self, number: int) -> bool:
+        """Become this number while it is being built. Raises IntegrityError when another has it."""
+        return self._move(self._mine() & Q(number=None), number=number)
+
+
+class SnapshotRecord(models.Model):
+    """A submission or a vote that stands in a snapshot, at its version then."""
+
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="records")
+    record_id = models.UUIDField()
+    is_vote = models.BooleanField(default=False)
+    version = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["snapshot", "record_id"], name="snapshot_record_unique")]
+        indexes = [models.Index(fields=["record_id"], name="snapshot_record_id")]
+
+    def __str__(self) -> str:
+        return f"{self.snapshot_id} {self.record_id}"
+
+
+class SnapshotDownload(models.Model):
+    """Somebody took a file of a snapshot, whole or from a place on."""
+
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="downloads")
+    path = models.CharField(_("file"), max_length=200)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    first_byte = models.BigIntegerField(_("first byte"), default=0)
+    at = models.DateTimeField(_("time"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("download of a snapshot")
+        verbose_name_plural = _("downloads of snapshots")
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["snapshot", "-at"], name="snapshot_download")]
+
+    def __str__(self) -> str:
+        return f"{self.snapshot_id} {self.path}"

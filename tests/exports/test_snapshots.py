@@ -1,0 +1,311 @@
+"""A snapshot from the asking to the reading: built by the task, described truly, kept, compared, resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pyarrow import parquet
+
+from portal.accounts.actors import Actor
+from portal.accounts.models import User
+from portal.catalog.job_models import JobState
+from portal.exports import services, snapshot_build, snapshot_files
+from portal.exports.criteria import Criteria
+from portal.exports.models import Salting, Snapshot, SnapshotDownload
+from portal.exports.queries import row_of
+from portal.exports.services import MAX_WAITING, start_snapshot
+from portal.exports.snapshot_records import changes, difference, snapshots_with
+from portal.exports.tasks import build_snapshot
+from portal.feedback.models import Submission
+from portal.feedback.services import revise_feedback, withdraw_feedback
+from tests.arena.contests import compare, make_contest, make_vote
+from tests.feedback.judgements import judge, make_generation, make_variant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Path]:
+    settings.STEELYARD_HOME = tmp_path
+    # The tests do what the worker would be woken for.
+    monkeypatch.setattr(services, "dispatch_soon", lambda _snapshot: None)
+    storage = FileSystemStorage(location=tmp_path / "snapshots")
+    for module in (snapshot_build, snapshot_files):
+        monkeypatch.setattr(module, "snapshot_storage", lambda: storage)
+    return tmp_path / "snapshots"
+
+
+def made(maintainer: User, *tables: str, **columns: Any) -> Snapshot:
+    columns = {"title": "Autumn", "criteria": Criteria()} | columns
+    snapshot = start_snapshot(maintainer, tables=tables or ("feedback", "kto", "comparisons"), **columns)
+    build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    return snapshot
+
+
+def said(alice: User) -> Submission:
+    submission = judge(alice, comment="Call me: alice@example.org")
+    make_vote(compare(make_contest(alice, [make_variant(), make_variant(slug="int8")])))
+    return submission
+
+
+def test_a_snapshot_holds_its_tables_and_the_digest_of_each_file(maintainer: User, alice: User, folder: Path) -> None:
+    submission = said(alice)
+    snapshot = made(maintainer, note="For the record.")
+    assert (snapshot.state, snapshot.number, snapshot.error) == (JobState.SUCCEEDED, 1, "")
+    home = folder / "00001"
+    assert json.loads((home / "manifest.json").read_text()) == snapshot.manifest
+    for path, facts in snapshot.manifest["files"].items():
+        data = (home / path).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (facts["bytes"], facts["sha256"])
+    on_disk = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    assert on_disk == {*snapshot.manifest["files"], "manifest.json"}
+    assert snapshot.manifest["rows"] == {"feedback": 1, "comparisons": 1, "kto": 3}
+    [line] = (home / "data" / "feedback.jsonl").read_text().splitlines()
+    row = row_of(submission)
+    assert row is not None
+    assert {**json.loads(line), "contributor": None} == {**row, "contributor": None}
+    assert parquet.read_table(home / "data" / "kto.parquet").num_rows == 3
+    assert list(folder.parent.glob(".snapshot-*")) == []
+
+
+def test_the_same_query_gives_the_same_bytes(maintainer: User, alice: User) -> None:
+    said(alice)
+    first = made(maintainer, salting=Salting.SHARED)
+    again = made(maintainer, salting=Salting.SHARED)
+    data = [
+        {path: facts for path, facts in each.manifest["files"].items() if path.startswith("data/")}
+        for each in (first, again)
+    ]
+    assert data[0] == data[1]
+    assert (again.number, again.previous) == (2, first)
+    assert again.manifest["changes"] == {"added": 0, "changed": 0, "withdrawn": 0, "left": 0}
+
+
+def test_pseudonyms_of_a_snapshots_own_link_to_nothing(maintainer: User, alice: User, folder: Path) -> None:
+    submission = said(alice)
+    own, shared = made(maintainer), made(maintainer, salting=Salting.SHARED)
+    names = [
+        json.loads((folder / each.folder / "data" / "feedback.jsonl").read_text())["contributor"]
+        for each in (own, shared)
+    ]
+    row = row_of(submission)
+    assert row is not None
+    assert names[1] == row["contributor"]
+    assert names[0] != names[1]
+    assert own.salt not in json.dumps(own.manifest)
+
+
+def test_personal_data_is_replaced_when_asked(maintainer: User, alice: User, folder: Path) -> None:
+    said(alice)
+    snapshot = made(maintainer, "feedback", redacts=True)
+    text = (folder / snapshot.folder / "data" / "feedback.jsonl").read_text()
+    assert "alice@example.org" not in text
+    assert "[email]" in text
+    assert "What is a steelyard?" in text
+
+
+def test_what_changed_between_two_is_told_record_by_record(maintainer: User, alice: User, bob: User) -> None:
+    kept, changed, withdrawn = said(alice), judge(alice), judge(bob)
+    first = made(maintainer)
+    assert changed.generation is not None
+    assert withdrawn.generation is not None
+    revise_feedback(Actor(user=alice), changed.generation, {"comment": "Later."})
+    withdraw_feedback(Actor(user=bob), withdrawn.generation)
+    added = judge(bob)
+    second = made(maintainer)
+    counted = difference(first, second)
+    assert (counted.added, counted.changed, counted.withdrawn, counted.left) == (1, 1, 1, 0)
+    told = {(each["change"], each["id"]) for chunk in changes(first, second) for each in chunk}
+    assert told == {("added", str(added.pk)), ("changed", str(changed.pk)), ("withdrawn", str(withdrawn.pk))}
+    assert snapshots_with([kept.pk, withdrawn.pk]) == {kept.pk: [first, second], withdrawn.pk: [first]}
+
+
+def test_an_older_snapshot_tells_what_was_withdrawn_since(maintainer: User, alice: User, bob: User) -> None:
+    gone, deleted, stays = judge(alice), judge(bob), judge(bob, make_generation(bob, output="Other."))
+    snapshot = made(maintainer, "feedback")
+    client = Client()
+    client.force_login(bob)
+    address = reverse("exports:tombstones", args=[snapshot.pk])
+    assert client.get(address).getvalue() == b""  # type: ignore[attr-defined]
+    assert gone.generation is not None
+    withdraw_feedback(Actor(user=alice), gone.generation)
+    deleted.generation.conversation.delete()  # type: ignore[union-attr]
+    lines = client.get(address).getvalue().decode().splitlines()  # type: ignore[attr-defined]
+    assert {json.loads(line)["id"] for line in lines} == {str(gone.pk), str(deleted.pk)}
+    assert str(stays.pk) not in str(lines)
+
+
+def test_only_maintainers_ask_and_what_they_ask_must_be_possible(maintainer: User, alice: User) -> None:
+    with pytest.raises(PermissionDenied):
+        made(alice)
+    for tables, criteria, field in (
+        ((), Criteria(), "tables"),
+        (("feedback", "none"), Criteria(), "tables"),
+        (("submissions_wide",), Criteria(), "questionnaire"),
+        (("feedback",), Criteria(card="no/card"), "card"),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            start_snapshot(maintainer, title="x", tables=tables, criteria=criteria)
+        assert field in refused.value.message_dict
+    for _ in range(MAX_WAITING):
+        start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    with pytest.raises(ValidationError, match="being made"):
+        start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+
+
+def test_a_second_delivery_of_the_task_builds_nothing_again(maintainer: User, alice: User, folder: Path) -> None:
+    said(alice)
+    snapshot = made(maintainer)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    build_snapshot(snapshot.pk)
+    build_snapshot(999_999)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_an_attempt_begun_anew_overwrites_what_the_lost_one_left(maintainer: User, alice: User, folder: Path) -> None:
+    said(alice)
+    snapshot = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    Snapshot.objects.filter(pk=snapshot.pk).update(number=1)
+    (folder / "00001" / "data").mkdir(parents=True)
+    (folder / "00001" / "data" / "feedback.jsonl").write_text("half a li")
+    build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert (snapshot.state, snapshot.number) == (JobState.SUCCEEDED, 1)
+    assert json.loads((folder / "00001" / "data" / "feedback.jsonl").read_text())
+
+
+def test_one_that_is_cancelled_is_never_published(maintainer: User) -> None:
+    snapshot = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    assert snapshot.request_cancel()
+    build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert (snapshot.state, snapshot.number) == (JobState.CANCELLED, None)
+
+
+def test_any_storage_serves(maintainer: User, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for an S3 bucket, which cannot run here: nothing but Django's storage interface is used."""
+    storage = InMemoryStorage()
+    for module in (snapshot_build, snapshot_files):
+        monkeypatch.setattr(module, "snapshot_storage", lambda: storage)
+    said(alice)
+    snapshot = made(maintainer)
+    client = Client()
+    client.force_login(alice)
+    address = reverse("exports:snapshot-file", args=[snapshot.pk, "data/kto.jsonl"])
+    response: Any = client.get(address, headers={"Range": "bytes=5-"})
+    assert response.status_code == 206
+    assert response.getvalue() == storage.open("00001/data/kto.jsonl").read()[5:]
+
+
+# --- Over HTTP
+
+
+def test_a_download_resumes_is_tied_to_its_digest_and_logged(
+    maintainer: User, alice: User, alice_client: Client
+) -> None:
+    said(alice)
+    snapshot = made(maintainer)
+    address = reverse("exports:snapshot-file", args=[snapshot.pk, "data/kto.parquet"])
+    whole: Any = alice_client.get(address)
+    data = whole.getvalue()
+    assert whole["ETag"] == f'"{hashlib.sha256(data).hexdigest()}"'
+    assert int(whole["Content-Length"]) == len(data)
+    rest: Any = alice_client.get(address, headers={"Range": "bytes=100-", "If-Range": whole["ETag"]})
+    assert (rest.status_code, rest["Content-Range"]) == (206, f"bytes 100-{len(data) - 1}/{len(data)}")
+    assert data[:100] + rest.getvalue() == data
+    assert alice_client.get(address, headers={"Range": "bytes=999999999-"}).status_code == 416
+    assert alice_client.get(address, headers={"If-None-Match": whole["ETag"]}).status_code == 304
+    log = SnapshotDownload.objects.order_by("pk").values_list("path", "user", "first_byte")
+    assert list(log) == [("data/kto.parquet", alice.pk, 0), ("data/kto.parquet", alice.pk, 100)]
+
+
+def test_nobody_leaves_the_snapshots_folder(maintainer: User, alice_client: Client) -> None:
+    snapshot = made(maintainer)
+    for path in ("../../secret_key", "data/../../x", "/etc/passwd", "data", "none"):
+        address = reverse("exports:snapshot", args=[snapshot.pk]) + f"files/{path}"
+        assert alice_client.get(address).status_code == 404
+
+
+def test_who_sees_what(maintainer: User, maintainer_client: Client, alice_client: Client, client: Client) -> None:
+    published = made(maintainer)
+    waiting = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    page, hidden = published.get_absolute_url(), waiting.get_absolute_url()
+    assert [each.get(page).status_code for each in (client, alice_client, maintainer_client)] == [200, 200, 200]
+    assert [each.get(hidden).status_code for each in (client, alice_client, maintainer_client)] == [404, 404, 200]
+    file = reverse("exports:snapshot-file", args=[published.pk, "README.md"])
+    assert [each.get(file).status_code for each in (client, alice_client)] == [302, 200]
+    hidden_file = reverse("exports:snapshot-file", args=[waiting.pk, "README.md"])
+    assert [each.get(hidden_file).status_code for each in (alice_client, maintainer_client)] == [404, 404]
+    cancel = reverse("exports:cancel-snapshot", args=[waiting.pk])
+    assert [each.post(cancel).status_code for each in (client, alice_client)] == [404, 404]
+    assert maintainer_client.get(cancel).status_code == 405
+    assert maintainer_client.post(cancel).status_code == 302
+    new = reverse("exports:new-snapshot")
+    assert [each.get(new).status_code for each in (client, alice_client, maintainer_client)] == [404, 404, 200]
+
+
+def test_the_form_makes_a_snapshot_or_says_beside_each_field_why_not(
+    maintainer: User, maintainer_client: Client
+) -> None:
+    address = reverse("exports:new-snapshot")
+    refused = maintainer_client.post(address, {"title": "", "card": "no/card", "since": "soon", "tables": ["feedback"]})
+    assert refused.status_code == 422
+    errors = refused.context["form"].errors
+    assert {"title", "since"} <= set(errors)
+    chosen = {"title": "Autumn", "tables": ["feedback", "kto"], "salting": "own", "review_state": ["accepted"]}
+    response = maintainer_client.post(address, chosen)
+    snapshot = Snapshot.objects.get()
+    assert response["Location"] == snapshot.get_absolute_url()
+    assert (snapshot.tables, snapshot.criteria) == (["feedback", "kto"], {"review_state": "accepted"})
+    again = maintainer_client.post(address, {**chosen, "card": "no/card"})
+    assert again.context["form"].errors["card"]
+    assert Snapshot.objects.count() == 1
+
+
+def test_two_are_compared_on_a_page(maintainer: User, alice: User, alice_client: Client) -> None:
+    judge(alice)
+    first = made(maintainer)
+    judge(alice)
+    second = made(maintainer)
+    page = alice_client.get(reverse("exports:compare-snapshots", args=[second.pk]), {"with": str(first.pk)})
+    assert page.context["difference"].added == 1
+    assert ("feedback", 1, 2) in page.context["rows"]
+    assert alice_client.get(reverse("exports:compare-snapshots", args=[second.pk])).status_code == 404
+
+
+def test_the_overview_takes_the_same_queries_however_many(maintainer: User, alice_client: Client) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert alice_client.get(reverse("exports:overview")).status_code == 200
+        return len(queries)
+
+    made(maintainer, "feedback")
+    one = count()
+    for _ in range(3):
+        made(maintainer, "feedback")
+    assert count() == one
+
+
+def test_a_table_is_taken_from_its_page(alice: User, alice_client: Client, client: Client) -> None:
+    judge(alice)
+    address = reverse("exports:table", args=["kto"])
+    assert client.get(address).status_code == 302
+    assert alice_client.get(address).status_code == 200
+    response: Any = alice_client.get(address, {"format": "jsonl", "download": "1", "card": ""})
+    assert json.loads(response.getvalue())["label"] is True
+    refused = alice_client.get(address, {"format": "jsonl", "download": "1", "campaign": "none"})
+    assert refused.status_code == 400
+    assert "campaign" in refused.content.decode()
+    assert alice_client.get(reverse("exports:table", args=["none"])).status_code == 404

@@ -1,0 +1,94 @@
+"""The recipes of docs/exports.md as they stand, and the sets before the libraries that they are for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal.accounts.models import Scope, User
+from portal.accounts.services import create_token
+from portal.exports.criteria import Criteria
+from portal.exports.models import Snapshot
+from portal.exports.services import start_snapshot
+from portal.exports.tables import TABLES
+from portal.exports.tasks import build_snapshot
+from tests.exports.test_snapshots import folder as folder  # noqa: PLC0414  a fixture
+from tests.feedback.judgements import judge, make_generation
+
+RECIPES = re.findall(
+    r"^```(sh|python)\n(.*?)^```",
+    (Path(__file__).parents[2] / "docs" / "exports.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def fill(alice: User, maintainer: User) -> Snapshot:
+    judge(alice)
+    judge(alice, make_generation(alice, output="A ship."), thumb="down", correction="A balance.")
+    snapshot = start_snapshot(
+        maintainer, title="Autumn | 2026", tables=["feedback", "submissions", "kto", "dpo"], criteria=Criteria()
+    )
+    build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    return snapshot
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_path: Path) -> None:
+    fill(alice, maintainer)
+    _token, secret = create_token(alice, name="recipes", scopes=[Scope.READ], lifetime=None)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "PORTAL": live_server.url,
+        "TOKEN": secret,
+        "no_proxy": "*",
+        "HF_HUB_OFFLINE": "1",
+    }
+    printed = []
+    for language, recipe in RECIPES:
+        command = [sys.executable, "-c", recipe] if language == "python" else ["bash", "-euo", "pipefail", "-c", recipe]
+        done = subprocess.run(
+            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, (recipe, done.stderr)
+        printed.append(done.stdout)
+    assert printed[-1].splitlines()[-1] == "3 True"
+
+
+@pytest.mark.django_db
+def test_trl_takes_each_set_for_what_it_is_meant_to_be(alice: User, maintainer: User) -> None:
+    from trl.data_utils import is_conversational, maybe_unpair_preference_dataset
+
+    fill(alice, maintainer)
+    rows = {
+        name: [row for chunk in TABLES[name].plan(Criteria()).chunks for row in chunk]
+        for name in ("sft", "dpo", "kto", "reward")
+    }
+    for name, given in rows.items():
+        assert given, name
+        assert all(is_conversational(row) for row in given), name
+    from datasets import Dataset
+
+    pairs = Dataset.from_list([{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in rows["dpo"]])
+    unpaired = maybe_unpair_preference_dataset(pairs)
+    assert set(unpaired.column_names) == {"prompt", "completion", "label"}
+    assert set(unpaired.column_names) <= set(rows["kto"][0])
+
+
+@pytest.mark.django_db
+def test_croissant_validates(alice: User, maintainer: User, folder: Path) -> None:
+    import mlcroissant
+
+    snapshot = fill(alice, maintainer)
+    described = json.loads((folder / snapshot.folder / "croissant.json").read_text())
+    dataset = mlcroissant.Dataset(jsonld=described)
+    assert not dataset.metadata.ctx.issues.errors
+    assert {each.id for each in dataset.metadata.record_sets} == set(snapshot.tables)
