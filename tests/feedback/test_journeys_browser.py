@@ -1,4 +1,4 @@
-"""In a real Chromium: an answer marked by keyboard and corrected."""
+"""In a real Chromium: a campaign answered on a phone, and an answer marked by keyboard and corrected."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from playwright.sync_api import Page, expect
 
 from portal.accounts.models import User
 from portal.feedback.models import Submission
+from portal.feedback.seed import seed_questionnaires
 from tests.browser.visitor import RULES
 from tests.feedback.browsing import browsing
 from tests.feedback.judgements import make_generation
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 OUTPUT = "A steelyard 🐟 weighs.\nNapoleon invented it."
 
 
@@ -30,6 +32,39 @@ def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
 def sound(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert Axe().run(page, options=RULES).response["violations"] == []
+
+
+def test_a_campaign_is_answered_on_a_phone(live_server: Any) -> None:
+    seed_questionnaires()
+    with browsing(live_server.url, **PHONE) as context:
+        page = context.new_page()
+        page.goto("/feedback/")
+        page.get_by_role("link", name="What should the next open model be?").tap()
+        page.get_by_role("link", name="Take part").tap()
+        expect(page.get_by_text("It takes about four minutes.")).to_be_visible()
+        sound(page)
+        expect(page.get_by_label("Which terms stand in your way?")).to_be_hidden()
+        page.get_by_text("Programming", exact=True).tap()
+        page.get_by_role("group", name="Does the licence decide").get_by_text("Yes").tap()
+        page.get_by_label("Which terms stand in your way?").fill("No commercial use.")
+        page.get_by_role("button", name="Save and go on later").tap()
+        expect(page.get_by_text("Saved, not sent yet.")).to_be_visible()
+        assert not Submission.objects.exists()
+        page.goto("/feedback/campaigns/next-open-model/")
+        page.get_by_role("link", name="Go on where you stopped").tap()
+        page.get_by_label("If you could ask for one thing").fill("Write to jane@example.org")
+        page.get_by_role("button", name="Send", exact=True).tap()
+        expect(page.get_by_text("Before you send: this looks")).to_be_visible()
+        sound(page)
+        page.get_by_role("button", name="Send", exact=True).first.tap()
+        expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+        sound(page)
+    assert Submission.objects.get().values() == {
+        "uses": ["coding"],
+        "licence_matters": "yes",
+        "licence_which": "No commercial use.",
+        "wish": "Write to [email]",
+    }
 
 
 def test_an_answer_is_marked_by_keyboard_and_corrected(live_server: Any, alice_client: Client, alice: User) -> None:
