@@ -1,4 +1,4 @@
-"""What a number format costs in quality: perplexity, and divergence from float32, on a fixed text.
+"""What a number format costs, or an adapter changes: perplexity, and divergence from float32, on a fixed text.
 
 Every position's distribution, written token by token as the engine does, beside a plain float32 pass of the model.
 Each figure has its 95 % interval over the text's tokens.
@@ -15,6 +15,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from inference.adapter_facts import short_base_name
+from inference.adapter_folder import read_adapter_folder
+from inference.adapters import AdapterBank
 from inference.batch_forward import BatchForward
 from inference.forward_choice import ROUNDINGS, choose_forward, choose_rounded_forward
 from inference.key_value_slots import KeyValueSlots
@@ -81,11 +84,17 @@ class Quality:
 
 @torch.inference_mode()
 def measure_quality(
-    folder: Path, dtype: str, *, threads: int, on_progress: Callable[[float, str], None] = lambda _share, _stage: None
+    folder: Path,
+    dtype: str,
+    *,
+    threads: int,
+    adapter: Path | None = None,
+    on_progress: Callable[[float, str], None] = lambda _share, _stage: None,
 ) -> Quality:
     """Measure the weights in a folder as the engine runs them in `dtype`, beside float32.
 
-    Takes memory for a float32 copy and the variant's own. Raises WeightsRefused, NoSuchVariant, and MemoryError.
+    With an adapter's folder they run under it, beside float32 without it. Takes memory for a float32 copy and the
+    variant's own. Raises WeightsRefused, NoSuchVariant, and MemoryError.
     """
     torch.set_num_threads(threads)
     checked = read_weight_folder(folder)
@@ -94,9 +103,9 @@ def measure_quality(
     on_progress(0.0, "loading float32")
     reference = plain_logits(load_plain(checked.path, torch.float32), texts)
     on_progress(0.4, f"loading {dtype}")
-    forward, slots = variant_forward(checked.path, dtype)
+    forward, slots = variant_forward(checked.path, dtype, adapter)
     on_progress(0.7, f"reading the text in {dtype}")
-    found = written_logits(forward, slots, texts)
+    found = written_logits(forward, slots, texts, adapter.name if adapter else None)
     forward.clear()
     return compare(found, reference, texts)
 
@@ -106,13 +115,16 @@ def load_plain(folder: Path, dtype: torch.dtype) -> Any:
     return load_model(read_weight_folder(folder), dtype)
 
 
-def variant_forward(folder: Path, dtype: str) -> tuple[BatchForward, KeyValueSlots]:
-    """The engine's way of computing a variant, and its slots."""
+def variant_forward(folder: Path, dtype: str, adapter: Path | None = None) -> tuple[BatchForward, KeyValueSlots]:
+    """The engine's way of computing a variant, and its slots; an adapter is attached under its folder's name."""
     slots = KeyValueSlots(budget=4_096, longest=1_024)
     model = load_plain(folder, PLAIN_DTYPES.get(dtype, torch.bfloat16))
-    if dtype in ROUNDINGS:
-        return choose_rounded_forward(model, slots, dtype), slots
-    return choose_forward(model, slots), slots
+    forward = choose_rounded_forward(model, slots, dtype) if dtype in ROUNDINGS else choose_forward(model, slots)
+    if adapter is not None:
+        bank = AdapterBank(model)
+        forward.adapt(bank)
+        bank.attach(adapter.name, read_adapter_folder(adapter, base_name=short_base_name(adapter)))
+    return forward, slots
 
 
 def plain_logits(model: Any, texts: list[list[int]]) -> list[Tensor]:
@@ -120,13 +132,15 @@ def plain_logits(model: Any, texts: list[list[int]]) -> list[Tensor]:
     return [model(input_ids=torch.tensor([tokens]), use_cache=False).logits[0, :-1].float() for tokens in texts]
 
 
-def written_logits(forward: BatchForward, slots: KeyValueSlots, texts: list[list[int]]) -> list[Tensor]:
+def written_logits(
+    forward: BatchForward, slots: KeyValueSlots, texts: list[list[int]], adapter: str | None = None
+) -> list[Tensor]:
     """The same by steps of one token for all texts together."""
     places = [slots.take(len(tokens)) for tokens in texts]
     rows: list[list[Tensor]] = [[] for _ in texts]
     for at in range(max(map(len, texts)) - 1):
         running = [index for index, tokens in enumerate(texts) if at < len(tokens) - 1]
-        spans = [Span(place, at, texts[index][at : at + 1]) for index in running if (place := places[index])]
+        spans = [Span(place, at, texts[index][at : at + 1], adapter) for index in running if (place := places[index])]
         for index, logits in zip(running, forward.logits(spans), strict=True):
             rows[index].append(logits.float())
     return [torch.stack(each) for each in rows]

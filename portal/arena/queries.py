@@ -114,8 +114,13 @@ def battle_variants() -> list[Variant]:
 def entrants_of(pool: Pool, runnable: Sequence[Variant]) -> list[Entrant]:
     """The variants that may be drawn, each with its weight."""
     weights = {entry.variant_id: entry.weight for entry in pool.entries.all()}
-    default = 1.0 if pool.is_automatic else 0.0
-    return [Entrant(each.pk, each.card_id, weights.get(each.pk, default)) for each in runnable]
+
+    def usual(variant: Variant) -> float:
+        # An adapter is another manner, not another precision; a maintainer may still enter one.
+        is_fit = not (variant.is_adapter and pool.pairing == Pairing.PRECISIONS)
+        return 1.0 if pool.is_automatic and is_fit else 0.0
+
+    return [Entrant(each.pk, each.card_id, weights.get(each.pk, usual(each))) for each in runnable]
 
 
 def pairs_of(pool: Pool) -> dict[Pair, float]:

@@ -1,4 +1,4 @@
-"""Who follows which card, what happened to it, and the mails that tell them."""
+"""Who follows which card, what happened to it, and the mails that tell them and those who asked at a gate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.gate_models import AccessState
 
 MAX_MAIL_ATTEMPTS: Final = 3
 RETRY_MAIL_AFTER: Final = timedelta(minutes=5)
@@ -71,9 +73,16 @@ class MailState(models.TextChoices):
 
 
 class EventMail(models.Model):
-    """The mail to one person about one event: the outbox. A worker that dies midway sends it never, not twice."""
+    """The outbox: a mail to one person about one event, or about what became of their request at a gate.
 
-    event = models.ForeignKey(CardEvent, on_delete=models.CASCADE, related_name="mails")
+    A worker that dies midway sends it never, not twice.
+    """
+
+    event = models.ForeignKey(CardEvent, on_delete=models.CASCADE, null=True, related_name="mails")
+    access_request = models.ForeignKey(
+        "catalog.AccessRequest", on_delete=models.CASCADE, null=True, related_name="mails"
+    )
+    decision = models.CharField(_("decision"), max_length=10, choices=AccessState, blank=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     state = models.CharField(_("state"), max_length=8, choices=MailState, default=MailState.QUEUED)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -81,11 +90,19 @@ class EventMail(models.Model):
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["event", "user"], name="event_mail_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "user"], name="event_mail_unique"),
+            models.UniqueConstraint(fields=["access_request", "decision"], name="decision_mail_unique"),
+            models.CheckConstraint(
+                condition=models.Q(event__isnull=False, access_request__isnull=True, decision="")
+                | (models.Q(event__isnull=True, access_request__isnull=False) & ~models.Q(decision="")),
+                name="mail_about_one_thing",
+            ),
+        ]
         indexes = [models.Index(fields=["due_at"], condition=models.Q(state="queued"), name="event_mail_due")]
 
     def __str__(self) -> str:
-        return f"{self.event_id} {self.user_id} {self.state}"
+        return f"{self.event_id or self.access_request_id} {self.user_id} {self.state}"
 
     def claim(self) -> bool:
         """Make the mail this worker's own; False when another one has it."""

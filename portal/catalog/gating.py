@@ -12,7 +12,8 @@ from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.accounts.models import User
 from portal.catalog.gate_terms import describe_gate
-from portal.catalog.models import OPEN_STATES, AccessRequest, AccessState, Gate, ModelCard
+from portal.catalog.mailing import dispatch_soon
+from portal.catalog.models import OPEN_STATES, AccessRequest, AccessState, EventMail, Gate, ModelCard
 
 ACCESS_RATE: Final = "20/hour"
 
@@ -60,7 +61,8 @@ def grant_access(card: ModelCard, user: User, by: User) -> AccessRequest:
         waiting = current_request(card, user)
         if waiting is None:
             waiting = AccessRequest.objects.create(card=card, user=user)
-        waiting.grant(by)
+        if waiting.grant(by):
+            _tell_decision(waiting, by)
     return waiting
 
 
@@ -74,7 +76,11 @@ def answer_request(request: AccessRequest, action: str, by: User, reason: str = 
         "decline": lambda: request.decline(by, reason),
         "revoke": lambda: request.revoke(by, reason),
     }
-    if action not in actions or not actions[action]():
+    with transaction.atomic():
+        is_decided = action in actions and actions[action]()
+        if is_decided:
+            _tell_decision(request, by)
+    if not is_decided:
         request.refresh_from_db()
         state = AccessState(request.state).label
         raise ValidationError(
@@ -82,3 +88,11 @@ def answer_request(request: AccessRequest, action: str, by: User, reason: str = 
             % {"user": request.user, "state": state}
         )
     return AccessState(request.state)
+
+
+def _tell_decision(request: AccessRequest, by: User) -> None:
+    """Put a mail to the person into the outbox, unless the decision was their own."""
+    if request.user_id == by.pk or not request.user.email:
+        return
+    EventMail.objects.create(access_request=request, decision=request.state, user_id=request.user_id)
+    dispatch_soon()

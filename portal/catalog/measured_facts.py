@@ -22,16 +22,20 @@ def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
     yield _("Speed measured here"), _speed(_part(record, "speed"))
     quality = _part(record, "quality")
     if quality:
+        told = _("%(figure)s on a fixed text of %(tokens)s tokens; float32 has %(reference)s")
+        if variant.is_adapter:
+            told = _("%(figure)s on a fixed text of %(tokens)s tokens; the base in float32 has %(reference)s")
         yield (
             _("Perplexity"),
-            _("%(figure)s on a fixed text of %(tokens)s tokens; float32 has %(reference)s")
+            told
             % {
                 "figure": _estimate(quality, "perplexity", 2),
                 "tokens": quality.get("tokens"),
                 "reference": _decimal(quality.get("reference_perplexity"), 2),
             },
         )
-        yield _("Divergence from float32"), _("%s nats per token") % _estimate(quality, "mean_kl", 5)
+        apart = _("Divergence from the base") if variant.is_adapter else _("Divergence from float32")
+        yield apart, _("%s nats per token") % _estimate(quality, "mean_kl", 5)
         yield _("Same likeliest token"), _estimate(quality, "same_best", 1, scale=100, unit=" %")
     yield _("Measured on"), _machine(record)
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from django.db import transaction
 
+from portal.catalog.importing import ImportRefused
+from portal.catalog.importing_adapter import import_adapter
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.number_formats import offer_number_format
 from portal.catalog.services import publish_revision, refresh_variant
 
+logger = logging.getLogger(__name__)
+
 SEED_NOTE: Final = "Shipped with Steelyard"
 _TEXTS: Final = Path(__file__).parent / "seed_cards"
+_ADAPTERS: Final = Path(__file__).parent / "seed_adapters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedVariant:
     """A variant with the folder of its weights below STEELYARD_HOME, and the package file they are made from.
 
-    `rounded` are the further variants on the same weights: number format → name.
+    `rounded` are the further variants on the same weights: number format → name. `adapters` are folders in
+    `seed_adapters/`, each imported as a variant called `SLUG-FOLDER`.
     """
 
     slug: str
@@ -32,6 +39,7 @@ class SeedVariant:
     package_file: str
     defaults: dict[str, Any] = field(default_factory=dict)
     rounded: dict[str, str] = field(default_factory=dict)
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +75,7 @@ SEED_CARDS: Final = (
                 # What the developers' own example samples with; the card names the source.
                 defaults={"temperature": 0.2, "top_p": 0.9},
                 rounded={"int8": "q4_1-int8", "int4": "q4_1-int4"},
+                adapters=("brief",),
             ),
         ),
     ),
@@ -123,6 +132,22 @@ def _seed_variant(card: ModelCard, seed: SeedVariant, position: int) -> None:
     refresh_variant(variant, origin=_package_file(seed.package, seed.package_file))
     for number_format, slug in seed.rounded.items():
         offer_number_format(variant, number_format, slug=slug)
+    for name in seed.adapters:
+        _seed_adapter(variant, name)
+
+
+def _seed_adapter(base: Variant, name: str) -> None:
+    known = base.card.variants.filter(slug=name, relation=Relation.ADAPTER).first()
+    if known is not None:
+        refresh_variant(known)
+        return
+    # It is checked against its base's tensors, so it comes once these are there.
+    if not base.is_runnable:
+        return
+    try:
+        import_adapter(_ADAPTERS / name, card=None, base=base.model_id)
+    except ImportRefused as error:
+        logger.warning("The adapter %s is left out: %s", name, error)
 
 
 def _package_file(package: str, name: str) -> Path | None:

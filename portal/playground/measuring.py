@@ -48,7 +48,7 @@ def measure_variant(variant: Variant, *, again: bool = False, on_progress: Progr
     if not again and isinstance(known, dict) and known.get("key") == key:
         return Measurement(known, is_new=False)
     machine = describe_machine()
-    share = _QUALITY_SHARE if _has_format(variant) else 0.0
+    share = _QUALITY_SHARE if variant.backend == Backend.TRANSFORMERS else 0.0
     quality = _quality(variant, lambda done, stage: report(share * done, stage)) if share else None
     provenance: dict[str, object] = {}
     with ExitStack() as closing:
@@ -76,14 +76,14 @@ def measure_variant(variant: Variant, *, again: bool = False, on_progress: Progr
     return Measurement(record, is_new=True)
 
 
-def _has_format(variant: Variant) -> bool:
-    """Whether there is a number format whose cost can be told: an adapter's weights and an upstream's are not read."""
-    return variant.backend == Backend.TRANSFORMERS and not variant.is_adapter
+def _adapted(variant: Variant) -> Variant | None:
+    """The base that an adapter runs on; None for weights of their own."""
+    return variant.base if variant.is_adapter else None
 
 
 def _key(variant: Variant) -> str:
     """Changes with whatever changes the figures, the machine aside."""
-    base = variant.base if variant.is_adapter else None
+    base = _adapted(variant)
     parts = {
         "digests": variant.digests,
         "base": base.digests if base else None,
@@ -99,9 +99,10 @@ def _quality(variant: Variant, on_progress: Progress) -> dict[str, Any]:
     from inference.quality import measure_quality  # noqa: PLC0415
     from inference.transformers_engine import estimate_memory  # noqa: PLC0415
 
-    folder = variant.folder
+    weights = _adapted(variant) or variant
+    folder = weights.folder
     assert folder is not None
-    dtype = variant.dtype or "bfloat16"
+    dtype = weights.dtype or "bfloat16"
     need = estimate_memory(folder, dtype="float32", max_batch=1).loading + estimate_memory(folder, dtype=dtype).peak
     available = available_memory()
     if available is not None and need > available:
@@ -109,13 +110,14 @@ def _quality(variant: Variant, on_progress: Progress) -> dict[str, Any]:
             f"Comparing {variant.model_id} with float32 needs {need / 2**30:.1f} GiB of memory, and "
             f"{available / 2**30:.1f} GiB are available."
         )
-    quality = measure_quality(folder, dtype, threads=settings.WORKER_THREADS, on_progress=on_progress)
-    return {"reference": "float32", **asdict(quality)}
+    adapter = None if weights is variant else variant.folder
+    quality = measure_quality(folder, dtype, threads=settings.WORKER_THREADS, adapter=adapter, on_progress=on_progress)
+    return {"reference": "float32" if adapter is None else "base in float32", **asdict(quality)}
 
 
 def _engine(variant: Variant, listener: Listener, closing: ExitStack) -> Engine:
     """As the pool of a worker makes it; what it stands on is closed with `closing`."""
-    weights = variant.base if variant.base is not None and variant.is_adapter else variant
+    weights = _adapted(variant) or variant
     engine: Engine = import_string(settings.ENGINE_BACKENDS[weights.backend])(weights, listener)
     if weights is variant:
         return engine

@@ -189,6 +189,8 @@ def test_pools_pair_what_they_are_for(variants: list[Variant]) -> None:
     models, precisions = Pool.objects.order_by("position")
     assert set(pairs_of(models)) == {(bf16.pk, other.pk), (other.pk, int4.pk)}
     assert set(pairs_of(precisions)) == {(bf16.pk, int4.pk)}
+    Variant.objects.filter(pk=int4.pk).update(relation=Relation.ADAPTER, base=bf16)
+    assert pairs_of(precisions) == {}
     PoolEntry.objects.create(pool=models, variant=int4, weight=0)
     PoolEntry.objects.create(pool=models, variant=stopped, weight=5)
     assert set(pairs_of(models)) == {(bf16.pk, other.pk)}

@@ -76,9 +76,15 @@ def write_weights(folder: Path, **config: Any) -> Path:
 
 
 def write_adapter(
-    folder: Path, *, module: str = "model.layers.0.self_attn.q_proj", width: int = 8, rank: int = 4, **config: Any
+    folder: Path,
+    *,
+    module: str = "model.layers.0.self_attn.q_proj",
+    width: int = 8,
+    height: int = 8,
+    rank: int = 4,
+    **config: Any,
 ) -> Path:
-    """A LoRA adapter in peft's form that changes one module of 8 outputs."""
+    """A LoRA adapter in peft's form that changes one module of `width` inputs and `height` outputs."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"peft_type": "LORA", "base_model_name_or_path": "acme/tiny", "r": rank, "lora_alpha": 2 * rank}
     (folder / "adapter_config.json").write_text(json.dumps(settings | config))
@@ -86,7 +92,7 @@ def write_adapter(
     save_file(
         {
             f"base_model.model.{module}.lora_A.weight": generator.normal(size=(rank, width)).astype(np.float32),
-            f"base_model.model.{module}.lora_B.weight": generator.normal(size=(8, rank)).astype(np.float32),
+            f"base_model.model.{module}.lora_B.weight": generator.normal(size=(height, rank)).astype(np.float32),
         },
         folder / "adapter_model.safetensors",
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core import mail as outbox
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from portal.accounts import limits
 from portal.accounts.models import User
 from portal.catalog.access import GateClosed, may_run, require_access, variants_for
+from portal.catalog.event_mails import send_due_mails
 from portal.catalog.gate_terms import describe_gate
 from portal.catalog.gating import ACCESS_RATE, answer_request, grant_access, request_access
-from portal.catalog.models import AccessRequest, AccessState, Gate, ModelCard
+from portal.catalog.models import AccessRequest, AccessState, EventMail, Gate, ModelCard
 from portal.catalog.queries import default_variant
 from tests.catalog.shelf import make_card, make_variant
 
@@ -149,6 +151,32 @@ def test_asking_twice_is_one_request_and_after_a_no_one_asks_again(
     answer_request(again, "revoke", maintainer, "The terms changed.")
     assert not may_run(alice, card)
     assert list(AccessRequest.objects.order_by("pk").values_list("state", flat=True)) == ["declined", "revoked"]
+
+
+def test_each_decision_that_still_stands_is_mailed_once(
+    card: ModelCard, alice: User, bob: User, maintainer: User
+) -> None:
+    first = request_access(card, alice, {})
+    answer_request(first, "decline", maintainer, "Too little is said.")
+    with pytest.raises(ValidationError):
+        answer_request(first, "decline", maintainer)
+    assert [send_due_mails(), send_due_mails()] == [1, 0]
+    (message,) = outbox.outbox
+    assert (message.to, message.subject) == (["alice@example.org"], "[Steelyard] Tiny model: your request was declined")
+    assert "The reason: Too little is said." in message.body
+    assert f"{card.get_absolute_url()}access/" in message.body
+
+    granted = grant_access(card, bob, maintainer)
+    grant_access(card, bob, maintainer)
+    answer_request(granted, "revoke", maintainer)
+    assert send_due_mails() == 1
+    assert outbox.outbox[1].subject == "[Steelyard] Tiny model: your access was taken back"
+    grant_access(card, maintainer, maintainer)  # their own decision
+    assert list(EventMail.objects.order_by("pk").values_list("decision", "state")) == [
+        ("declined", "sent"),
+        ("granted", "dropped"),
+        ("revoked", "sent"),
+    ]
 
 
 def test_what_was_decided_meanwhile_stays(

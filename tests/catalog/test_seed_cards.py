@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from safetensors.numpy import save_file
 
 from portal.accounts.models import User
 from portal.catalog import seed
-from portal.catalog.models import ModelCard, Variant
+from portal.catalog.models import ModelCard, Relation, Variant
 from portal.catalog.seed import SEED_NOTE, seed_cards
 from portal.catalog.services import publish_revision
-from tests.catalog.shelf import write_weights
+from tests.catalog.shelf import write_adapter, write_weights
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +63,28 @@ def test_it_runs_once_its_weights_are_prepared(home: Path) -> None:
         assert variant.is_runnable
         assert variant.facts["parameters"] == 88
         assert variant.tensor_lists.count() == 1
+
+
+def test_an_adapter_comes_along_once_it_fits_its_base(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_weights(home / "weights" / "smollm2-135m-instruct")
+    (card,) = seed_cards()
+    assert "The adapter brief is left out: brief does not fit" in caplog.text
+    assert list((home / "weights").iterdir()) == [folder]
+
+    write_adapter(tmp_path / "adapters" / "brief", module="model.layers.0.self_attn.q_proj")
+    monkeypatch.setattr(seed, "_ADAPTERS", tmp_path / "adapters")
+    tensors = {"model.norm.weight": np.ones(8), "model.layers.0.self_attn.q_proj.weight": np.ones((8, 8))}
+    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, folder / "model.safetensors")
+    seed_cards()
+    brief = card.variants.get(relation=Relation.ADAPTER)
+    assert (brief.slug, brief.base, brief.is_runnable, brief.position) == ("brief", card.variants.first(), True, 3)
+    before = list(Variant.objects.values())
+    seed_cards()
+    assert list(Variant.objects.values()) == before
+    assert card.current_revision is not None
+    assert card.current_revision.number == 1
 
 
 def test_seeding_again_changes_nothing_and_is_cheap(home: Path) -> None:
@@ -118,3 +142,7 @@ def test_the_prepared_weights_say_what_the_card_says(prepared_weights: Path, set
     assert variant.facts["dtypes"] == {"BF16": 134_515_008}
     assert variant.facts["origin_types"] == {"Q4_1": 106_168_320, "Q8_0": 28_311_552, "F32": 35_136}
     assert (variant.context_length, variant.facts["attention"]) == (8192, "grouped-query")
+    brief = card.variants.get(slug="brief")
+    assert (brief.relation, brief.base, brief.is_runnable) == (Relation.ADAPTER, variant, True)
+    assert (brief.facts["added_parameters"], brief.facts["ranks"]) == (230_400, {"4": 60})
+    assert brief.facts["targets"] == {"q_proj": 30, "v_proj": 30}

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import refresh_variant
 from portal.catalog.variant_facts import all_facts
+from tests.catalog.shelf import write_adapter
 from tests.inference.tiny_models import save_tiny_model
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +73,29 @@ def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: lis
     assert "tokens/s" in shown["Speed measured here"]
     assert "float32" in shown["Perplexity"]
     assert shown["Measured on"].startswith(plain["machine"]["processor"])
+
+
+def test_an_adapters_quality_is_its_distance_from_its_base(variants: list[Variant], home: Path) -> None:
+    base = variants[0]
+    write_adapter(home / "weights" / "lora", module="model.layers.0.self_attn.o_proj", width=64, height=64)
+    Variant.objects.filter(pk=base.pk).update(slug="base")
+    adapter = base.card.variants.create(
+        slug="lora",
+        backend=Backend.TRANSFORMERS,
+        source="weights/lora",
+        dtype="bfloat16",
+        relation=Relation.ADAPTER,
+        base=base,
+    )
+    refresh_variant(adapter)
+    (report,) = _measure(adapter.model_id)
+    quality = report["quality"]
+    assert quality["reference"] == "base in float32"
+    assert quality["mean_kl"]["low"] > 0.001
+    assert quality["reference_perplexity"] != pytest.approx(quality["perplexity"]["value"], rel=1e-3)
+    shown = {fact.label: fact.value for fact in all_facts(Variant.objects.get(pk=adapter.pk))}
+    assert "the base in float32 has" in shown["Perplexity"]
+    assert "nats per token" in shown["Divergence from the base"]
 
 
 def test_a_variant_that_is_not_there_is_named() -> None:

@@ -19,9 +19,9 @@ from portal.playground.measuring import Measurement, measure_variant
 class Command(BaseCommand):
     help = (
         "Measure variants on this machine: tokens per second at batch 1 and 8, reading a prompt, and, for local "
-        "weights, perplexity and mean divergence from float32 on a fixed text. The figures become part of the "
-        "variant's facts and show on its card. Again is harmless: nothing is measured twice for the same weights and "
-        "libraries."
+        "weights, perplexity and mean divergence from float32 (an adapter: from its base) on a fixed text. The figures "
+        "become part of the variant's facts and show on its card. Again is harmless: nothing is measured twice for the "
+        "same weights and libraries."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -66,6 +66,7 @@ def _sentence(variant: Variant, measured: Measurement) -> str:
     rates = ", ".join(f"{rate} tokens/s at {batch}" for batch, rate in sorted(speed["tokens_per_s"].items()))
     words = f"{variant.model_id}: {rates}, reading {speed['prefill_tokens_per_s'] or '?'} tokens/s"
     if quality:
-        words += f"; perplexity {quality['perplexity']['value']:.3f} (float32 {quality['reference_perplexity']:.3f})"
+        words += f"; perplexity {quality['perplexity']['value']:.3f}"
+        words += f" ({quality['reference']} {quality['reference_perplexity']:.3f})"
         words += f", mean KL {quality['mean_kl']['value']:.5f}"
     return words + ("" if measured.is_new else " (measured before)")
