@@ -22,7 +22,7 @@ from portal.arena.prompt_kinds import category_of, hardness_of, language_of, pro
 from portal.arena.queries import pairs_of, turns_of
 from portal.arena.services import AlreadyVoted, begin_battle, retry_reply, send_turn, stop_contest, vote_on_battle
 from portal.arena.style_counts import count_style
-from portal.catalog.models import Variant
+from portal.catalog.models import Relation, Variant
 from portal.playground.models import Conversation, Generation, State
 from portal.playground.queries import list_conversations
 from tests.arena.contests import finish, make_contest
