@@ -161,7 +161,7 @@ class FeedbackList(ApiView):
         return Response(_row(submission), status=status, headers={"Location": location})
 
     def _page(self, request: Request, criteria: Criteria, texts: dict[str, str]) -> Response:
-        limit = _limit(texts.get("limit", str(schema.DEFAULT_PAGE_ROWS)))
+        limit = page_limit(texts.get("limit", str(schema.DEFAULT_PAGE_ROWS)))
         after = _position(texts["cursor"]) if "cursor" in texts else None
         page = read_page(selected(criteria), after, limit)
         following = None
@@ -247,7 +247,8 @@ def _withdrawn() -> Problem:
     return Problem("withdrawn", _("This judgement was withdrawn. Judging the run again makes it live again."))
 
 
-def _limit(text: str) -> int:
+def page_limit(text: str) -> int:
+    """How many rows a page is to have. Raises InvalidCriterion."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= schema.MAX_PAGE_ROWS):
         raise InvalidCriterion("limit", _("Must be a whole number from 1 to %d.") % schema.MAX_PAGE_ROWS)
     return int(text)

@@ -2,6 +2,7 @@
 
 from django.urls import include, path, re_path
 
+from portal.api.change_views import ChangeList
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.export_views import ExportDetail, ExportList
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
@@ -13,6 +14,7 @@ urlpatterns = [
     path("api/v1/feedback/<uuid:submission_id>/", FeedbackDetail.as_view(), name="feedback-detail"),
     path("api/v1/exports/", ExportList.as_view(), name="export-list"),
     path("api/v1/exports/<slug:table>/", ExportDetail.as_view(), name="export-detail"),
+    path("api/v1/changes/", ChangeList.as_view(), name="change-list"),
     path("api/v1/snapshots/", SnapshotList.as_view(), name="snapshot-list"),
     path("api/v1/snapshots/<int:number>/", SnapshotDetail.as_view(), name="snapshot-detail"),
     path("api/v1/snapshots/<int:number>/files/<path:path>", SnapshotFile.as_view(), name="snapshot-file"),

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.arena.signals import vote_changed
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
 
@@ -359,10 +360,12 @@ class Vote(models.Model):
         return self._change(Q(void_reason=VoidReason.OPERATOR), void_reason="")
 
     def _change(self, condition: Q, **values: Any) -> bool:
-        if not Vote.objects.filter(condition, pk=self.pk).update(changed_at=timezone.now(), **values):
-            return False
-        for name, value in values.items():
-            setattr(self, name, value)
+        with transaction.atomic():
+            if not Vote.objects.filter(condition, pk=self.pk).update(changed_at=timezone.now(), **values):
+                return False
+            for name, value in values.items():
+                setattr(self, name, value)
+            vote_changed.send(sender=Vote, vote=self)
         return True
 
 

@@ -1,6 +1,17 @@
-"""The exports' tables: held-out prompts and snapshots."""
+"""The exports' own tables: held-out prompts, snapshots, and what moved."""
 
+from portal.exports.change_models import Change, ChangeKind, RecordKind
 from portal.exports.held_out_models import HeldOutPrompt, prompt_digest
 from portal.exports.snapshot_models import Salting, Snapshot, SnapshotDownload, SnapshotRecord
 
-__all__ = ["HeldOutPrompt", "Salting", "Snapshot", "SnapshotDownload", "SnapshotRecord", "prompt_digest"]
+__all__ = [
+    "Change",
+    "ChangeKind",
+    "HeldOutPrompt",
+    "RecordKind",
+    "Salting",
+    "Snapshot",
+    "SnapshotDownload",
+    "SnapshotRecord",
+    "prompt_digest",
+]

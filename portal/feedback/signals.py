@@ -9,3 +9,6 @@ from django.dispatch import Signal
 # Sent as `submission_changed.send(sender=Submission, submission=<Submission>)` inside the transaction that gave,
 # changed or withdrew a submission, when its row and its answers are written. A receiver that raises undoes both.
 submission_changed: Final = Signal()
+
+# Sent likewise, inside the transaction that moved a submission to another state of review.
+submission_reviewed: Final = Signal()

@@ -61,6 +61,7 @@ def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_
         assert done.returncode == 0, (recipe, done.stderr)
         printed.append(done.stdout)
     assert printed[-1].splitlines()[-1] == "3 True"
+    assert "2 rows to keep\n" in printed
 
 
 @pytest.mark.django_db

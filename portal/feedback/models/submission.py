@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +17,7 @@ from portal.arena.models import Comparison
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models.campaign import Campaign
 from portal.feedback.models.questionnaire import Questionnaire
-from portal.feedback.signals import submission_changed
+from portal.feedback.signals import submission_changed, submission_reviewed
 from portal.playground.models import Generation
 
 if TYPE_CHECKING:
@@ -265,7 +265,9 @@ class Submission(models.Model):
         mine = Submission.objects.filter(
             pk=self.pk, version=self.version, review_state__in=states, withdrawn_at__isnull=True
         )
-        if mine.update(review_state=to, review_reason=reason[:MAX_REASON_CHARACTERS], review_changed_at=now) != 1:
-            return False
-        self.review_state, self.review_reason, self.review_changed_at = to, reason[:MAX_REASON_CHARACTERS], now
+        with transaction.atomic():
+            if mine.update(review_state=to, review_reason=reason[:MAX_REASON_CHARACTERS], review_changed_at=now) != 1:
+                return False
+            self.review_state, self.review_reason, self.review_changed_at = to, reason[:MAX_REASON_CHARACTERS], now
+            submission_reviewed.send(sender=Submission, submission=self)
         return True

@@ -1,0 +1,43 @@
+"""Notes what moved, inside the transactions of the apps below that move it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from portal.arena.models import Vote
+from portal.arena.signals import vote_changed
+from portal.exports.models import Change, ChangeKind, RecordKind
+from portal.feedback.models import PUBLISHABLE, Submission
+from portal.feedback.signals import submission_changed, submission_reviewed
+
+
+@receiver(submission_changed, dispatch_uid="exports.note_submission")
+@receiver(submission_reviewed, dispatch_uid="exports.note_review")
+def note_submission(submission: Submission, **kwargs: Any) -> None:
+    if submission.is_withdrawn or submission.consent not in PUBLISHABLE:
+        # Somebody may have read it before it was withdrawn from publication.
+        if submission.version > 1:
+            Change.note(RecordKind.SUBMISSION, submission.pk, ChangeKind.WITHDRAWN)
+        return
+    is_new = submission.version == 1 and submission.review_changed_at is None
+    Change.note(RecordKind.SUBMISSION, submission.pk, ChangeKind.CREATED if is_new else ChangeKind.CHANGED)
+
+
+@receiver(post_delete, sender=Submission, dispatch_uid="exports.note_deletion")
+def note_deletion(instance: Submission, **kwargs: Any) -> None:
+    """Its texts were deleted, and it with them."""
+    if not instance.is_withdrawn and instance.consent in PUBLISHABLE:
+        Change.note(RecordKind.SUBMISSION, instance.pk, ChangeKind.WITHDRAWN)
+
+
+@receiver(post_save, sender=Vote, dispatch_uid="exports.note_vote")
+def note_vote(instance: Vote, created: bool, **kwargs: Any) -> None:
+    Change.note(RecordKind.VOTE, instance.pk, ChangeKind.CREATED if created else ChangeKind.CHANGED)
+
+
+@receiver(vote_changed, dispatch_uid="exports.note_changed_vote")
+def note_changed_vote(vote: Vote, **kwargs: Any) -> None:
+    Change.note(RecordKind.VOTE, vote.pk, ChangeKind.CHANGED)

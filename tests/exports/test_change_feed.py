@@ -1,0 +1,166 @@
+"""A reader who comes back reads every change once, also those that commit late, and sees what is gone as gone."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.accounts.actors import Actor
+from portal.accounts.models import User
+from portal.arena.models import VoidReason
+from portal.exports import change_feed
+from portal.exports.change_feed import Place, read_changes
+from portal.exports.cursors import InvalidCursor
+from portal.exports.models import Change, ChangeKind, RecordKind
+from portal.feedback.models import Consent, ReviewState, Submission
+from portal.feedback.services import revise_feedback, withdraw_feedback
+from tests.arena.contests import compare, make_contest, make_vote
+from tests.feedback.judgements import judge, make_variant
+
+WRITERS, EACH = 4, 12
+
+
+@pytest.fixture
+def _own_transaction_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL nothing of the transaction that the test itself is would be told."""
+    monkeypatch.setattr(change_feed, "_OLDEST_OPEN_TRANSACTION", str(2**63 - 1))
+
+
+def told(since: Place | None = None) -> list[tuple[str, str]]:
+    return [(row["change"], row["id"]) for row in read_changes(since or Place(), 1_000).rows]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_own_transaction_is_read")
+def test_what_is_given_changed_reviewed_withdrawn_and_deleted_is_told(alice: User, bob: User) -> None:
+    given, deleted = judge(alice), judge(bob)
+    assert given.generation is not None
+    revise_feedback(Actor(user=alice), given.generation, {"comment": "Later."})
+    given.refresh_from_db()
+    assert given.move_review([ReviewState.UNREVIEWED, ReviewState.IN_REVIEW], ReviewState.ACCEPTED)
+    withdraw_feedback(Actor(user=alice), given.generation)
+    deleted.generation.conversation.delete()  # type: ignore[union-attr]
+    vote = make_vote(compare(make_contest(alice, [make_variant(), make_variant(slug="int8")])))
+    vote.void(VoidReason.OPERATOR)
+    mine = [change for change, record in told() if record == str(given.pk)]
+    # Entering the queue is a move of its own.
+    assert [change for place, change in enumerate(mine) if place == 0 or mine[place - 1] != change] == [
+        "created",
+        "changed",
+        "withdrawn",
+    ]
+    assert ("withdrawn", str(deleted.pk)) in told()
+    assert [change for change, record in told() if record == str(vote.pk)] == ["created", "changed"]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_own_transaction_is_read")
+def test_a_row_is_as_it_is_now_and_none_of_it_is_left_when_it_is_gone(alice: User, bob: User) -> None:
+    kept, gone, private = judge(alice, comment="Yes."), judge(bob, comment="No."), judge(alice)
+    assert gone.generation is not None
+    withdraw_feedback(Actor(user=bob), gone.generation)
+    Submission.objects.filter(pk=private.pk).update(consent=Consent.REVIEW)
+    rows = {row["id"]: row["row"] for row in read_changes(Place(), 1_000).rows}
+    assert rows[str(kept.pk)]["answers"]["comment"] == "Yes."
+    assert rows[str(gone.pk)] is None
+    assert rows[str(private.pk)] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_beside_writers_that_commit_late_reads_every_change_once() -> None:
+    written: list[str] = []
+
+    def write(seed: int) -> None:
+        dice = random.Random(seed)
+        for _ in range(EACH):
+            record = uuid.uuid4()
+            with transaction.atomic():
+                Change.note(RecordKind.SUBMISSION, record, ChangeKind.CREATED)
+                # The id is taken; on PostgreSQL others commit theirs meanwhile.
+                time.sleep(dice.random() * 0.02)
+            written.append(str(record))
+        connection.close()
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    read: list[str] = []
+    place = Place()
+    while any(thread.is_alive() for thread in threads):
+        changes = read_changes(place, 5)
+        read += [row["id"] for row in changes.rows]
+        place = changes.next
+    for thread in threads:
+        thread.join()
+    while (changes := read_changes(place, 5)).rows:
+        read += [row["id"] for row in changes.rows]
+        place = changes.next
+    assert len(read) == WRITERS * EACH
+    assert sorted(read) == sorted(written)
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_a_place_reads_back(transaction_id: int, id_: int) -> None:
+    place = Place(transaction_id, id_)
+    assert len(place.encoded()) == 22
+    assert Place.decoded(place.encoded()) == place
+
+
+@given(st.text(max_size=40) | st.text("abcXYZ019-_=", min_size=21, max_size=23))
+def test_any_other_text_is_no_place_or_gives_itself_back(text: str) -> None:
+    try:
+        place = Place.decoded(text)
+    except InvalidCursor:
+        return
+    assert place.encoded() == text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_own_transaction_is_read")
+def test_over_http_next_goes_on_where_it_was(alice: User, bob_client: Client, client: Client) -> None:
+    address = reverse("api:change-list")
+    assert client.get(address).status_code == 401
+    given = [judge(alice) for _ in range(3)]
+    seen: list[Any] = []
+    page = bob_client.get(address, {"limit": "2"}).json()
+    while page["results"]:
+        seen += page["results"]
+        page = bob_client.get(address, {"limit": "2", "since": page["next"]}).json()
+    assert {row["id"] for row in seen} == {str(each.pk) for each in given}
+    assert not page["has_more"]
+    later = judge(alice)
+    fresh = bob_client.get(address, {"since": page["next"]}).json()["results"]
+    assert {row["id"] for row in fresh} == {str(later.pk)}
+    for query, parameter in (({"since": "x"}, "since"), ({"limit": "0"}, "limit"), ({"card": "a/b"}, "card")):
+        refused = bob_client.get(address, query)
+        assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, parameter)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_own_transaction_is_read")
+def test_a_page_takes_the_same_queries_however_full(alice: User) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            read_changes(Place(), 1_000)
+        return len(queries)
+
+    variants = [make_variant(), make_variant(slug="int8")]
+    for _ in range(2):
+        judge(alice)
+        make_vote(compare(make_contest(alice, variants)))
+    few = count()
+    for _ in range(3):
+        judge(alice)
+        make_vote(compare(make_contest(alice, variants)))
+    assert count() == few
