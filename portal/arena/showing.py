@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -29,6 +30,14 @@ class ShownReply:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownComparison:
+    """Two sides that were voted on."""
+
+    id: uuid.UUID
+    letters: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownTurn:
     """One prompt and its replies from left to right, and what was said of them."""
 
@@ -40,6 +49,7 @@ class ShownTurn:
     verdict: Outcome | None
     best_letter: str
     reasons: tuple[str, ...]
+    comparisons: tuple[ShownComparison, ...]
 
     @property
     def is_voted(self) -> bool:
@@ -58,7 +68,15 @@ def show_turn(contest: Contest, turn: Turn) -> ShownTurn:
         verdict=verdict if isinstance(verdict, Outcome) else None,
         best_letter=best.contender.letter if best is not None else "",
         reasons=tuple(turn.votes[0].reasons) if turn.votes else (),
+        comparisons=_compared(turn),
     )
+
+
+def _compared(turn: Turn) -> tuple[ShownComparison, ...]:
+    letters = {reply.generation_id: reply.contender.letter for reply in turn.replies}
+    found = [vote.comparison for vote in turn.votes if vote.comparison is not None]
+    compared = ((letters[each.generation_a_id], letters[each.generation_b_id], each.pk) for each in found)
+    return tuple(ShownComparison(key, (one, other)) for one, other, key in sorted(compared))
 
 
 def _show(contest: Contest, reply: Reply, turn: Turn, *, is_best: bool) -> ShownReply:

@@ -8,7 +8,7 @@ The mapping, which docs/exports.md states in words:
 - vote for one side: a pair, and a KTO row for each side. A tie is two desirable rows, both bad two undesirable ones:
   never a pair, since nobody preferred either.
 - a better token alone makes nothing: a text that breaks off there would teach to break off. Continued from it and
-  preferred, it is a vote on two answers.
+  compared with the answer before, it is as a vote on the two.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Origin(StrEnum):
     CORRECTION = "correction"
     SIBLINGS = "siblings"
     VOTE = "vote"
+    TOKEN_CHOICE = "token_choice"  # noqa: S105
 
 
 class Verdict(StrEnum):
@@ -96,22 +97,24 @@ def pairs_of_siblings(up: Sequence[Completion], down: Sequence[Completion]) -> I
                 yield Pair(chosen, rejected, Origin.SIBLINGS)
 
 
-def labelled_by_vote(a: Completion, b: Completion, verdict: Verdict) -> Iterator[Labelled]:
+def labelled_by_vote(
+    a: Completion, b: Completion, verdict: Verdict, origin: Origin = Origin.VOTE
+) -> Iterator[Labelled]:
     """A row for each side; one text on both sides with a winner says nothing about the text."""
     if not a.text or not b.text or (a.text == b.text and verdict in {Verdict.A, Verdict.B}):
         return
-    yield Labelled(a, verdict in {Verdict.A, Verdict.TIE}, Origin.VOTE)
-    yield Labelled(b, verdict in {Verdict.B, Verdict.TIE}, Origin.VOTE)
+    yield Labelled(a, verdict in {Verdict.A, Verdict.TIE}, origin)
+    yield Labelled(b, verdict in {Verdict.B, Verdict.TIE}, origin)
 
 
-def pairs_by_vote(a: Completion, b: Completion, verdict: Verdict) -> Iterator[Pair]:
+def pairs_by_vote(a: Completion, b: Completion, verdict: Verdict, origin: Origin = Origin.VOTE) -> Iterator[Pair]:
     """One pair when a side was preferred and the texts differ; none for a tie."""
     if a.text == b.text or not a.text or not b.text:
         return
     if verdict == Verdict.A:
-        yield Pair(a, b, Origin.VOTE)
+        yield Pair(a, b, origin)
     elif verdict == Verdict.B:
-        yield Pair(b, a, Origin.VOTE)
+        yield Pair(b, a, origin)
 
 
 def thumbed(answers: GivenAnswers) -> bool | None:

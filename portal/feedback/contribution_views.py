@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import current_actor
-from portal.feedback import answer_quality
+from portal.feedback import answer_quality, token_choice
 from portal.feedback.contribution_notes import ContributionNote, contribution_notes
 from portal.feedback.models import ReviewState, Submission, Target
 from portal.feedback.queries import contributions
@@ -128,8 +128,8 @@ def _change_url(submission: Submission) -> str:
     if not (submission.may_be_changed or submission.is_withdrawn):
         return ""
     match submission.target:
-        case Target.GENERATION if submission.questionnaire_slug == answer_quality.SLUG:
-            return reverse("feedback:panel", args=[submission.generation_id])
+        case Target.GENERATION if page := _PAGES_ON_ANSWERS.get(submission.questionnaire_slug):
+            return reverse(page, args=[submission.generation_id])
         case Target.GENERATION:
             return reverse("feedback:report_answer", args=[submission.generation_id, submission.questionnaire_slug])
         case Target.COMPARISON:
@@ -140,6 +140,10 @@ def _change_url(submission: Submission) -> str:
             return reverse("feedback:campaign_answer", args=[submission.campaign.slug])
         case _:
             return ""
+
+
+# Where these are given; any other questionnaire on answers has its name in the address.
+_PAGES_ON_ANSWERS: Final = {answer_quality.SLUG: "feedback:panel", token_choice.SLUG: "feedback:token_choice"}
 
 
 def _row(request: HttpRequest, submission: Submission) -> dict[str, Any]:

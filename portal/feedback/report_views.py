@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,6 +20,7 @@ from portal.arena.models import Comparison
 from portal.catalog.access import get_card
 from portal.catalog.markdown import render_markdown
 from portal.catalog.models import ModelCard
+from portal.feedback import token_choice
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Questionnaire, Submission
@@ -31,6 +34,7 @@ from portal.feedback.services import (
     submit_report,
 )
 from portal.feedback.terms import shown_terms
+from portal.feedback.token_choice import version_before
 from portal.feedback.views import refusal
 from portal.feedback.wording import wording
 from portal.playground.access import get_generation
@@ -43,18 +47,34 @@ _Reported = Generation | Comparison | ModelCard
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_answer(request: HttpRequest, generation_id: uuid.UUID, slug: str) -> HttpResponse:
-    return _report(request, get_generation(current_actor(request), generation_id), slug)
+    return _report(request, get_generation(current_actor(request), generation_id), _asked("on_answers", slug))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def choose_version(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
+    """Which is better: an answer that goes on from another token, or the one that it began as."""
+    generation = get_generation(current_actor(request), generation_id)
+    original = version_before(generation)
+    if original is None:
+        raise Http404
+    asked = Questionnaire.objects.prefetch_related("questions").get(slug=token_choice.SLUG, is_current=True)
+    return _report(request, generation, asked, original)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def comparison_questionnaires(request: HttpRequest, comparison_id: uuid.UUID) -> HttpResponse:
+    """What can be said about a comparison beyond the vote."""
+    comparison = _own_comparison(request, comparison_id)
+    context = {"comparison": comparison, "questionnaires": asked_about("on_comparisons")}
+    return render(request, "feedback/comparison_reports.html", context)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_comparison(request: HttpRequest, comparison_id: uuid.UUID, slug: str) -> HttpResponse:
-    """About a comparison of one's own, once its names are shown."""
-    own = Comparison.objects.select_related("contest", "generation_a", "generation_b")
-    comparison = own.filter(current_actor(request).owns(), pk=comparison_id).first()
-    if comparison is None or comparison.contest.is_blind:
-        raise Http404
-    return _report(request, comparison, slug)
+    return _report(request, _own_comparison(request, comparison_id), _asked("on_comparisons", slug))
 
 
 @never_cache
@@ -68,37 +88,44 @@ def card_questionnaires(request: HttpRequest, owner_name: str, card_slug: str) -
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_card(request: HttpRequest, owner_name: str, card_slug: str, slug: str) -> HttpResponse:
-    return _report(request, get_card(request.user, owner_name, card_slug), slug)
+    return _report(request, get_card(request.user, owner_name, card_slug), _asked("on_cards", slug))
 
 
-def _report(request: HttpRequest, target: _Reported, slug: str) -> HttpResponse:
-    questionnaire = asked_about(_FLAGS[type(target)]).prefetch_related("questions").filter(slug=slug).first()
+def _asked(flag: str, slug: str) -> Questionnaire:
+    """Raises Http404 when nothing of that name is asked about such things."""
+    questionnaire = asked_about(flag).prefetch_related("questions").filter(slug=slug).first()
     if questionnaire is None:
         raise Http404
+    return questionnaire
+
+
+def _own_comparison(request: HttpRequest, comparison_id: uuid.UUID) -> Comparison:
+    """A comparison of one's own, once its names are shown. Raises Http404."""
+    own = Comparison.objects.select_related("contest", "generation_a", "generation_b")
+    comparison = own.filter(current_actor(request).owns(), pk=comparison_id).first()
+    if comparison is None or comparison.contest.is_blind:
+        raise Http404
+    return comparison
+
+
+def _report(
+    request: HttpRequest, target: _Reported, questionnaire: Questionnaire, original: Generation | None = None
+) -> HttpResponse:
     actor = current_actor(request)
     mine = _said(actor, target, questionnaire)
+    form = partial(_form, request, target, questionnaire, mine, original=original)
     if request.method != "POST":
-        return _form(request, target, questionnaire, mine, mine.values() if mine is not None else {})
+        return form(mine.values() if mine is not None else {})
     questions = list(questionnaire.questions.all())
     given = read_given(questions, request.POST, known=target.output if isinstance(target, Generation) else "")
     if given.unseen or given.errors:
-        return _form(request, target, questionnaire, mine, given.answers, given=given, errors=given.errors, status=422)
+        return form(given.answers, given=given, errors=given.errors, status=422)
     try:
         submit_report(identified_actor(request), target, questionnaire, given.answers, given.terms, given.version)
     except _REFUSALS as error:
         status, problem, errors = refusal(error)
-        return _form(
-            request, target, questionnaire, mine, given.answers, given=given, errors=errors, problem=problem,
-            status=status,
-        )  # fmt: skip
+        return form(given.answers, given=given, errors=errors, problem=problem, status=status)
     return redirect("feedback:contributions")
-
-
-_FLAGS: Final[dict[type[_Reported], str]] = {
-    Generation: "on_answers",
-    Comparison: "on_comparisons",
-    ModelCard: "on_cards",
-}
 
 
 def _said(actor: Actor, target: _Reported, questionnaire: Questionnaire) -> Submission | None:
@@ -115,6 +142,7 @@ def _form(
     mine: Submission | None,
     answers: Mapping[str, Any],
     *,
+    original: Generation | None = None,
     given: GivenForm | None = None,
     errors: Mapping[str, list[str]] | None = None,
     problem: str = "",
@@ -129,7 +157,8 @@ def _form(
         "intro": render_markdown(intro) if intro else "",
         "target": target,
         "target_title": _("A comparison") if isinstance(target, Comparison) else _title(target),
-        "generation": target if isinstance(target, Generation) else None,
+        "generation": target if isinstance(target, Generation) and original is None else None,
+        "versions": _versions(target, original) if isinstance(target, Generation) and original is not None else None,
         "comparison": target if isinstance(target, Comparison) else None,
         "questions": form_questions(questionnaire.questions.all(), answers, errors),
         "terms": shown_terms(consent, licence, errors=errors),
@@ -139,6 +168,14 @@ def _form(
         "mine": mine,
     }
     return render(request, "feedback/report.html", context, status=status)
+
+
+def _versions(branch: Generation, original: Generation) -> list[tuple[str, str, str]]:
+    """Title, the beginning that both have, and how each goes on."""
+    pairs = zip(branch.output, original.output, strict=False)
+    shared = sum(1 for _same in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    titled = ((_("The version with your token"), branch), (_("The version before"), original))
+    return [(title, each.output[:shared], each.output[shared:]) for title, each in titled]
 
 
 def _title(target: Generation | ModelCard) -> str:

@@ -20,6 +20,7 @@ from portal.accounts.limits import check_rate
 from portal.accounts.models import User
 from portal.arena.models import Comparison
 from portal.catalog.models import ModelCard
+from portal.feedback import token_choice
 from portal.feedback.answer_rules import validate_answers
 from portal.feedback.answer_values import KINDS_ON_TEXT, NO_JUDGED_TEXT, JudgedText
 from portal.feedback.models import Answer, Campaign, CampaignDraft, Question, Questionnaire, Submission, Target
@@ -94,6 +95,10 @@ class Giving:
         match self.target:
             case Generation():
                 shown["output_sha256"] = output_digest(self.target.output)
+                original = self.target.branched_from
+                if self.questionnaire.slug == token_choice.SLUG and original is not None:
+                    shown["branched_from"] = str(original.pk)
+                    shown["branched_from_sha256"] = output_digest(original.output)
             case Comparison():
                 shown["output_sha256"] = [
                     output_digest(each.output) for each in (self.target.generation_a, self.target.generation_b)

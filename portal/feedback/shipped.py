@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_noop as _
 
-from portal.feedback import answer_quality
+from portal.feedback import answer_quality, token_choice
 from portal.feedback.models import QuestionKind
 
 
@@ -286,6 +286,13 @@ QUESTIONNAIRES: Final = (
         title=answer_quality.TITLE,
         questions=answer_quality.QUESTIONS,
         asked_about={"on_answers": True},
+    ),
+    # About no answer but those that were branched from another: its own page asks it.
+    Shipped(
+        slug=token_choice.SLUG,
+        title=token_choice.TITLE,
+        intro=token_choice.INTRO,
+        questions=token_choice.QUESTIONS,
     ),
     HARM_REPORT,
     FACTUAL_ERROR,

@@ -29,6 +29,7 @@ urlpatterns = [
     path("feedback/g/<uuid:generation_id>/closer/", closer_views.closer, name="closer"),
     path("feedback/g/<uuid:generation_id>/difference/", closer_views.difference, name="difference"),
     path("feedback/g/<uuid:generation_id>/tokens/<int:index>/", closer_views.token, name="token"),
+    path("feedback/g/<uuid:generation_id>/better/", report_views.choose_version, name="token_choice"),
     path("feedback/questionnaires/", questionnaire_views.questionnaire_list, name="questionnaires"),
     path("feedback/questionnaires/new/", questionnaire_views.new_questionnaire, name="new_questionnaire"),
     path("feedback/questionnaires/<slug:slug>/<int:version>/", questionnaire_views.questionnaire, name="questionnaire"),
@@ -78,6 +79,11 @@ urlpatterns = [
         name="questionnaire_translations",
     ),
     path("feedback/g/<uuid:generation_id>/report/<slug:slug>/", report_views.report_answer, name="report_answer"),
+    path(
+        "feedback/comparisons/<uuid:comparison_id>/",
+        report_views.comparison_questionnaires,
+        name="comparison_questionnaires",
+    ),
     path(
         "feedback/comparisons/<uuid:comparison_id>/<slug:slug>/",
         report_views.report_comparison,

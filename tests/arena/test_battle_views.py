@@ -13,7 +13,7 @@ from django.test import AsyncClient, Client
 from django.urls import reverse
 
 from portal.accounts.models import User
-from portal.arena.models import Contest, Outcome, Vote
+from portal.arena.models import Comparison, Contest, Outcome, Vote
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, State
 from tests.arena.contests import finish, make_contest
@@ -62,7 +62,7 @@ def read_events(user: User, contest: Contest, **headers: str) -> tuple[str, list
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_says_who_answers_before_the_vote(alice: User) -> None:
+def test_nothing_says_who_answers_before_the_vote(alice: User, bob_client: Client) -> None:
     one, other = make_variant("smol/lm2", "bf16"), make_variant("tiny/tales", "q8-quant")
     client = signed_in(alice)
     contest = begin(client)
@@ -91,6 +91,13 @@ def test_nothing_says_who_answers_before_the_vote(alice: User) -> None:
         assert variant.card.title in after
         assert variant.slug in after
     assert "1,234" in after
+    more = reverse("feedback:comparison_questionnaires", args=[Comparison.objects.get().pk])
+    assert f'href="{more}"' in after
+    asked = reverse("feedback:report_comparison", args=[Comparison.objects.get().pk, "comparison"])
+    assert asked in client.get(more).content.decode()
+    for stranger in (Client(), bob_client):
+        assert stranger.get(more).status_code == 404
+        assert stranger.get(asked).status_code == 404
     assert client.get(run.conversation.get_absolute_url()).status_code == 200
 
 

@@ -79,13 +79,22 @@ def test_nobody_else_reaches_a_comparison(
         assert owner.get(reverse(f"arena:side_by_side_{name}", args=[contest.pk, *args])).status_code == 405
 
 
-def test_the_best_of_three_wins_against_both_others(alice: User, alice_client: Client, variants: list[Variant]) -> None:
+def test_the_best_of_three_wins_against_both_others(
+    alice: User, alice_client: Client, bob_client: Client, variants: list[Variant]
+) -> None:
     contest = make_contest(alice, [*variants, variants[0]], Kind.SIDE_BY_SIDE)
     url = reverse("arena:side_by_side_vote", args=[contest.pk])
     said = {"turn": "1", "verdict": "b", "reasons": ["correct", "concise"]}
     page = alice_client.post(url, said, follow=True).content.decode()
     assert "You said that B is the best." in page
     assert "More correct" in page
+    for letters, comparison in zip(("A and B", "B and C"), Comparison.objects.order_by("created_at"), strict=True):
+        more = reverse("feedback:comparison_questionnaires", args=[comparison.pk])
+        assert f'href="{more}">Say more about {letters}</a>' in page
+        assert reverse("feedback:report_comparison", args=[comparison.pk, "comparison"]) in (
+            alice_client.get(more).content.decode()
+        )
+        assert bob_client.get(more).status_code == 404
     pairs = [
         (vote.comparison.generation_a.output, vote.comparison.generation_b.output, vote.outcome, vote.reasons)
         for vote in Vote.objects.order_by("created_at")

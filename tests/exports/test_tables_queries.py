@@ -19,12 +19,13 @@ from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS
 from portal.exports.models import HeldOutPrompt, prompt_digest
 from portal.exports.tables import TABLES
+from portal.feedback import token_choice
 from portal.feedback.models import Consent, Questionnaire, ReviewState, Submission
 from portal.feedback.queries import answer_questionnaire
-from portal.feedback.services import withdraw_feedback
+from portal.feedback.services import submit_report, withdraw_feedback
 from portal.playground.models import Conversation, Generation
 from tests.arena.contests import compare, make_contest, make_vote
-from tests.feedback.judgements import judge, make_generation, make_variant
+from tests.feedback.judgements import branch_from, judge, make_generation, make_variant
 from tests.playground.turns import add_turn
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,11 @@ def judged_turns(owner: User, *prompts: str, judged: tuple[int, ...]) -> Convers
             judge(owner, turn)
         parent = turn
     return conversation
+
+
+def prefer(owner: User, branch: Generation, better: str) -> Submission:
+    asked = Questionnaire.objects.get(slug=token_choice.SLUG, is_current=True)
+    return submit_report(Actor(user=owner), branch, asked, {"better": better})
 
 
 def test_every_row_has_exactly_its_tables_columns(alice: User, bob: User) -> None:
@@ -227,6 +233,33 @@ def test_a_system_prompt_is_not_shared_so_that_its_run_trains_nothing(alice: Use
     generation.save()
     judge(alice, generation)
     assert read("kto") == []
+
+
+@pytest.mark.parametrize(("better", "chosen"), [("branch", "Two."), ("original", "One."), ("tie", None)])
+def test_a_version_from_another_token_and_the_one_before_are_a_pair(
+    alice: User, better: str, chosen: str | None
+) -> None:
+    run = make_generation(alice, output="One.")
+    said = prefer(alice, branch_from(run, output="Two."), better)
+    expected = [] if chosen is None else [(chosen, "One." if chosen == "Two." else "Two.", "token_choice")]
+    model = run.variant.model_id
+    rows = read("dpo")
+    assert [(row["chosen"][0]["content"], row["rejected"][0]["content"], row["origin"]) for row in rows] == expected
+    assert [(row["submissions"], row["model_chosen"], row["model_rejected"]) for row in rows] == [
+        ([str(said.pk)], model, model) for _pair in expected
+    ]
+    labels = {row["completion"][0]["content"]: row["label"] for row in read("kto")}
+    assert labels == {"Two.": better in {"branch", "tie"}, "One.": better in {"original", "tie"}}
+
+
+def test_a_choice_of_version_makes_no_pair_that_may_not_be_published_or_has_lost_a_side(alice: User) -> None:
+    private = prefer(alice, branch_from(make_generation(alice), output="Two."), "branch")
+    Submission.objects.filter(pk=private.pk).update(consent=Consent.REVIEW)
+    lost = prefer(alice, branch_from(make_generation(alice), output="Two."), "branch")
+    Generation.objects.filter(pk=lost.generation_id).update(branched_from=None)
+    rejected = prefer(alice, branch_from(make_generation(alice), output="Two."), "branch")
+    rejected.move_review([ReviewState.UNREVIEWED], ReviewState.REJECTED)
+    assert read("dpo") == read("kto") == []
 
 
 # --- Filters

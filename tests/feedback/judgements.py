@@ -60,6 +60,24 @@ def make_generation(
     )
 
 
+def branch_from(run: Generation, *, output: str) -> Generation:
+    """The finished sibling that went on from another first token."""
+    return Generation.objects.create(
+        conversation=run.conversation,
+        variant=run.variant,
+        prompt=run.prompt,
+        messages=run.messages,
+        params=run.params,
+        output=output,
+        state=State.SUCCEEDED,
+        finish_reason="stop",
+        finished_at=timezone.now(),
+        provenance=run.provenance,
+        branched_from=run,
+        branch_token=0,
+    )
+
+
 def judge(
     owner: User | uuid.UUID,
     generation: Generation | None = None,

@@ -11,8 +11,9 @@ from django.urls import reverse
 from portal.accounts.models import User
 from portal.feedback.models import Submission
 from portal.playground.models import Generation, TokenTrace
+from portal.reviews.queries.item_page import runs_of
 from tests.conftest import signed_in
-from tests.feedback.judgements import judge, make_generation
+from tests.feedback.judgements import branch_from, judge, make_generation
 
 pytestmark = pytest.mark.django_db
 
@@ -147,13 +148,52 @@ def test_a_card_takes_several_reports(alice_client: Client, run: Generation) -> 
     card = run.variant.card
     card.is_published = True
     card.save()
-    assert "Bias report" in alice_client.get(url("card_questionnaires", card.owner_name, card.slug)).content.decode()
+    asked = url("card_questionnaires", card.owner_name, card.slug)
+    assert f'href="{asked}"' in alice_client.get(card.get_absolute_url()).content.decode()
+    assert "Bias report" in alice_client.get(asked).content.decode()
     address = url("report_card", card.owner_name, card.slug, "bias-report")
     fields = {"about": ["age"], "happened": "Old people are always ill in its stories."}
     for _time in range(2):
         assert alice_client.post(address, fields).status_code == 302
     assert Submission.objects.filter(target="card", card=card).count() == 2
     assert alice_client.get(url("report_card", "nobody", "here", "bias-report")).status_code == 404
+    card.is_published = False
+    card.save()
+    assert alice_client.get(asked).status_code == 404
+
+
+def test_of_two_versions_that_part_at_a_token_one_is_said_to_be_better(alice_client: Client, run: Generation) -> None:
+    branch = branch_from(run, output="Das wiegt.")
+    address = url("token_choice", branch.pk)
+    assert f'href="{address}"' in alice_client.get(branch.get_absolute_url()).content.decode()
+    page = alice_client.get(address).content.decode()
+    assert ('<span class="muted"></span>Das wiegt.' in page, "Napoleon" in page) == (True, True)
+    assert alice_client.post(address, {"better": "neither"}).status_code == 422
+    assert not Submission.objects.exists()
+    assert alice_client.post(address, {"better": "branch", "why": "Kürzer.", "consent": "review"}).status_code == 302
+    said_of_both = Submission.objects.get()
+    assert said_of_both.values() == {"better": "branch", "why": "Kürzer."}
+    assert (said_of_both.consent, said_of_both.generation) == ("review", branch)
+    assert said_of_both.shown["branched_from"] == str(run.pk)
+    assert address in alice_client.get("/contributions/").content.decode()
+    assert runs_of(said_of_both) == [branch, run]
+    assert alice_client.post(address, {"better": "tie", "version": "1"}).status_code == 302
+    assert Submission.objects.get().values() == {"better": "tie"}
+    assert alice_client.put(address).status_code == 405
+
+
+def test_without_two_versions_to_read_nothing_is_asked_about_them(
+    alice_client: Client, run: Generation, bob: User, client: Client
+) -> None:
+    branch = branch_from(run, output="Das wiegt.")
+    for browser in (signed_in(bob), client):
+        for method in (browser.get, browser.post):
+            assert method(url("token_choice", branch.pk)).status_code == 404
+    assert alice_client.get(url("token_choice", run.pk)).status_code == 404
+    assert alice_client.get(url("report_answer", run.pk, "token-choice")).status_code == 404
+    Generation.objects.filter(pk=branch.pk).update(output="")
+    assert alice_client.post(url("token_choice", branch.pk), {"better": "branch"}).status_code == 404
+    assert not Submission.objects.exists()
 
 
 def test_other_peoples_answers_do_not_exist(run: Generation, bob: User, client: Client) -> None:

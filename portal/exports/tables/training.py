@@ -35,7 +35,10 @@ def _nullable(column: Column) -> Column:
 
 
 _ORIGIN: Final = Column(
-    "origin", Kind.TEXT, _("The judgement that it comes from: thumb, correction, siblings, vote."), category=True
+    "origin",
+    Kind.TEXT,
+    _("The judgement that it comes from: thumb, correction, siblings, vote, token_choice."),
+    category=True,
 )
 _SOURCE: Final = (
     CREATED_AT,

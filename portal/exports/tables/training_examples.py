@@ -22,6 +22,7 @@ from portal.exports.models import HeldOutPrompt, prompt_digest
 from portal.exports.preferences import (
     Completion,
     Labelled,
+    Origin,
     Pair,
     Verdict,
     labelled_by_answers,
@@ -37,6 +38,7 @@ from portal.exports.rows import DIGESTS_KEY, iso_utc, pseudonym
 from portal.exports.tables.comparisons import FILTERS as VOTE_FILTERS
 from portal.exports.tables.comparisons import selected_votes
 from portal.exports.tables.conversations import published_on
+from portal.feedback import token_choice
 from portal.feedback.models import ReviewState
 from portal.playground.models import Generation
 
@@ -109,6 +111,7 @@ def _holds(held_out: frozenset[str], example: Example) -> bool:
 def _from_submissions(records: list[SubmissionRecord], salt: bytes) -> Iterator[Example]:
     given = _given_whole(records)
     rejected = _thumbed_down_beside(records)
+    choices = _token_choices(records)
     for record in records:
         if record.generation not in given or record.messages is None:
             continue
@@ -117,10 +120,16 @@ def _from_submissions(records: list[SubmissionRecord], salt: bytes) -> Iterator[
         submissions = [str(record.id), *(str(each.id) for each in siblings)]
         own = tuple(pairs_by_answers(answer, record.answers))
         beside = tuple(pairs_of_siblings([answer], [_completion(each) for each in siblings]))
+        chosen: tuple[Pair, ...] = ()
+        labelled = tuple(labelled_by_answers(answer, record.answers))
+        if record.id in choices:
+            original, verdict = choices[record.id]
+            chosen = tuple(pairs_by_vote(answer, original, verdict, Origin.TOKEN_CHOICE))
+            labelled = tuple(labelled_by_vote(answer, original, verdict, Origin.TOKEN_CHOICE))
         yield Example(
             messages=record.messages,
-            labelled=tuple(labelled_by_answers(answer, record.answers)),
-            pairs=own + beside,
+            labelled=labelled,
+            pairs=own + beside + chosen,
             source=Source(
                 created_at=iso_utc(record.created_at),
                 submissions=submissions,
@@ -138,6 +147,40 @@ def _from_submissions(records: list[SubmissionRecord], salt: bytes) -> Iterator[
 
 def _completion(record: SubmissionRecord) -> Completion:
     return Completion(record.output or "", record.model, (record.provenance or {}).get(DIGESTS_KEY))
+
+
+def _token_choices(records: list[SubmissionRecord]) -> dict[uuid.UUID, tuple[Completion, Verdict]]:
+    """For each submission on an answer that went on from another token: the version before, and what was said."""
+    said = {}
+    for record in records:
+        better = record.answers.get(token_choice.BETTER_KEY)
+        if record.questionnaire == token_choice.SLUG and better is not None and better.value in _VERDICTS:
+            said[record.id] = (record, _VERDICTS[better.value])
+    if not said:
+        return {}
+    branches = Generation.objects.filter(
+        pk__in={record.generation for record, _verdict in said.values()}, branched_from__isnull=False
+    )
+    originals = {
+        branch: (output, messages, provenance)
+        for branch, output, messages, provenance in branches.values_list(
+            "pk", "branched_from__output", "branched_from__messages", "branched_from__provenance"
+        )
+    }
+    choices = {}
+    for submission, (record, verdict) in said.items():
+        output, messages, provenance = originals.get(record.generation, ("", None, {}))
+        if output and messages == record.messages:
+            choices[submission] = (Completion(output, record.model, provenance.get(DIGESTS_KEY)), verdict)
+    return choices
+
+
+_VERDICTS: Final = {
+    token_choice.BRANCH: Verdict.A,
+    token_choice.ORIGINAL: Verdict.B,
+    token_choice.TIE: Verdict.TIE,
+    token_choice.BOTH_BAD: Verdict.BOTH_BAD,
+}
 
 
 def _given_whole(records: list[SubmissionRecord]) -> set[uuid.UUID]:

@@ -113,7 +113,8 @@ class Submission(models.Model):
     licence = models.CharField(_("licence"), max_length=60, blank=True)
     # ISO 639-1 of what was written, or of the page when nothing was.
     language = models.CharField(_("language"), max_length=12, blank=True)
-    # What the person had before them: {"questionnaire", "version", "language", "output_sha256"?, "card_revision"?}.
+    # What the person had before them: {"questionnaire", "version", "language", "output_sha256"?,
+    # "branched_from"?, "branched_from_sha256"?, "card_revision"?}.
     shown = models.JSONField(_("what was shown"), default=dict)
     # Of the free text without its case and spaces, for copies; empty when there is none to speak of.
     text_digest = models.CharField(max_length=64, blank=True, editable=False)

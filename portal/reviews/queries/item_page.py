@@ -9,6 +9,7 @@ from typing import Final
 from django.utils import timezone
 
 from portal.accounts.models import User
+from portal.feedback import token_choice
 from portal.feedback.models import Submission
 from portal.playground.models import Generation
 from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, ReviewItem
@@ -80,10 +81,14 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
 
 
 def runs_of(submission: Submission) -> list[Generation]:
-    """What was judged: one answer, the two of a comparison, or none."""
+    """What was judged: one answer, behind it the one that it was weighed against; a comparison's two; or none."""
     if submission.comparison is not None:
         return [submission.comparison.generation_a, submission.comparison.generation_b]
-    return [submission.generation] if submission.generation is not None else []
+    if submission.generation is None:
+        return []
+    is_choice = submission.questionnaire_slug == token_choice.SLUG
+    original = submission.generation.branched_from if is_choice else None
+    return [submission.generation] if original is None else [submission.generation, original]
 
 
 def contributor_record(item: ReviewItem) -> ContributorRecord | None:
