@@ -161,7 +161,7 @@ def _token_choices(records: list[SubmissionRecord]) -> dict[uuid.UUID, tuple[Com
     branches = Generation.objects.filter(
         pk__in={record.generation for record, _verdict in said.values()}, branched_from__isnull=False
     )
-    originals = {
+    originals: dict[uuid.UUID | None, Any] = {
         branch: (output, messages, provenance)
         for branch, output, messages, provenance in branches.values_list(
             "pk", "branched_from__output", "branched_from__messages", "branched_from__provenance"
