@@ -15,7 +15,7 @@ from django.test import AsyncClient
 from inference.events import Alternative, Channel, Delta, Token
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
-from portal.api.openai import chat_view
+from portal.api.openai import run_view
 from portal.playground import dispatch, stream
 from portal.playground.models import Generation, State, TokenTrace
 from tests.playground.turns import make_variant
@@ -79,7 +79,7 @@ def answer(alice: User, events: Events, monkeypatch: pytest.MonkeyPatch) -> Iter
         response, text = async_to_sync(post)(defaults | body)
         return response, text
 
-    monkeypatch.setattr(chat_view, "follow", follow)
+    monkeypatch.setattr(run_view, "follow", follow)
     with mock.patch.object(dispatch, "current_app"):
         yield ask
 
@@ -247,7 +247,7 @@ def test_a_run_that_begins_anew_behind_sent_text_ends_honestly_and_stops(answer:
 
 
 def test_a_silent_stream_is_kept_alive(answer: Answer, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_view, "KEEP_ALIVE_S", 0)
+    monkeypatch.setattr(run_view, "KEEP_ALIVE_S", 0)
     events += [None, STARTED, None, says("A"), FINISHED]
     text = answer(stream=True)[1]
     assert text.startswith(": ")

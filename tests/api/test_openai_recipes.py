@@ -46,12 +46,14 @@ def test_every_recipe_runs(installation: Installation, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, (recipe, done.stdout, done.stderr)
         printed.append(done.stdout)
-    whole, streamed = printed
+    whole, streamed, continued = printed
     assert json.loads(whole)["choices"][0]["message"]["content"]
     answer, tokens, rated = streamed.strip().rsplit("\n", 2)
     assert answer
     assert re.fullmatch(r"\d+ tokens by HuggingFaceTB/SmolLM2-135M-Instruct:\S+", tokens)
     assert rated == "rated: down"
+    assert "Paris" in continued
+    assert continued.startswith("  24")
 
 
 def test_the_codes_in_the_table_are_those_that_are_sent() -> None:

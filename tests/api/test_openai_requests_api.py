@@ -14,7 +14,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from portal.accounts.models import ApiToken, Scope, User
-from portal.api.openai import chat_view
+from portal.api.openai import run_view
 from portal.catalog.models import Variant
 from portal.playground import dispatch, stream
 from portal.playground.models import Conversation, Generation, TokenTrace
@@ -43,7 +43,7 @@ def _answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await sync_to_async(TokenTrace.objects.create)(generation=generation)
         yield None, stream.finished("stop", usage, {})
 
-    monkeypatch.setattr(chat_view, "follow", follow)
+    monkeypatch.setattr(run_view, "follow", follow)
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_it_can_only_be_posted(alice: User, token_client: Callable[..., Client])
     assert (response.status_code, response["Allow"], error_of(response)["code"]) == (405, "POST", "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["completions", "chat/completions/", "embeddings", "", "chat", "models/"])
+@pytest.mark.parametrize("path", ["completions/", "chat/completions/", "embeddings", "", "chat", "models/"])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_other_addresses_say_what_there_is(client: Client, path: str, method: str) -> None:
     response = getattr(client, method)(f"/v1/{path}")
@@ -326,7 +326,7 @@ def test_other_addresses_say_what_there_is(client: Client, path: str, method: st
 
 
 def test_a_database_that_is_away_is_said_so(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_view, "start_generation", mock.Mock(side_effect=OperationalError("away")))
+    monkeypatch.setattr(run_view, "start_generation", mock.Mock(side_effect=OperationalError("away")))
     response = ask()
     assert (response.status_code, error_of(response)["code"]) == (503, "unavailable")
     assert response["Retry-After"]
@@ -335,7 +335,7 @@ def test_a_database_that_is_away_is_said_so(ask: Ask, monkeypatch: pytest.Monkey
 def test_what_nobody_expected_is_an_error_object_with_an_id_to_quote(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chat_view, "start_generation", mock.Mock(side_effect=RuntimeError("secret detail")))
+    monkeypatch.setattr(run_view, "start_generation", mock.Mock(side_effect=RuntimeError("secret detail")))
     response = ask()
     assert (response.status_code, error_of(response)["type"]) == (500, "server_error")
     assert response["X-Request-ID"] in error_of(response)["message"]

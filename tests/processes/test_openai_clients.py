@@ -17,7 +17,7 @@ from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
 from portal.catalog.models import Variant
 from portal.feedback.models import Submission
-from portal.playground.models import Generation, State
+from portal.playground.models import Generation, Kind, State
 from tests.processes.scripted_backend import counted
 from tests.processes.web_process import WebProcess
 from tests.processes.worker_process import WorkerProcess
@@ -50,7 +50,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def state_of(run_id: str) -> str:
-    return Generation.objects.get(pk=run_id.removeprefix("chatcmpl-")).state
+    return Generation.objects.get(pk=uuid.UUID(run_id.rpartition("cmpl-")[2])).state
 
 
 def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, secret: str, alice: User) -> None:
@@ -91,6 +91,29 @@ def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, 
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 30
 
+    plain = client.completions.create(model=MODEL, prompt="count to 20", logprobs=2, max_tokens=2000)
+    assert (plain.choices[0].text, plain.choices[0].finish_reason) == (counted(20), "stop")
+    assert plain.usage is not None
+    assert plain.usage.completion_tokens == 20
+    told = plain.choices[0].logprobs
+    assert told is not None
+    assert told.tokens == [f"{each} " for each in range(1, 21)]
+    assert told.token_logprobs == [-0.5] * 20
+    # The prompt has eleven characters.
+    assert (told.text_offset or [])[:3] == [11, 13, 15]
+    assert Generation.objects.get(pk=plain.id.removeprefix("cmpl-")).kind == Kind.COMPLETION
+
+    parts = list(
+        client.completions.create(
+            model=MODEL, prompt="count to 12", stream=True, stream_options={"include_usage": True}, logprobs=0
+        )
+    )
+    assert "".join(part.choices[0].text for part in parts if part.choices) == counted(12)
+    offsets = [at for part in parts if part.choices and (of := part.choices[0].logprobs) for at in of.text_offset or []]
+    assert offsets == [11 + len(counted(each)) for each in range(12)]
+    assert (parts[-2].choices[0].finish_reason, parts[-1].choices) == ("stop", [])
+    assert parts[-1].usage is not None
+
     generation = Generation.objects.get(pk=chunks[0].id.removeprefix("chatcmpl-"))
     assert (generation.state, generation.output, generation.conversation.owner) == (State.SUCCEEDED, counted(30), alice)
 
@@ -117,9 +140,13 @@ def test_the_asynchronous_client(start_web: StartWeb, start_worker: StartWorker,
 
             answers = await asyncio.gather(*(streamed(number) for number in (10, 20, 30)))
             whole = await client.chat.completions.create(**count_to(5))
+            parts = await client.completions.create(model=MODEL, prompt="count to 7", stream=True)
+            answers.append("".join([part.choices[0].text async for part in parts]))
+            plain = await client.completions.create(model=MODEL, prompt="count to 6")
+            answers.append(plain.choices[0].text)
             return answers, whole.choices[0].message.content
 
-    assert asyncio.run(ask_at_once()) == ([counted(10), counted(20), counted(30)], counted(5))
+    assert asyncio.run(ask_at_once()) == ([counted(each) for each in (10, 20, 30, 7, 6)], counted(5))
 
 
 def test_the_clients_own_error_classes(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
@@ -130,8 +157,8 @@ def test_the_clients_own_error_classes(start_web: StartWeb, start_worker: StartW
     with pytest.raises(openai.NotFoundError) as missing:
         client.chat.completions.create(**{**count_to(5), "model": "no/such"})
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
-    with pytest.raises(openai.NotFoundError, match="Plain completions"):
-        client.completions.create(model=MODEL, prompt="Once")
+    with pytest.raises(openai.BadRequestError, match="one text"):
+        client.completions.create(model=MODEL, prompt=["Once", "Twice"])
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(**count_to(5), n=2)
     assert (refused.value.param, refused.value.code) == ("n", "unsupported_parameter")
@@ -163,6 +190,10 @@ def test_a_client_that_disconnects_stops_its_run(start_web: StartWeb, start_work
         seen = [next(chunks) for _ in range(10)]
     eventually(lambda: state_of(seen[0].id) == State.CANCELLED, 10, "the streaming run is stopped")
     assert len(Generation.objects.get(pk=seen[0].id.removeprefix("chatcmpl-")).output) < len(counted(1000))
+
+    with client.completions.create(model=MODEL, prompt="count to 1000", max_tokens=2000, stream=True) as parts:
+        part = next(iter(parts))
+    eventually(lambda: state_of(part.id) == State.CANCELLED, 10, "the streaming completion is stopped")
 
     earlier = set(Generation.objects.values_list("pk", flat=True))
     with pytest.raises(openai.APITimeoutError):

@@ -1,25 +1,19 @@
-"""The answer of `/v1/chat/completions` in OpenAI's form, and the parts that whole and streamed answers share."""
+"""The answers of `/v1/chat/completions` in OpenAI's form, whole and as chunks."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from inference.events import Channel, FinishReason
+from inference.events import Channel
+from portal.api.openai.answer_parts import finish_reason_of, head_json, usage_json
+from portal.api.openai.chunks import ChunkWriter
 from portal.playground.models import Generation
 
-ID_PREFIX: Final = "chatcmpl-"
-# OpenAI knows no deadline; an answer that ran out of time is cut off like one that ran out of tokens.
-_FINISH_REASONS: Final = {FinishReason.DEADLINE.value: FinishReason.LENGTH.value}
+_MEMBERS: Final = {Channel.ANSWER.value: "content", Channel.THINKING.value: "reasoning_content"}
 
 
-def completion_id(generation_id: uuid.UUID) -> str:
-    """The run's id as an OpenAI client knows it: behind the prefix, the generation's UUID in hex."""
-    return ID_PREFIX + generation_id.hex
-
-
-def whole_answer(
+def whole_chat(
     generation: Generation,
     texts: Mapping[str, str],
     finish_reason: str,
@@ -30,40 +24,41 @@ def whole_answer(
     message: dict[str, Any] = {"role": "assistant", "content": texts[Channel.ANSWER]}
     if texts[Channel.THINKING]:
         message["reasoning_content"] = texts[Channel.THINKING]
-    return {
-        "id": completion_id(generation.pk),
-        "object": "chat.completion",
-        "created": int(generation.created_at.timestamp()),
-        "model": generation.variant.model_id,
-        "choices": [
-            {
-                "index": 0,
-                "message": message,
-                "logprobs": None if tokens is None else logprobs_json(tokens),
-                "finish_reason": finish_reason_of(finish_reason),
-            }
-        ],
-        "usage": usage_json(usage),
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None if tokens is None else _logprobs_json(tokens),
+        "finish_reason": finish_reason_of(finish_reason),
     }
+    return {**head_json(generation, "chat.completion"), "choices": [choice], "usage": usage_json(usage)}
 
 
-def finish_reason_of(finish_reason: str) -> str:
-    """A run's finish reason by OpenAI's name."""
-    return _FINISH_REASONS.get(finish_reason, finish_reason)
+class ChatChunkWriter(ChunkWriter):
+    """Chunks of a chat's answer; the first has its role."""
+
+    object_name = "chat.completion.chunk"
+
+    def _opening(self) -> bytes:
+        if self._is_open:
+            return b""
+        self._is_open = True
+        return self._choice({"role": "assistant", "content": ""})
+
+    def _text(self, text: str, channel: str, tokens: Sequence[Mapping[str, Any]]) -> bytes:
+        with_logprobs = self._asked.logprobs and channel == Channel.ANSWER and tokens
+        if not text and not with_logprobs:
+            return b""
+        self._has_text = True
+        return self._choice({_MEMBERS[channel]: text}, _logprobs_json(tokens) if with_logprobs else None)
+
+    def _last(self, finish_reason: str) -> bytes:
+        return self._choice({}, finish_reason=finish_reason)
+
+    def _choice(self, delta: dict[str, str], logprobs: Any = None, finish_reason: str | None = None) -> bytes:
+        return self._chunk({"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason})
 
 
-def usage_json(usage: Mapping[str, int]) -> dict[str, Any]:
-    """Token counts by OpenAI's names."""
-    prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": usage.get("cached_tokens", 0)},
-    }
-
-
-def logprobs_json(tokens: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _logprobs_json(tokens: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The logprobs object for tokens of the wire's form."""
     content = [{**_token_json(token), "top_logprobs": [_token_json(each) for each in token["top"]]} for token in tokens]
     return {"content": content, "refusal": None}

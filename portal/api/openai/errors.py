@@ -28,14 +28,8 @@ _REFUSED_BY_ENGINE: Final = frozenset({FailureCode.CONTEXT_EXCEEDED, FailureCode
 # OpenAI's names, where it has one.
 _CODES: Final = {FailureCode.CONTEXT_EXCEEDED.value: "context_length_exceeded"}
 
-# Fields of `start_generation` that are called otherwise in a request.
-_PARAMS: Final = {
-    "prompt": "messages",
-    "history": "messages",
-    "system_prompt": "messages",
-    "variant": "model",
-    NON_FIELD_ERRORS: None,
-}
+# Fields of `start_generation` that hold what the model is to read.
+_PROMPT_FIELDS: Final = frozenset({"prompt", "history", "system_prompt"})
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +50,22 @@ class OpenAIError(Exception):
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
-def run_failed(code: str, message: str) -> OpenAIError:
+def invalid_run(error: ValidationError, *, prompt_name: str, length_name: str) -> OpenAIError:
+    """The error of a run that `start_generation` refused, by the request's own names."""
+    if not hasattr(error, "error_dict"):
+        return OpenAIError(" ".join(error.messages))
+    field_name, messages = next(iter(error.message_dict.items()))
+    names = {"max_tokens": length_name, "variant": "model", NON_FIELD_ERRORS: None}
+    names |= dict.fromkeys(_PROMPT_FIELDS, prompt_name)
+    return OpenAIError(" ".join(messages), param=names.get(field_name, field_name))
+
+
+def run_failed(code: str, message: str, prompt_name: str) -> OpenAIError:
     """The error of a run that failed with this code."""
     is_refusal = code in _REFUSED_BY_ENGINE
     return OpenAIError(
         message,
-        param="messages" if is_refusal else None,
+        param=prompt_name if is_refusal else None,
         code=_CODES.get(code, code),
         type=INVALID_REQUEST if is_refusal else SERVER_ERROR,
         status=HTTPStatus.BAD_REQUEST if is_refusal else HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -116,8 +120,6 @@ def _known_error(error: Exception) -> OpenAIError | None:  # noqa: PLR0911 - one
     match error:
         case OpenAIError():
             return error
-        case ValidationError():
-            return _validation_error(error)
         case GateClosed():
             return OpenAIError(str(error), param="model", code="model_gated", status=HTTPStatus.FORBIDDEN)
         case LimitExceeded():
@@ -155,10 +157,3 @@ def not_authenticated(message: str) -> OpenAIError:
         status=HTTPStatus.UNAUTHORIZED,
         headers={"WWW-Authenticate": "Bearer"},
     )
-
-
-def _validation_error(error: ValidationError) -> OpenAIError:
-    if not hasattr(error, "error_dict"):
-        return OpenAIError(" ".join(error.messages))
-    name, messages = next(iter(error.message_dict.items()))
-    return OpenAIError(" ".join(messages), param=_PARAMS.get(name, name))

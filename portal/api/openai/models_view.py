@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
 from portal.accounts.models import Scope
-from portal.api.openai.chat_request import read_model
+from portal.api.openai.asked_run import read_model
 from portal.api.openai.endpoint import require_method, require_token, with_error_objects
 from portal.api.openai.errors import OpenAIError
 from portal.catalog.access import require_access, variants_for
@@ -39,11 +39,9 @@ def model_detail(request: HttpRequest, model_id: str) -> HttpResponse:
 @with_error_objects
 def unknown_address(request: HttpRequest, rest: str = "") -> HttpResponse:
     """404 in OpenAI's form."""
-    if rest.rstrip("/") == "completions":
-        message = _("Plain completions are not offered here yet; use /v1/chat/completions.")
-    else:
-        message = _("There is nothing at /v1/%s. There are: /v1/models, /v1/chat/completions; without a last slash.")
-        message = message % rest[:MAX_ADDRESS_CHARACTERS]
+    there = "/v1/models, /v1/chat/completions, /v1/completions"
+    message = _("There is nothing at /v1/%(rest)s. There are: %(there)s; without a last slash.")
+    message = message % {"rest": rest[:MAX_ADDRESS_CHARACTERS], "there": there}
     raise OpenAIError(message, code="unknown_url", status=HTTPStatus.NOT_FOUND)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from inference.sampling_params import InvalidParameter, SamplingParams
+from portal.api.openai.asked_run import read_boolean
 from portal.api.openai.errors import OpenAIError
 from portal.catalog.models import Variant
 from portal.playground.variant_defaults import default_parameters
@@ -26,51 +27,53 @@ _SAME_NAME: Final = (
     "min_tokens",
 )
 _LENGTHS: Final = ("max_completion_tokens", "max_tokens")
-PARAMETERS: Final = (*_SAME_NAME, *_LENGTHS, "stop", "logprobs", "top_logprobs")
+CHAT_PARAMETERS: Final = (*_SAME_NAME, *_LENGTHS, "stop", "logprobs", "top_logprobs")
+COMPLETION_PARAMETERS: Final = (*_SAME_NAME, "max_tokens", "stop", "logprobs")
 
 
-def read_parameters(body: Mapping[str, Any], variant: Variant) -> SamplingParams:
+def read_chat_parameters(body: Mapping[str, Any], variant: Variant) -> SamplingParams:
     """What the request leaves out takes the variant's default, as in the playground.
 
     Raises OpenAIError naming the parameter and its limit.
     """
-    given = {name: body[name] for name in _SAME_NAME if body.get(name) is not None}
-    length_name = _length_name(body)
-    if length_name is not None:
-        given["max_tokens"] = body[length_name]
-    stop = body.get("stop")
-    if stop is not None:
-        given["stop"] = [stop] if isinstance(stop, str) else stop
-    given["top_logprobs"] = _top_logprobs(body)
-    try:
-        return SamplingParams.from_mapping(default_parameters(variant) | given)
-    except InvalidParameter as error:
-        name = length_name if error.field == "max_tokens" and length_name else error.field
-        raise OpenAIError(f"{name}: {error.limit}.", param=name) from error
+    length_name = length_parameter(body)
+    given = {"max_tokens": body.get(length_name), "top_logprobs": _top_logprobs(body)}
+    return _read(body, variant, given, {"max_tokens": length_name})
 
 
-def wants_logprobs(body: Mapping[str, Any]) -> bool:
-    """Raises OpenAIError for what is neither true nor false."""
-    value = body.get("logprobs")
-    if value is not None and not isinstance(value, bool):
-        raise OpenAIError(_("Must be true or false."), param="logprobs")
-    return bool(value)
+def read_completion_parameters(body: Mapping[str, Any], variant: Variant) -> SamplingParams:
+    """Likewise of a plain completion, where `logprobs` is the number of alternatives."""
+    given = {"max_tokens": body.get("max_tokens"), "top_logprobs": body.get("logprobs") or 0}
+    if isinstance(body.get("logprobs"), bool):
+        raise OpenAIError(_("Must be a whole number: how many alternatives are told."), param="logprobs")
+    return _read(body, variant, given, {"top_logprobs": "logprobs"})
 
 
 def length_parameter(body: Mapping[str, Any]) -> str:
-    """What the request calls the bound on the answer's tokens."""
-    return _length_name(body) or _LENGTHS[0]
-
-
-def _length_name(body: Mapping[str, Any]) -> str | None:
+    """What the request calls the bound on the answer's tokens. Raises OpenAIError for two that differ."""
     given = [name for name in _LENGTHS if body.get(name) is not None]
     if len(given) > 1 and body[given[0]] != body[given[1]]:
         raise OpenAIError(_("Differs from max_completion_tokens; give one of them."), param="max_tokens")
-    return given[0] if given else None
+    return given[0] if given else _LENGTHS[0]
+
+
+def _read(
+    body: Mapping[str, Any], variant: Variant, given: Mapping[str, Any], names: Mapping[str, str]
+) -> SamplingParams:
+    """`names` are the request's own, where they differ."""
+    given = {name: body.get(name) for name in (*_SAME_NAME, "stop")} | dict(given)
+    if isinstance(given["stop"], str):
+        given["stop"] = [given["stop"]]
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return SamplingParams.from_mapping(default_parameters(variant) | chosen)
+    except InvalidParameter as error:
+        name = names.get(error.field, error.field)
+        raise OpenAIError(f"{name}: {error.limit}.", param=name) from error
 
 
 def _top_logprobs(body: Mapping[str, Any]) -> Any:
     wanted = body.get("top_logprobs")
-    if wanted and not wants_logprobs(body):
+    if wanted and not read_boolean(body, "logprobs", "logprobs"):
         raise OpenAIError(_("Needs logprobs: true."), param="top_logprobs")
     return wanted or 0

@@ -1,11 +1,11 @@
-"""`/v1/chat/completions`: a run of the playground's kind, its answer given whole or as it comes."""
+"""A run of the playground's kind for a program that waits: its answer given whole or as it comes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
@@ -15,16 +15,21 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_exempt
 
 from inference.events import Channel, FinishReason
 from portal.accounts.models import Scope
+from portal.api.openai.asked_run import AskedRun
 from portal.api.openai.attended_run import AttendedRun
-from portal.api.openai.chat_request import ChatRequest, read_chat_request
-from portal.api.openai.chat_response import whole_answer
 from portal.api.openai.chunks import KEEP_ALIVE, ChunkWriter, error_event
 from portal.api.openai.endpoint import require_method, require_token
-from portal.api.openai.errors import OpenAIError, error_response, openai_error, run_cancelled, run_failed
+from portal.api.openai.errors import (
+    OpenAIError,
+    error_response,
+    invalid_run,
+    openai_error,
+    run_cancelled,
+    run_failed,
+)
 from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
 from portal.playground.following import KEEP_ALIVE_S, follow, run_query
@@ -33,18 +38,27 @@ from portal.playground.services import start_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
 
 
-@csrf_exempt
-async def chat_completions(request: HttpRequest) -> HttpResponseBase:
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How one address reads its bodies and writes its answers."""
+
+    read: Callable[[Any], AskedRun]
+    whole: Callable[..., dict[str, Any]]
+    writer: Callable[[Generation, AskedRun], ChunkWriter]
+
+
+async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase:
     """Starts the run, and stops it when the client goes away before its end."""
     run = AttendedRun()
     try:
-        asked, generation, quota = await run_query(_start, request, run)
+        asked, generation, quota = await run_query(_start, request, form, run)
         if asked.stream:
-            response = _streamed(request, asked, generation, run)
+            response = _streamed(request, form.writer(generation, asked), generation, run)
             for name, value in quota.items():
                 response[name] = value
             return response
-        return JsonResponse(await _whole(asked, generation, run), headers={"Cache-Control": "no-store", **quota})
+        whole = await _whole(form, asked, generation, run)
+        return JsonResponse(whole, headers={"Cache-Control": "no-store", **quota})
     except asyncio.CancelledError:
         run.leave()
         raise
@@ -53,7 +67,7 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
         return error_response(request, error)
 
 
-def _start(request: HttpRequest, run: AttendedRun) -> tuple[ChatRequest, Generation, dict[str, str]]:
+def _start(request: HttpRequest, form: AnswerForm, run: AttendedRun) -> tuple[AskedRun, Generation, dict[str, str]]:
     require_method(request, HTTPMethod.POST)
     actor = require_token(request, Scope.SUBMIT)
     if request.content_type != BoundedJSONParser.media_type:
@@ -62,19 +76,18 @@ def _start(request: HttpRequest, run: AttendedRun) -> tuple[ChatRequest, Generat
             code="unsupported_media_type",
             status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         )
-    asked = read_chat_request(BoundedJSONParser().parse(cast("IO[bytes]", request)))
+    asked = form.read(BoundedJSONParser().parse(cast("IO[bytes]", request)))
     try:
         generation = start_generation(
             actor,
             variant=asked.variant,
-            prompt=asked.messages[-1].content,
-            history=asked.messages[:-1],
+            prompt=asked.prompt,
+            history=asked.history,
             params=asked.params,
+            kind=asked.kind,
         )
     except ValidationError as error:
-        if "max_tokens" in error.message_dict:
-            raise OpenAIError(" ".join(error.message_dict["max_tokens"]), param=asked.length_name) from error
-        raise
+        raise invalid_run(error, prompt_name=asked.prompt_name, length_name=asked.length_name) from error
     run.begin(generation)
     return asked, generation, quota_headers(actor)
 
@@ -89,7 +102,7 @@ class _Answer:
         return {channel: "".join(texts) for channel, texts in self.texts.items()}
 
 
-async def _whole(asked: ChatRequest, generation: Generation, run: AttendedRun) -> dict[str, Any]:
+async def _whole(form: AnswerForm, asked: AskedRun, generation: Generation, run: AttendedRun) -> dict[str, Any]:
     """The answer once it is complete. Raises OpenAIError for a run that failed or was stopped."""
     answer = _Answer()
     async with aclosing(follow(generation, with_position=False)) as events:
@@ -101,13 +114,13 @@ async def _whole(asked: ChatRequest, generation: Generation, run: AttendedRun) -
                     answer.texts[data["channel"]].append(data["text"])
                 case StreamEvent(type=EventType.FAILED, data=data):
                     run.ended()
-                    raise run_failed(data["code"], data["message"])
+                    raise run_failed(data["code"], data["message"], asked.prompt_name)
                 case StreamEvent(type=EventType.FINISHED, data=data):
                     run.ended()
                     if data["finish_reason"] == FinishReason.CANCELLED:
                         raise run_cancelled()
                     tokens = await run_query(_answer_tokens, generation) if asked.logprobs else None
-                    return whole_answer(generation, answer.joined(), data["finish_reason"], data["usage"], tokens)
+                    return form.whole(generation, answer.joined(), data["finish_reason"], data["usage"], tokens)
     raise AssertionError("unreachable: a followed run ends with a terminal event")
 
 
@@ -117,9 +130,9 @@ def _answer_tokens(generation: Generation) -> list[dict[str, Any]]:
 
 
 def _streamed(
-    request: HttpRequest, asked: ChatRequest, generation: Generation, run: AttendedRun
+    request: HttpRequest, writer: ChunkWriter, generation: Generation, run: AttendedRun
 ) -> StreamingHttpResponse:
-    chunks = _chunks(request, asked, generation, run)
+    chunks = _chunks(request, writer, generation, run)
     response = StreamingHttpResponse(chunks, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
     # nginx would hold the tokens back.
@@ -130,9 +143,8 @@ def _streamed(
 
 
 async def _chunks(
-    request: HttpRequest, asked: ChatRequest, generation: Generation, run: AttendedRun
+    request: HttpRequest, writer: ChunkWriter, generation: Generation, run: AttendedRun
 ) -> AsyncIterator[bytes]:
-    writer = ChunkWriter(generation, asked)
     last_sent = time.monotonic()
     try:
         async with aclosing(follow(generation, with_position=False)) as events:

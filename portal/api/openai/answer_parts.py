@@ -1,0 +1,39 @@
+"""What whole and streamed answers of either kind share: the run's id, why it ended, what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from inference.events import FinishReason
+from portal.playground.models import Generation, Kind
+
+_ID_PREFIXES: Final = {Kind.CHAT: "chatcmpl-", Kind.COMPLETION: "cmpl-"}
+# OpenAI knows no deadline; an answer that ran out of time is cut off like one that ran out of tokens.
+_FINISH_REASONS: Final = {FinishReason.DEADLINE.value: FinishReason.LENGTH.value}
+
+
+def head_json(generation: Generation, name: str) -> dict[str, Any]:
+    """The members with which each object begins. Behind the id's prefix stands the generation's UUID in hex."""
+    return {
+        "id": _ID_PREFIXES[Kind(generation.kind)] + generation.pk.hex,
+        "object": name,
+        "created": int(generation.created_at.timestamp()),
+        "model": generation.variant.model_id,
+    }
+
+
+def finish_reason_of(finish_reason: str) -> str:
+    """A run's finish reason by OpenAI's name."""
+    return _FINISH_REASONS.get(finish_reason, finish_reason)
+
+
+def usage_json(usage: Mapping[str, int]) -> dict[str, Any]:
+    """Token counts by OpenAI's names."""
+    prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usage.get("cached_tokens", 0)},
+    }
