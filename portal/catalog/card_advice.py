@@ -29,10 +29,14 @@ LICENSES: Final = frozenset(
 _LANGUAGE_CODE: Final = re.compile(r"(?:[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*|multilingual|code)")
 
 
-def card_advice(metadata: dict[str, Any]) -> list[Problem]:
-    """Field and sentence of everything to think again about; never raises, and refuses nothing."""
+def card_advice(metadata: dict[str, Any], *, picture_name: str = "") -> list[Problem]:
+    """Field and sentence of everything to think again about; never raises, and refuses nothing.
+
+    `picture_name` is the file that an import kept as the card's picture.
+    """
     said = describe_metadata(metadata)
-    return [*_license(metadata, said), *_languages(said), *_pictures(metadata, said), *_references(metadata, said)] + [
+    pictures = _pictures(metadata, said, picture_name)
+    return [*_license(metadata, said), *_languages(said), *pictures, *_references(metadata, said)] + [
         (TRAINING_FIELD + path, message) for path, message in training_problems(metadata.get(TRAINING_FIELD))
     ]
 
@@ -63,13 +67,14 @@ def _languages(said: CardMetadata) -> Iterator[Problem]:
             )
 
 
-def _pictures(metadata: dict[str, Any], said: CardMetadata) -> Iterator[Problem]:
-    if metadata.get("thumbnail") and not said.thumbnail:
+def _pictures(metadata: dict[str, Any], said: CardMetadata, picture_name: str) -> Iterator[Problem]:
+    is_kept = bool(picture_name) and said.thumbnail_file == picture_name
+    if metadata.get("thumbnail") and not said.thumbnail and not is_kept:
         yield (
             "thumbnail",
             _(
                 "is not shown, since this portal loads no pictures from elsewhere; give a PNG, JPEG, GIF or WebP of at "
-                "most 100 kB as data:image/png;base64,…"
+                "most 100 kB as data:image/png;base64,…, or as a file of the folder that is imported."
             ),
         )
 

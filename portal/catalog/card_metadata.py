@@ -19,6 +19,7 @@ MAX_EXAMPLE_CHARACTERS: Final = 2_000
 TRAINING_FIELD: Final = "training"
 _MOST_GRAMS: Final = 1e15
 _PICTURE: Final = re.compile(r"^data:image/(?P<kind>png|jpeg|gif|webp);base64,(?P<bytes>[A-Za-z0-9+/=]{8,140000})$")
+_PICTURE_FILE: Final = re.compile(r"^(?:\./)?(?P<name>\w[\w .-]{0,90}\.(?:png|jpe?g|gif|webp))$", re.IGNORECASE)
 _MAGIC: Final = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
 _HUB_ID: Final = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?$", re.ASCII)
 _WEB_ADDRESS: Final = re.compile(r"^https?://[^\s\x00-\x1f]+$", re.IGNORECASE)
@@ -90,6 +91,7 @@ class CardMetadata:
     metrics: tuple[str, ...]
     emissions: Emissions | None
     thumbnail: str
+    thumbnail_file: str
     examples: tuple[Example, ...]
     results: tuple[PublishedResult, ...]
     others: dict[str, Any]
@@ -111,6 +113,7 @@ def describe_metadata(metadata: dict[str, Any]) -> CardMetadata:
         metrics=_texts(metadata.get("metrics")),
         emissions=_emissions(metadata.get("co2_eq_emissions")),
         thumbnail=_thumbnail(metadata.get("thumbnail")),
+        thumbnail_file=_thumbnail_file(metadata.get("thumbnail")),
         datasets=tuple(_on_hub(name, "datasets/") for name in _texts(metadata.get("datasets"))),
         examples=tuple(_examples(metadata.get("widget"))),
         results=tuple(_results(metadata.get("model-index"))),
@@ -163,6 +166,20 @@ def _thumbnail(value: Any) -> str:
     return value if isinstance(value, str) and _PICTURE.match(value) else ""
 
 
+def _thumbnail_file(value: Any) -> str:
+    """The name of a picture beside the card's text."""
+    found = _PICTURE_FILE.match(value) if isinstance(value, str) else None
+    return found["name"] if found else ""
+
+
+def picture_kind(content: bytes) -> str:
+    """What the bytes begin as; empty for no picture that browsers are given."""
+    for kind, magic in _MAGIC.items():
+        if content.startswith(magic) and (kind != "webp" or content[8:12] == b"WEBP"):
+            return kind
+    return ""
+
+
 def thumbnail_bytes(thumbnail: str) -> tuple[str, bytes] | None:
     """A picture's type and bytes; None where the bytes are not of the type that they are said to be."""
     found = _PICTURE.match(thumbnail)
@@ -173,8 +190,7 @@ def thumbnail_bytes(thumbnail: str) -> tuple[str, bytes] | None:
     except ValueError:
         return None
     kind = found["kind"]
-    begins = picture.startswith(_MAGIC[kind]) and (kind != "webp" or picture[8:12] == b"WEBP")
-    return (f"image/{kind}", picture) if begins else None
+    return (f"image/{kind}", picture) if picture_kind(picture) == kind else None
 
 
 def _license(metadata: dict[str, Any]) -> Reference | None:

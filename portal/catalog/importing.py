@@ -22,6 +22,7 @@ from inference.sampling_params import InvalidParameter, SamplingParams
 from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
 from inference.weight_folder import DIGEST_CACHE_NAME, PICKLE_SUFFIXES, WeightsRefused, read_weight_folder
 from inference.weight_tensors import UnreadableWeights
+from portal.catalog.card_pictures import keep_picture, read_named_picture
 from portal.catalog.card_text import MAX_BYTES, CardText, parse_card
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import keep_tensor_lists, publish_revision
@@ -100,6 +101,7 @@ class Arrival:
     relation: str = ""
     more_facts: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    picture: tuple[str, bytes] | None = None
 
 
 def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | None = None) -> ImportedModel:
@@ -109,7 +111,15 @@ def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | Non
     card has never had becomes a revision. Raises ImportRefused, and OSError when a file cannot be read or written.
     """
     files, left_out = files_to_copy(source)
-    return import_files(files, card=card, source_name=source.name, left_out=left_out, on_progress=on_progress)
+    picture = read_named_picture(source, read_card_text(files))
+    return import_files(
+        files,
+        card=card,
+        source_name=source.name,
+        left_out=[name for name in left_out if picture is None or name != picture[0]],
+        picture=picture,
+        on_progress=on_progress,
+    )
 
 
 def import_files(
@@ -120,11 +130,12 @@ def import_files(
     left_out: list[str],
     more_facts: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
+    picture: tuple[str, bytes] | None = None,
     on_progress: Progress | None = None,
 ) -> ImportedModel:
     """Import files that form a folder in Hugging Face form, wherever each lies. Raises as `import_folder` does.
 
-    `expected` holds SHA-256 by name, as whoever offers the files published them.
+    `expected` holds SHA-256 by name, as whoever offers the files published them; `picture` is the card's, by name.
     """
     card_text = read_card_text(files)
     try:
@@ -143,6 +154,7 @@ def import_files(
                 card_text=card_text,
                 more_facts=more_facts or {},
                 left_out=tuple(left_out),
+                picture=picture,
             )
             return take_in(arrival, card)
     except ShelfRefused as error:
@@ -156,6 +168,8 @@ def take_in(arrival: Arrival, choice: CardChoice) -> ImportedModel:
     with placed(arrival.folder, destination), transaction.atomic():
         card = choice.get_or_create()
         publish_imported_text(card, arrival.card_text, arrival.source_name)
+        if arrival.picture is not None:
+            keep_picture(card, *arrival.picture)
         variant, created = _variant(card, destination, arrival, defaults)
     return ImportedModel(
         variant=variant,

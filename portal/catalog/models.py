@@ -20,8 +20,8 @@ from portal.catalog.gate_models import OPEN_STATES, AccessRequest, AccessState, 
 
 __all__ = [
     "OPEN_STATES", "AccessRequest", "AccessState", "Backend", "CardBase", "CardDraft", "CardEvent", "CardFacet",
-    "CardRevision", "EventKind", "EventMail", "Facet", "Follow", "Gate", "MailState", "ModelCard", "Relation",
-    "SizeClass", "TensorList", "TensorPart", "Variant", "name_part",
+    "CardPicture", "CardRevision", "EventKind", "EventMail", "Facet", "Follow", "Gate", "MailState", "ModelCard",
+    "Relation", "SizeClass", "TensorList", "TensorPart", "Variant", "name_part",
 ]  # fmt: skip
 
 MAX_NOTE_CHARACTERS: Final = 300
@@ -53,6 +53,8 @@ class ModelCard(models.Model):
         default=Gate.OPEN,
         help_text=_("The form's questions and terms are extra_gated_… fields of the card's text."),
     )
+    # Of the file in CardPicture; a card's text shows it by naming it.
+    picture_name = models.CharField(max_length=100, blank=True, editable=False)
     # Of its largest variant; kept by card_index.py, to sort by.
     parameters = models.BigIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -96,6 +98,16 @@ class CardRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.card_id} #{self.number}"
+
+
+class CardPicture(models.Model):
+    """A small picture that came with an imported folder; apart from the card, so that lists do not load it."""
+
+    card = models.OneToOneField(ModelCard, on_delete=models.CASCADE, related_name="picture")
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.card_id)
 
 
 class CardDraft(models.Model):

@@ -204,7 +204,7 @@ def _preview(request: HttpRequest, card: ModelCard, form: RevisionForm) -> HttpR
         more: dict[str, Any] = {
             "preview": render_card(card, text),
             "preview_metadata": describe_metadata(parse_card(text).metadata),
-            "advice": card_advice(parse_card(text).metadata),
+            "advice": card_advice(parse_card(text).metadata, picture_name=card.picture_name),
         }
         if card.current_revision is not None:
             more["comparison"] = compare_cards(card.current_revision.text, text)

@@ -12,6 +12,7 @@ from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards, may_run
 from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
+from portal.catalog.card_pictures import kept_picture
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
 from portal.catalog.disagreements import disagreements
 from portal.catalog.following import follows
@@ -88,9 +89,10 @@ def readme(request: HttpRequest, owner_name: str, slug: str) -> HttpResponseBase
 
 @require_safe
 def thumbnail(request: HttpRequest, owner_name: str, slug: str) -> HttpResponseBase:
-    """The picture that the card's metadata carries. Its bytes are of the type that they are served as."""
+    """The picture that the card's metadata carries, or names. Its bytes are of the type that they are served as."""
     revision = get_current_revision(request.user, owner_name, slug)
-    picture = thumbnail_bytes(describe_metadata(revision.metadata).thumbnail)
+    said = describe_metadata(revision.metadata)
+    picture = thumbnail_bytes(said.thumbnail) or kept_picture(revision.card, said.thumbnail_file)
     if picture is None:
         raise Http404
     kind, content = picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -14,14 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from safetensors.numpy import save_file
 
 from portal.accounts.models import User
 from portal.catalog import importing, weight_shelf
+from portal.catalog.card_advice import card_advice
 from portal.catalog.models import ModelCard, Variant
 from portal.catalog.queries import get_variant_by_model_id
 from portal.catalog.services import publish_revision, refresh_variant
 from tests.catalog.shelf import CARD_TEXT, write_weights
+from tests.catalog.test_card_sections_view import PIXEL
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +78,25 @@ def test_a_folder_becomes_a_card_with_a_variant_that_can_run(source: Path, home:
     assert variant.card.current_revision.text == CARD_TEXT
     assert variant.card.current_revision.note == "Imported from tiny-model"
     assert not refresh_variant(variant)
+
+
+def test_a_picture_that_the_card_names_comes_with_its_folder(source: Path, client: Client) -> None:
+    pixel = base64.b64decode(PIXEL)
+    (source / "README.md").write_text(CARD_TEXT.replace("license:", "thumbnail: ./pixel.png\nlicense:"))
+    (source / "pixel.png").write_bytes(b"<svg onload=alert(1)>")
+    assert run(source)["left_out"] == ["pixel.png"]
+    card = ModelCard.objects.get()
+    assert client.get(card.get_absolute_url() + "thumbnail").status_code == 404
+    assert '<svg class="card-mark"' in client.get("/").content.decode()
+    metadata = card.current_revision.metadata if card.current_revision else {}
+    assert [field for field, _ in card_advice(metadata, picture_name=card.picture_name)] == ["thumbnail"]
+
+    (source / "pixel.png").write_bytes(pixel)
+    assert run(source)["left_out"] == []
+    response = client.get(card.get_absolute_url() + "thumbnail")
+    assert (response["Content-Type"], response.content) == ("image/png", pixel)
+    assert f'src="{card.get_absolute_url()}thumbnail?1"' in client.get("/").content.decode()
+    assert card_advice(metadata, picture_name=ModelCard.objects.get().picture_name) == []
 
 
 def test_importing_again_changes_nothing(source: Path, home: Path) -> None:
