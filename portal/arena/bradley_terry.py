@@ -23,6 +23,8 @@ PRIOR_TIES: Final = 1.0
 ELO_PER_LOG_ODDS: Final = 400 / np.log(10)
 ELO_CENTRE: Final = 1000.0
 CONFIDENCE: Final = 0.95
+# Below it a bootstrap has seen too few outcomes: of votes that all say the same, every sample is the same.
+FEW_VOTES: Final = 30
 NORMAL_QUANTILE: Final = 1.959963984540054
 # Of replicates fitted at once: bounds memory, whatever the number of models.
 _BATCH_CELLS: Final = 4_000_000
@@ -172,6 +174,21 @@ def centred(theta: Floats, part: Integers) -> Floats:
     return result
 
 
+def strength_errors(games: Integers, theta: Floats, part: Integers, *, prior: float = PRIOR_TIES) -> Floats:
+    """Standard errors of the centred strengths, from the curvature of the likelihood and its prior at `theta`."""
+    won = _logistic(theta[:, None] - theta[None, :])
+    own = _logistic(theta)
+    weight = games * won * (1 - won)
+    information = np.diag(weight.sum(axis=1) + prior * own * (1 - own)) - weight
+    if prior == 0:
+        # The level is free, and centring takes it away.
+        information += 1.0
+    joined = part[:, None] == part[None, :]
+    centring = np.eye(len(theta)) - joined / joined.sum(axis=1, keepdims=True)
+    errors: Floats = np.sqrt(np.diag(centring @ np.linalg.inv(information) @ centring.T))
+    return errors
+
+
 def resample(counts: PairCounts, rounds: int, random: np.random.Generator) -> Floats:
     """Scores of `rounds` bootstrap samples (rounds, models, models).
 
@@ -209,7 +226,7 @@ class Strengths:
 
 
 def rank_models(counts: PairCounts, *, rounds: int, seed: int, prior: float = PRIOR_TIES) -> Strengths:
-    """Strengths with bootstrap percentile intervals."""
+    """Strengths with bootstrap percentile intervals; a model of few votes has at least the normal interval."""
     part = components(counts.games)
     if counts.total == 0:
         unknown = np.zeros(counts.models)
@@ -226,6 +243,11 @@ def rank_models(counts: PairCounts, *, rounds: int, seed: int, prior: float = PR
     )
     tail = 100 * (1 - CONFIDENCE) / 2
     lower, upper = np.percentile(replicates, [tail, 100 - tail], axis=0)
+    has_few = counts.games.sum(axis=1) < FEW_VOTES
+    if has_few.any():
+        reach = NORMAL_QUANTILE * strength_errors(counts.games, theta, part, prior=prior)
+        lower = np.where(has_few, np.minimum(lower, shown - reach), lower)
+        upper = np.where(has_few, np.maximum(upper, shown + reach), upper)
     return Strengths(shown, lower, upper, part)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
+from portal.arena.bradley_terry import FEW_VOTES
 from portal.arena.models import Category, Ranking, Vote
 from portal.arena.ranking import PERIODS, Filters, HighWater
 from portal.arena.tasks import refresh_rankings_soon, remember_ranking
@@ -16,7 +17,6 @@ from portal.catalog.models import Variant
 
 # A reader is noted this often, so that reading does not write.
 NOTE_READERS_EVERY: Final = timedelta(hours=1)
-FEW_VOTES: Final = 30
 # The chart's own units.
 CHART_WIDTH: Final = 760
 LABEL_WIDTH: Final = 260

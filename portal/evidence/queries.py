@@ -110,12 +110,14 @@ def read_evidence(card: ModelCard) -> CardEvidence:
     thumbs, months = _thumbs(answers)
     questions = _rated_questions()
     ratings = _ratings(answers)
+    axes = tuple(_axes(questions, ratings))
+    shown = {axis.key for axis in axes}
     return CardEvidence(
         judgements=counted["judgements"],
         people=counted["owners"] + counted["visitors"],
         thumbs=_sum(thumbs.values()),
-        axes=tuple(_axes(questions, ratings)),
-        variants=tuple(_variant_rows(variants, thumbs, questions, ratings)),
+        axes=axes,
+        variants=tuple(_variant_rows(variants, thumbs, [each for each in questions if each.key in shown], ratings)),
         reasons=tuple(_reasons(answers)),
         months=months,
         arena=tuple(_arena(variants)),

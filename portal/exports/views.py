@@ -48,6 +48,9 @@ def table(request: HttpRequest, name: str) -> HttpResponseBase:
     """One table as it is now, as a file: what the API streams, for who is signed in."""
     if name not in TABLES:
         raise Http404
+    if not request.GET:
+        # Nothing is asked for yet, so nothing is missing either: one table cannot be read without a questionnaire.
+        return render(request, "exports/table.html", _table_context(name, request))
     texts = {key: str(value) for key, value in request.GET.dict().items() if key in PARAMETERS and value}
     try:
         form = _format(request.GET.get("format", "jsonl"))

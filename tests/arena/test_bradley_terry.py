@@ -22,6 +22,7 @@ from portal.arena.bradley_terry import (
     is_bounded,
     rank_models,
     rank_with_style,
+    strength_errors,
     style_differences,
     to_elo,
     wilson_interval,
@@ -185,6 +186,21 @@ def test_a_model_that_always_won_has_a_finite_strength_and_is_said_to_have_none_
     assert np.isfinite([*ours.theta, *ours.lower, *ours.upper]).all()
     assert list(ours.ranks) == [1, 2, 2]
     assert is_bounded(PairCounts(wins, np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])))
+
+
+def test_one_vote_has_a_wide_interval_and_takes_no_rank_away() -> None:
+    wins = np.array([[0, 1], [0, 0]])
+    ours = rank_models(PairCounts(wins, np.zeros_like(wins)), rounds=100, seed=1)
+    assert (ours.lower < 0).all()
+    assert (ours.upper > 0).all()
+    assert list(ours.ranks) == [1, 1]
+
+
+def test_the_curvature_of_two_models_gives_the_error_of_a_logit() -> None:
+    """The centred strength is half the log odds of 15 in 20, whose textbook error is 1 / √(n p q)."""
+    half = np.log(3) / 2
+    errors = strength_errors(np.array([[0, 20], [20, 0]]), np.array([half, -half]), np.array([0, 0]), prior=0)
+    assert errors == pytest.approx([0.5 / np.sqrt(20 * 0.75 * 0.25)] * 2)
 
 
 def test_models_that_no_vote_joins_are_ranked_apart() -> None:

@@ -309,3 +309,6 @@ def test_a_table_is_taken_from_its_page(alice: User, alice_client: Client, clien
     assert refused.status_code == 400
     assert "campaign" in refused.content.decode()
     assert alice_client.get(reverse("exports:table", args=["none"])).status_code == 404
+    wide = reverse("exports:table", args=["submissions_wide"])
+    assert alice_client.get(wide).status_code == 200
+    assert alice_client.get(wide, {"download": "1"}).status_code == 400

@@ -64,8 +64,11 @@ function countBusy(change) {
   waiting = Math.max(0, waiting + change);
   busy?.classList.toggle("is-busy", waiting > 0);
 }
-document.addEventListener("htmx:beforeSend", () => countBusy(+1));
-document.addEventListener("htmx:afterRequest", () => countBusy(-1));
+document.addEventListener("htmx:beforeSend", (event) => {
+  countBusy(+1);
+  // Not htmx:afterRequest, which does not come here when the element that asked was replaced meanwhile.
+  event.detail.xhr.addEventListener("loadend", () => countBusy(-1), { once: true });
+});
 
 document.addEventListener("htmx:responseError", (event) => {
   const { xhr } = event.detail;
