@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -72,11 +72,44 @@ class MailState(models.TextChoices):
     DROPPED = "dropped", _("Not sent")
 
 
-class EventMail(models.Model):
-    """The outbox: a mail to one person about one event, or about what became of their request at a gate.
+class Outgoing(models.Model):
+    """A row that a mail is made of, once: an outbox. A worker that dies midway sends it never, not twice."""
 
-    A worker that dies midway sends it never, not twice.
-    """
+    state = models.CharField(_("state"), max_length=8, choices=MailState, default=MailState.QUEUED)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def claim(self) -> bool:
+        """Make the mail this worker's own; False when another one has it."""
+        queued = self._row().filter(state=MailState.QUEUED, due_at__lte=timezone.now())
+        return bool(queued.update(state=MailState.CLAIMED, attempts=F("attempts") + 1))
+
+    def sent(self) -> None:
+        self._leave_claim(state=MailState.SENT, sent_at=timezone.now())
+
+    def drop(self) -> None:
+        """Nobody is to hear of it any more."""
+        self._leave_claim(state=MailState.DROPPED)
+
+    def refused(self) -> None:
+        """The mail server took nothing: try again later, MAX_MAIL_ATTEMPTS times in all."""
+        mine = self._row().filter(state=MailState.CLAIMED)
+        if not mine.filter(attempts__gte=MAX_MAIL_ATTEMPTS).update(state=MailState.DROPPED):
+            mine.update(state=MailState.QUEUED, due_at=timezone.now() + RETRY_MAIL_AFTER)
+
+    def _row(self) -> QuerySet[Self]:
+        return type(self)._default_manager.filter(pk=self.pk)  # noqa: SLF001
+
+    def _leave_claim(self, **values: object) -> None:
+        self._row().filter(state=MailState.CLAIMED).update(**values)
+
+
+class EventMail(Outgoing):
+    """The mail to one person about one event, or about what became of their request at a gate."""
 
     event = models.ForeignKey(CardEvent, on_delete=models.CASCADE, null=True, related_name="mails")
     access_request = models.ForeignKey(
@@ -84,10 +117,6 @@ class EventMail(models.Model):
     )
     decision = models.CharField(_("decision"), max_length=10, choices=AccessState, blank=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    state = models.CharField(_("state"), max_length=8, choices=MailState, default=MailState.QUEUED)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    due_at = models.DateTimeField(_("due"), default=timezone.now)
-    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -103,24 +132,3 @@ class EventMail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_id or self.access_request_id} {self.user_id} {self.state}"
-
-    def claim(self) -> bool:
-        """Make the mail this worker's own; False when another one has it."""
-        queued = EventMail.objects.filter(pk=self.pk, state=MailState.QUEUED, due_at__lte=timezone.now())
-        return bool(queued.update(state=MailState.CLAIMED, attempts=F("attempts") + 1))
-
-    def sent(self) -> None:
-        self._leave_claim(state=MailState.SENT, sent_at=timezone.now())
-
-    def drop(self) -> None:
-        """Nobody is to hear of it any more."""
-        self._leave_claim(state=MailState.DROPPED)
-
-    def refused(self) -> None:
-        """The mail server took nothing: try again later, MAX_MAIL_ATTEMPTS times in all."""
-        mine = EventMail.objects.filter(pk=self.pk, state=MailState.CLAIMED)
-        if not mine.filter(attempts__gte=MAX_MAIL_ATTEMPTS).update(state=MailState.DROPPED):
-            mine.update(state=MailState.QUEUED, due_at=timezone.now() + RETRY_MAIL_AFTER)
-
-    def _leave_claim(self, **values: object) -> None:
-        EventMail.objects.filter(pk=self.pk, state=MailState.CLAIMED).update(**values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -11,14 +12,28 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from portal.catalog.models import EventMail, MailState
+from portal.catalog.models import MailState, Outgoing
 
 logger = logging.getLogger(__name__)
 
 SEND_MAILS: Final = "catalog.send_event_mails"
 
+# Each kind of row that mails are made of, and what sends the due ones; an app adds its own when it is loaded.
+_outboxes: Final[dict[type[Outgoing], Callable[[], int]]] = {}
+
 # A hung broker holds a publisher for seconds; who publishes a card must not wait for it.
 _publisher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mails")
+
+
+def add_outbox(kind: type[Outgoing], send_due: Callable[[], int]) -> None:
+    """Have `send_due` called when rows of this kind are due; it says how many mails went out."""
+    _outboxes[kind] = send_due
+
+
+def send_all_due() -> None:
+    """For the worker: what is due in every outbox."""
+    for send_due in _outboxes.values():
+        send_due()
 
 
 def dispatch_soon() -> None:
@@ -43,5 +58,6 @@ def publish() -> bool:
 
 def dispatch_due_mails() -> None:
     """For the sweep: wake a worker where mails are due."""
-    if EventMail.objects.filter(state=MailState.QUEUED, due_at__lte=timezone.now()).exists():
+    now = timezone.now()
+    if any(kind._default_manager.filter(state=MailState.QUEUED, due_at__lte=now).exists() for kind in _outboxes):  # noqa: SLF001
         publish()

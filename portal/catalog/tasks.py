@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from portal.catalog.event_mails import send_due_mails
-from portal.catalog.mailing import SEND_MAILS
+from portal.catalog.mailing import SEND_MAILS, send_all_due
 
 
 @shared_task(name=SEND_MAILS)
 def send_event_mails() -> None:
-    send_due_mails()
+    send_all_due()

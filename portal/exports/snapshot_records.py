@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from portal.arena.models import Vote
 from portal.exports.models import Snapshot, SnapshotRecord
+from portal.feedback.contribution_notes import ContributionNote
 from portal.feedback.models import PUBLISHABLE, Submission
 
 BATCH: Final = 1_000
@@ -79,6 +81,17 @@ def snapshots_with(record_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Snap
     for record in records.select_related("snapshot").order_by("snapshot__number"):
         found.setdefault(record.record_id, []).append(record.snapshot)
     return found
+
+
+def snapshot_notes(submissions: Collection[uuid.UUID]) -> dict[uuid.UUID, list[ContributionNote]]:
+    """For the contributions page: in which snapshots each stands, the newest first."""
+    return {
+        submission: [
+            ContributionNote(_("In snapshot %(number)d.") % {"number": each.number}, each.get_absolute_url())
+            for each in reversed(snapshots)
+        ]
+        for submission, snapshots in snapshots_with(submissions).items()
+    }
 
 
 def _missing(of: Snapshot, other: Snapshot) -> QuerySet[SnapshotRecord]:

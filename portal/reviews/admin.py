@@ -19,6 +19,7 @@ from portal.reviews.models import (
     Inquiry,
     Limitation,
     LimitationReport,
+    NoMail,
     Notice,
     QueuePolicy,
     Replay,
@@ -215,7 +216,7 @@ class BlockAdmin(ReadOnlyAdmin):
     raw_id_fields = ("owner",)
 
 
-@admin.register(DailyCount, GoldItem, LimitationReport, Notice, QueuePolicy, Replay, SavedView)
+@admin.register(DailyCount, GoldItem, LimitationReport, NoMail, Notice, QueuePolicy, Replay, SavedView)
 class PlainAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
 

@@ -7,11 +7,11 @@ from portal.reviews.models.limitations import (
     Limitation,
     LimitationReport,
     MeToo,
-    Notice,
     Replay,
     ReplayRun,
     ReproductionRun,
 )
+from portal.reviews.models.notices import NoMail, Notice
 from portal.reviews.models.queue import GoldItem, Inquiry, QueuePolicy, Review, ReviewItem, SavedView
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Limitation",
     "LimitationReport",
     "MeToo",
+    "NoMail",
     "Notice",
     "QueuePolicy",
     "Replay",

@@ -181,26 +181,3 @@ class ReplayRun(models.Model):
 
     def __str__(self) -> str:
         return str(self.generation_id)
-
-
-class Notice(models.Model):
-    """Something a contributor should hear of: the row is what they read, and what mail is sent out of."""
-
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="review_notices")
-    text = models.CharField(_("text"), max_length=300)
-    url = models.CharField(_("address"), max_length=300)
-    created_at = models.DateTimeField(_("written"), default=timezone.now, editable=False)
-    read_at = models.DateTimeField(_("read"), null=True, blank=True, editable=False)
-    mailed_at = models.DateTimeField(_("mailed"), null=True, blank=True, editable=False)
-
-    class Meta:
-        verbose_name = _("notice")
-        verbose_name_plural = _("notices")
-        ordering = ["-created_at", "-id"]
-        indexes = [
-            models.Index(fields=["owner", "-created_at", "-id"], name="notice_of_person"),
-            models.Index(fields=["id"], condition=Q(mailed_at__isnull=True), name="notice_to_mail"),
-        ]
-
-    def __str__(self) -> str:
-        return self.text

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Count, Prefetch, QuerySet
+from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
 from portal.catalog.models import ModelCard
+from portal.feedback.contribution_notes import ContributionNote
 from portal.feedback.models import Answer, ReviewState, Submission
-from portal.reviews.models import Limitation, MeToo, Replay, ReplayRun
-from portal.reviews.models.limitations import Rule
+from portal.reviews.models import Limitation, LimitationReport, MeToo, Replay, ReplayRun
+from portal.reviews.models.limitations import LimitationState, Rule
 from portal.reviews.queries.resemblance import said_text
 from portal.reviews.text_similarity import clusters, tf_idf
 
@@ -42,6 +45,25 @@ def limitations_of(card: ModelCard) -> QuerySet[Limitation]:
         report_count=Count("reports", distinct=True), me_too_count=Count("me_toos", distinct=True)
     )
     return counted.select_related("mitigated_in__card", "card").order_by("-changed_at", "-id")
+
+
+def limitation_notes(submissions: Collection[uuid.UUID]) -> dict[uuid.UUID, list[ContributionNote]]:
+    """For the contributions page: which known limitation each became part of, how it stands and where it is mended."""
+    reports = LimitationReport.objects.filter(submission__in=submissions)
+    return {
+        each.submission_id: [_note(each.limitation)]
+        for each in reports.select_related("limitation__card", "limitation__mitigated_in__card")
+    }
+
+
+def _note(limitation: Limitation) -> ContributionNote:
+    said = {"title": limitation.title, "state": limitation.get_state_display()}
+    text = _("Part of the known limitation “%(title)s”: %(state)s.") % said
+    if limitation.state == LimitationState.MITIGATED and limitation.mitigated_in is not None:
+        said["variant"] = limitation.mitigated_in.model_id
+        text = _("Part of the known limitation “%(title)s”: mitigated in %(variant)s.") % said
+    # A card that is not public has no public page of its limitations.
+    return ContributionNote(text, limitation.get_absolute_url() if limitation.card.is_published else "")
 
 
 def free_reports(card: ModelCard) -> QuerySet[Submission]:

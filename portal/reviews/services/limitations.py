@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.accounts.models import User
-from portal.catalog.models import ModelCard
+from portal.catalog.following import record_card_event
+from portal.catalog.models import EventKind, ModelCard
 from portal.feedback.models import Submission
 from portal.reviews.models import Limitation, LimitationReport, MeToo, ReproductionRun
 from portal.reviews.models.history import record_event
@@ -46,6 +47,10 @@ def make_limitation(maintainer: User, card: ModelCard, submission_ids: Iterable[
         record_event(limitation, "made", maintainer, title=limitation.title, reports=len(submissions))
         text = _("What you reported is now a known limitation: “%(title)s”.") % {"title": limitation.title}
         tell_reporters(limitation, text)
+        address = limitation.get_absolute_url()
+        record_card_event(
+            card, EventKind.LIMITATION, str(limitation.pk), title=limitation.title, address=address, by=maintainer
+        )
     return limitation
 
 

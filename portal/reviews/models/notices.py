@@ -1,0 +1,58 @@
+"""What contributors are told of theirs, on their page and by mail, and who wants no mail."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.catalog.models import MailState, Outgoing
+
+GATHER: Final = timedelta(minutes=10)
+
+
+def after_gathering() -> datetime:
+    """What is told within the same minutes comes in one mail."""
+    return timezone.now() + GATHER
+
+
+class Notice(Outgoing):
+    """Something a contributor should hear of: the row is what they read, and what mail is sent out of."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="review_notices")
+    text = models.CharField(_("text"), max_length=300)
+    url = models.CharField(_("address"), max_length=300)
+    created_at = models.DateTimeField(_("written"), default=timezone.now, editable=False)
+    read_at = models.DateTimeField(_("read"), null=True, blank=True, editable=False)
+    due_at = models.DateTimeField(_("due"), default=after_gathering)
+
+    class Meta:
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="notice_of_person"),
+            models.Index(fields=["due_at"], condition=Q(state=MailState.QUEUED), name="notice_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class NoMail(models.Model):
+    """Somebody who reads what became of theirs on the page, and wants no mail of it."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="no_review_mail")
+    since = models.DateTimeField(_("since"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("person without mail")
+        verbose_name_plural = _("people without mail")
+
+    def __str__(self) -> str:
+        return str(self.owner_id)
