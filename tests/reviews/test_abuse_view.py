@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
+
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
+from portal.arena.models import Outcome, Vote
 from portal.feedback.models import Submission
 from portal.feedback.services import submit_feedback, withdraw_feedback
 from portal.reviews.models import Block, Event, Review, ReviewItem
 from portal.reviews.queries import resemblance
-from tests.feedback.judgements import judge, make_generation
+from portal.reviews.queries.rings import vote_rings
+from tests.arena.contests import add_votes
+from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.reviews.desk import give_verdict, item_of
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +84,30 @@ def test_a_reviewers_verdicts_are_set_aside_after_a_preview(
     assert Review.objects.filter(reviewer=reviewer, superseded_by="reverted").count() == 2
     decided.refresh_from_db()
     assert (decided.state, decided.verdict_count) == ("waiting", 1)
+
+
+def test_votes_that_stand_out_are_shown_with_their_numbers_and_nothing_follows(
+    alice: User, bob: User, operator_client: Client
+) -> None:
+    one, other = make_variant(), make_variant(slug="other")
+    began = timezone.now() - timedelta(days=30)
+    for number in range(60):
+        mixed = Outcome.A if number % 2 else Outcome.B
+        add_votes([(one, other, mixed)], visitor=uuid.uuid4(), created_at=began + timedelta(hours=12 * number))
+    for day in range(20):
+        # Whichever side it stands on: the same variant every time.
+        pair = (one, other, Outcome.B) if day % 2 else (other, one, Outcome.A)
+        add_votes([pair], owner=alice, created_at=began + timedelta(days=day))
+    add_votes([(one, other, Outcome.TIE)] * 20, owner=bob)
+    (ring,) = vote_rings()
+    assert (ring.names, ring.winner, ring.loser) == (["alice"], other.model_id, one.model_id)
+    assert (ring.finding.votes, ring.finding.of, ring.finding.won, ring.finding.lost) == (20, 20, 30, 30)
+    page = operator_client.get(reverse("reviews:abuse")).text
+    assert "One voter, one side" in page
+    assert "20 of 20" in page
+    assert "30 of 60" in page
+    assert ring.chance in page
+    assert not Vote.objects.exclude(void_reason="", review_state="unreviewed").exists()
 
 
 def test_many_in_a_short_time_are_marked_and_their_contributor_shown(

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal.accounts.models import User
 from portal.reviews.access import require_operator
 from portal.reviews.models import Block
+from portal.reviews.queries.rings import vote_rings
 from portal.reviews.queries.suspicion import suspects
 from portal.reviews.services.abuse import (
     Person,
@@ -48,6 +49,7 @@ def abuse(request: HttpRequest) -> HttpResponse:
                 return redirect("reviews:abuse")
     context |= {
         "suspects": suspects(),
+        "rings": vote_rings(),
         "blocks": Block.objects.filter(lifted_at=None).select_related("owner", "created_by")[:100],
     }
     return render(request, "reviews/abuse.html", context, status=context["status"])
