@@ -295,8 +295,8 @@ def _create(giving: Giving, answers: Answers) -> Submission | None:
         if not giving.is_only:
             raise
         return None
-    submission.replace_answers([Answer.of(submission, question, value) for question, value in accepted])
     submission.newly_created = True
+    submission.replace_answers([Answer.of(submission, question, value) for question, value in accepted])
     return submission
 
 

@@ -8,7 +8,8 @@ from unittest import mock
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from portal.accounts.actors import Actor
@@ -55,6 +56,17 @@ def test_every_answer_is_stored_with_its_questionnaire_version(alice: User) -> N
     submission = submit_feedback(Actor(user=alice), make_generation(alice), WHOLE)
     assert stored(submission) == WHOLE
     assert str(submission.questionnaire) == "answer-quality v1"
+
+
+def test_more_answers_are_no_more_queries(alice: User) -> None:
+    counted = []
+    for answers in ({"thumb": "down", "comment": WHOLE["comment"]}, WHOLE):
+        run = make_generation(alice)
+        submit_feedback(Actor(user=alice), make_generation(alice), answers)  # the day's counts have their row
+        with CaptureQueriesContext(connection) as queries:
+            submit_feedback(Actor(user=alice), run, answers)
+        counted.append(len(queries))
+    assert counted[0] == counted[1] <= 30
 
 
 def test_an_anonymous_visitor_judges_their_own_answer(visitor: uuid.UUID) -> None:

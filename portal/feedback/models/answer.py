@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import models
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from portal.feedback.models.questionnaire import Question, QuestionKind
@@ -44,6 +45,13 @@ def stored_value(
     return choice or text or data
 
 
+class _WithQuestions(models.Manager["Answer"]):
+    """An answer says nothing without its question, which therefore comes along: one query and not one for each."""
+
+    def get_queryset(self) -> QuerySet[Answer]:
+        return super().get_queryset().select_related("question")
+
+
 class Answer(models.Model):
     """The answer to one question, in the one column that its question's kind uses. No answer has no row."""
 
@@ -55,6 +63,8 @@ class Answer(models.Model):
     decimal = models.DecimalField(_("decimal number"), max_digits=20, decimal_places=6, null=True, blank=True)
     date = models.DateField(_("date"), null=True, blank=True)
     data = models.JSONField(_("structured value"), null=True, blank=True)
+
+    objects = _WithQuestions()
 
     class Meta:
         verbose_name = _("answer")

@@ -208,6 +208,11 @@ class Submission(models.Model):
         return self.withdrawn_at is not None
 
     @property
+    def is_first_version(self) -> bool:
+        """Just created by this call, so that nothing can hang on it yet."""
+        return self.newly_created and self.version == 1
+
+    @property
     def may_be_changed(self) -> bool:
         """By its contributor: until a verdict was given, or when one asks them for more."""
         return self.review_state in OPEN_STATES
@@ -222,7 +227,8 @@ class Submission(models.Model):
 
     def replace_answers(self, answers: Iterable[Answer]) -> None:
         """Make `answers` all there is. Call inside a transaction that holds this row."""
-        self.answers.all().delete()
+        if not self.is_first_version:
+            self.answers.all().delete()
         self.answers.bulk_create(answers)
         submission_changed.send(sender=Submission, submission=self)
 

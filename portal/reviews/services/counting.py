@@ -49,8 +49,10 @@ def count_given(submission: Submission) -> ContributorRecord | None:
     person = _person(submission)
     if person is None:
         return None
-    record, _is_new = ContributorRecord.objects.get_or_create(**person)
-    ContributorRecord.objects.filter(pk=record.pk).update(given=F("given") + 1, last_given_at=submission.created_at)
+    first = {"given": 1, "last_given_at": submission.created_at}
+    record, is_new = ContributorRecord.objects.get_or_create(**person, defaults=first)
+    if not is_new:
+        ContributorRecord.objects.filter(pk=record.pk).update(given=F("given") + 1, last_given_at=submission.created_at)
     return record
 
 

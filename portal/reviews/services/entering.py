@@ -81,7 +81,7 @@ def follow_submission(submission: Submission) -> None:
 
     Call inside the transaction that changed it. A withdrawal keeps the verdicts as they are, on a closed item.
     """
-    item = ReviewItem.objects.select_for_update(of=("self",)).filter(submission=submission).first()
+    item = None if submission.is_first_version else _locked_item(submission)
     if item is None:
         if not submission.is_withdrawn:
             enter_queue(submission)
@@ -128,6 +128,10 @@ def answer_inquiry(submission: Submission, inquiry: Inquiry, answer: str) -> boo
         record_event(item, "answered", submission.owner)
         resettle(item, submission, submission.owner)
     return True
+
+
+def _locked_item(submission: Submission) -> ReviewItem | None:
+    return ReviewItem.objects.select_for_update(of=("self",)).filter(submission=submission).first()
 
 
 def item_facts(submission: Submission, answers: dict[str, Any]) -> dict[str, Any]:
@@ -177,13 +181,10 @@ def _others_say_otherwise(submission: Submission, answers: dict[str, Any]) -> li
     if submission.generation_id is None or thumb not in {answer_quality.UP, answer_quality.DOWN}:
         return []
     other = answer_quality.DOWN if thumb == answer_quality.UP else answer_quality.UP
-    same_answer = Submission.objects.filter(
-        generation_id=submission.generation_id,
-        withdrawn_at__isnull=True,
-        answers__question__key=answer_quality.THUMB_KEY,
-        answers__choice=other,
-    )
-    return list(same_answer.exclude(pk=submission.pk))
+    # By the run's few submissions: joined to their answers, a database may read everybody's thumbs instead.
+    on_same_answer = Submission.objects.filter(generation_id=submission.generation_id, withdrawn_at__isnull=True)
+    others = on_same_answer.exclude(pk=submission.pk).order_by()
+    return [each for each in others if each.values().get(answer_quality.THUMB_KEY) == other]
 
 
 def _bring_in_the_other_side(submission: Submission, answers: dict[str, Any]) -> None:
