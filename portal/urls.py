@@ -2,6 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
+
+admin.site.site_header = _("Steelyard administration")
+admin.site.site_title = _("Steelyard administration")
 
 urlpatterns = [
     path("", include("portal.catalog.urls")),
