@@ -76,16 +76,22 @@ def _source(card: ModelCard, variant: Variant) -> tuple[str, str]:
     return card.name, ""
 
 
+def _adapter_source(variant: Variant) -> tuple[str, str]:
+    """An adapter without a card of its own is on no hub: its folder below STEELYARD_HOME."""
+    has_own_card = variant.base is None or variant.base.card_id != variant.card_id
+    return _source(variant.card, variant) if has_own_card or variant.facts.get("hub") else (variant.source, "")
+
+
 def _transformers(variant: Variant) -> Iterator[Snippet]:
     running = variant.base if variant.is_adapter and variant.base else variant
     name, commit = _source(running.card, running)
     revision = f", revision={commit!r}" if commit else ""
     adapter = ""
     if variant.is_adapter:
-        theirs, their_commit = _source(variant.card, variant)
+        theirs, their_commit = _adapter_source(variant)
         pinned = f", revision={their_commit!r}" if their_commit else ""
         adapter = f"""
-# The adapter, from its folder or the hub: the file's SHA-256 stands above.
+# {_weights_digest(variant)}
 from peft import PeftModel
 
 model = PeftModel.from_pretrained(model, os.environ.get("ADAPTER", {theirs!r}){pinned})"""
@@ -122,7 +128,7 @@ def _vllm(variant: Variant) -> Iterator[Snippet]:
     name, commit = _source(running.card, running)
     command = ["vllm", "serve", name, *(["--revision", commit] if commit else [])]
     if variant.is_adapter:
-        command += ["--enable-lora", "--lora-modules", f"{variant.slug}={_source(variant.card, variant)[0]}"]
+        command += ["--enable-lora", "--lora-modules", f"{variant.slug}={_adapter_source(variant)[0]}"]
     length = running.context_length
     command += ["--max-model-len", str(length)] if length else []
     yield Snippet(

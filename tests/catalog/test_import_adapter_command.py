@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from portal.catalog.models import ModelCard, Relation, TensorPart, Variant
 from portal.catalog.queries import tensor_rows
 from portal.catalog.services import refresh_variant
+from portal.catalog.snippets import snippets
 from tests.catalog.shelf import CARD_TEXT, write_adapter, write_weights
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +68,12 @@ def test_an_adapter_becomes_a_variant_of_its_bases_card(adapter: Path, base: Var
     assert revision.text == CARD_TEXT
     assert not refresh_variant(variant)
     assert not run(adapter)["created"]
+    # It is on no hub under its base's name, so code to copy names its folder.
+    code = {each.slug: each.code for each in snippets(variant, portal_url="https://steelyard.example.org")}
+    digest = variant.digests["adapter_model.safetensors"]
+    assert f"adapter_model.safetensors: SHA-256 {digest}" in code["transformers"]
+    assert f'os.environ.get("ADAPTER", {variant.source!r})' in code["transformers"]
+    assert f"--lora-modules pirate={variant.source}" in code["vllm"]
 
 
 def test_an_adapter_may_have_a_card_of_its_own(adapter: Path, base: Variant) -> None:
