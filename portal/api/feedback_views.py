@@ -42,8 +42,10 @@ from portal.exports.rows import FeedbackRow
 from portal.exports.streaming import stream_export
 from portal.exports.tables.feedback import FEEDBACK
 from portal.feedback import answer_quality
-from portal.feedback.models import Submission
+from portal.feedback.models import PUBLISHABLE, Submission, Target
+from portal.feedback.queries import own_submission
 from portal.feedback.services import revise_feedback, submit_feedback, withdraw_feedback
+from portal.feedback.terms import Terms, terms_after
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
 
@@ -155,7 +157,8 @@ class FeedbackList(ApiView):
         body.is_valid(raise_exception=True)
         given = body.validated_data
         generation = get_generation(self.actor, given["generation"])
-        submission = submit_feedback(self.actor, generation, given["answers"], given.get("version"))
+        terms = _terms(own_submission(self.actor, generation), given)
+        submission = submit_feedback(self.actor, generation, given["answers"], given.get("version"), terms)
         status = 201 if submission.newly_created else 200
         location = reverse("api:feedback-detail", args=[submission.pk])
         return Response(_row(submission), status=status, headers={"Location": location})
@@ -192,8 +195,9 @@ class FeedbackDetail(ApiView):
     )
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
         own = self.actor.owns()
-        visible = own | Q(withdrawn_at=None) if has_any_scope(request, *READING) else own
-        submission = Submission.objects.filter(visible, pk=submission_id).first()
+        published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
+        visible = own | published if has_any_scope(request, *READING) else own
+        submission = Submission.objects.filter(visible, pk=submission_id, target=Target.GENERATION).first()
         if submission is None:
             raise Http404
         return Response(_row(submission))
@@ -207,11 +211,12 @@ class FeedbackDetail(ApiView):
         tags=["feedback"],
     )
     def patch(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        generation = self._own_judged(submission_id)
+        submission = self._own_judged(submission_id)
         body = RevisionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-        return Response(_row(revise_feedback(self.actor, generation, given["answers"], given.get("version"))))
+        terms, changes, version = _terms(submission, given), given["answers"], given.get("version")
+        return Response(_row(revise_feedback(self.actor, _run(submission), changes, version, terms)))
 
     @extend_schema(
         operation_id="feedback_withdraw",
@@ -221,18 +226,27 @@ class FeedbackDetail(ApiView):
         tags=["feedback"],
     )
     def delete(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        withdraw_feedback(self.actor, self._own_judged(submission_id))
+        withdraw_feedback(self.actor, _run(self._own_judged(submission_id)))
         return HttpResponse(status=204)
 
-    def _own_judged(self, submission_id: uuid.UUID) -> Generation:
-        """The run of the actor's own live judgement. Raises Http404 for other people's, Problem for a withdrawn one."""
+    def _own_judged(self, submission_id: uuid.UUID) -> Submission:
+        """The actor's own live judgement of a run. Raises Http404 for other people's, Problem for a withdrawn one."""
         own = Submission.objects.filter(self.actor.owns(), pk=submission_id, questionnaire_slug=answer_quality.SLUG)
         submission = own.select_related("generation__conversation").first()
         if submission is None or submission.generation is None:
             raise Http404
         if submission.is_withdrawn:
             raise _withdrawn()
-        return submission.generation
+        return submission
+
+
+def _run(submission: Submission) -> Generation:
+    assert submission.generation is not None
+    return submission.generation
+
+
+def _terms(before: Submission | None, given: dict[str, Any]) -> Terms | None:
+    return terms_after(before, given.get("consent", ""), given.get("licence", ""))
 
 
 def _row(submission: Submission) -> FeedbackRow:

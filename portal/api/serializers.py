@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.feedback.answer_quality import QUESTIONS
-from portal.feedback.models import QuestionKind, ReviewState
+from portal.feedback.models import Consent, QuestionKind, ReviewState
 
 MAX_VERSION: Final = 2**31 - 1
 
@@ -84,7 +84,37 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
         return super().to_internal_value(data)
 
 
-class SubmissionSerializer(StrictSerializer):
+class StrictTextField(serializers.CharField):
+    """A JSON string; DRF's also takes numbers."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        value: str = super().to_internal_value(data)
+        return value
+
+
+@extend_schema_field({"type": "string", "enum": Consent.values})
+class ConsentField(StrictTextField):
+    """How far a judgement may go."""
+
+
+class TermsSerializer(StrictSerializer):
+    """Under which terms a judgement is given. A member left out stays what it was, or is the usual one."""
+
+    consent = ConsentField(
+        required=False,
+        max_length=60,
+        help_text=_("How far it may go: to reviewers alone, published (the usual), or quoted as well."),
+    )
+    licence = StrictTextField(
+        required=False,
+        max_length=60,
+        help_text=_("One of this installation's licences, by its SPDX identifier; the first of them is the usual."),
+    )
+
+
+class SubmissionSerializer(TermsSerializer):
     """A judgement to give: the whole of it, which replaces an earlier one on the same run."""
 
     generation = StrictUuidField(help_text=_("The run whose answer is judged; one of your own."))
@@ -97,7 +127,7 @@ class SubmissionSerializer(StrictSerializer):
     )
 
 
-class RevisionSerializer(StrictSerializer):
+class RevisionSerializer(TermsSerializer):
     """A change: what is not named stays, null takes an answer away."""
 
     answers = AnswersField()

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from portal.catalog.admin_list import BoundedPaginator, is_uuid
 from portal.feedback import answer_quality
 from portal.feedback.admin_list import JudgedCardFilter, JudgedVariantFilter, RatingFilter, ThumbFilter, WithdrawnFilter
-from portal.feedback.models import Answer, Campaign, Question, Questionnaire, Submission
+from portal.feedback.models import Answer, Campaign, CampaignDraft, ChosenQuote, Question, Questionnaire, Submission
 from portal.feedback.queries import with_answers
 from portal.feedback.services import withdraw_as_operator
 
@@ -191,21 +191,57 @@ class QuestionnaireAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and _is_open(obj)
 
 
+class LookedAtAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Made and changed elsewhere, by services that keep the rules.
+
+    Deleting is left to the roles: it comes along when an account or a submission is deleted in the admin.
+    """
+
+    show_full_result_count = False
+    paginator = BoundedPaginator
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(CampaignDraft)
+class CampaignDraftAdmin(LookedAtAdmin):
+    """That somebody is writing; what they write is theirs until they send it."""
+
+    list_display = ("campaign", "saved_at")
+    list_filter = ("campaign",)
+    list_select_related = ("campaign",)
+    fields = ("campaign", "saved_at")
+    ordering = ("-saved_at", "-pk")
+
+
+@admin.register(ChosenQuote)
+class ChosenQuoteAdmin(LookedAtAdmin):
+    """Chosen on the campaign's own page."""
+
+    list_display = ("campaign", "text", "chosen_by", "chosen_at")
+    list_filter = ("campaign",)
+    list_select_related = ("campaign", "answer", "chosen_by")
+    fields = ("campaign", "text", "chosen_by", "chosen_at")
+    readonly_fields = ("text",)
+    ordering = ("-chosen_at", "-pk")
+
+    @admin.display(description=_("quote"))
+    def text(self, quote: ChosenQuote) -> str:
+        return quote.answer.text
+
+
 @admin.register(Campaign)
-class CampaignAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Looked at here; made and changed on the campaigns' own pages, which guard against lost updates."""
+class CampaignAdmin(LookedAtAdmin):
+    """Made and changed on the campaigns' own pages, which guard against lost updates."""
 
     list_display = ("slug", "title", "questionnaire", "opens_at", "closes_at", "goal", "is_published")
     list_filter = ("is_published",)
     list_select_related = ("questionnaire",)
     search_fields = ("slug", "title")
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
         return False

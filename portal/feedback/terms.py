@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from portal.feedback.models import Consent
+from portal.feedback.models import Consent, Submission
 
 LICENCE_ADDRESS = "https://spdx.org/licenses/{}.html"
 
@@ -50,6 +50,16 @@ def terms_of(consent: str, licence: str) -> Terms:
     if errors:
         raise ValidationError(errors)
     return Terms(Consent(consent) if consent else Consent.PUBLISH, licence)
+
+
+def terms_after(before: Submission | None, consent: str, licence: str) -> Terms | None:
+    """What is given now in the place of what was agreed to before; None keeps that. Raises as `terms_of`."""
+    given = terms_of(consent, licence)
+    if not (consent or licence):
+        return None
+    if before is None:
+        return given
+    return Terms(given.consent if consent else Consent(before.consent), licence or before.licence)
 
 
 @dataclass(frozen=True, slots=True)

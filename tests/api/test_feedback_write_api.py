@@ -67,6 +67,10 @@ def test_a_second_judgement_replaces_the_first(client_of_alice: Client, alice: U
         ({"version": True}, "/version", "integer"),
         ({"version": -1}, "/version", "0"),
         ({"rating": 3}, "/rating", "no such member"),
+        ({"consent": "yes"}, "/consent", "review, publish, quote"),
+        ({"consent": None}, "/consent", "null"),
+        ({"consent": True}, "/consent", "string"),
+        ({"licence": "WTFPL"}, "/licence", "CC-BY-4.0"),
     ],
 )
 def test_a_bad_member_is_a_400_that_points_at_it(
@@ -199,6 +203,29 @@ def test_a_change_keeps_what_it_does_not_name(client_of_alice: Client, alice: Us
     assert again.status_code == 409
     assert again.json()["type"] == "/api/problems/#version-conflict"
     assert again.json()["version"] == 2
+
+
+def test_terms_are_given_by_name_and_one_left_out_stays(
+    client_of_alice: Client, alice: User, settings: Any, bob_client: Client
+) -> None:
+    settings.CONTRIBUTION_LICENCES = ["CC-BY-4.0", "CC0-1.0"]
+    body = {"generation": str(make_generation(alice).pk), "answers": {"thumb": "up"}}
+    given = client_of_alice.post(URL, body | {"consent": "review", "licence": "CC0-1.0"}, JSON)
+    assert (given.status_code, given.json()["consent"], given.json()["licence"]) == (201, "review", "CC0-1.0")
+    address = given["Location"]
+    assert (client_of_alice.get(address).status_code, bob_client.get(address).status_code) == (200, 404)
+    for change, consent, licence in (
+        ({"answers": {}, "consent": "publish"}, "publish", "CC0-1.0"),
+        ({"answers": {"comment": "Fine."}}, "publish", "CC0-1.0"),
+        ({"answers": {}, "licence": "CC-BY-4.0"}, "publish", "CC-BY-4.0"),
+    ):
+        row = client_of_alice.patch(address, change, JSON).json()
+        assert (row["consent"], row["licence"]) == (consent, licence)
+    assert bob_client.get(address).json()["answers"] == {"thumb": "up", "comment": "Fine."}
+    refused = client_of_alice.patch(address, {"answers": {"comment": "No."}, "consent": "all"}, JSON)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/consent")
+    assert Submission.objects.get().values()["comment"] == "Fine."
+    assert client_of_alice.post(URL, body | {"consent": "quote"}, JSON).json()["licence"] == "CC-BY-4.0"
 
 
 def test_a_bad_change_points_at_the_answer_and_changes_nothing(client_of_alice: Client, alice: User) -> None:

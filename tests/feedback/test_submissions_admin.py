@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from portal.accounts.models import User
 from portal.catalog import admin_list
-from portal.feedback.models import Answer, Questionnaire, Submission
+from portal.feedback.models import Answer, Campaign, CampaignDraft, ChosenQuote, Questionnaire, Submission
 from portal.feedback.services import withdraw_as_operator
 from tests.feedback.judgements import judge, make_generation, make_variant
 
@@ -161,3 +161,22 @@ def test_a_published_questionnaire_is_not_rewritten(superuser_client: Client) ->
     url = reverse("admin:feedback_questionnaire_change", args=[Questionnaire.objects.get(slug="answer-quality").pk])
     assert 'name="_save"' not in superuser_client.get(url).content.decode()
     assert superuser_client.post(url, {"slug": "x", "version": 9, "title": "x"}).status_code == 403
+
+
+def test_drafts_and_quotes_are_looked_at_and_a_drafts_words_are_not_shown(
+    superuser_client: Client, alice: User
+) -> None:
+    campaign = Campaign.objects.get()
+    draft = CampaignDraft.objects.create(campaign=campaign, owner=alice, values={"wish": "Not sent yet"})
+    quote = ChosenQuote.objects.create(
+        campaign=campaign, answer=judge(alice, comment="Quoted.").answers.get(text="Quoted.")
+    )
+    for name, row, words in (("campaigndraft", draft, ""), ("chosenquote", quote, "Quoted.")):
+        listed_page = superuser_client.get(reverse(f"admin:feedback_{name}_changelist")).content.decode()
+        page = superuser_client.get(reverse(f"admin:feedback_{name}_change", args=[row.pk])).content.decode()
+        assert words in listed_page
+        assert (words in page, 'name="_save"' in page, "Not sent yet" in page) == (True, False, False)
+        assert superuser_client.get(reverse(f"admin:feedback_{name}_add")).status_code == 403
+    delete = reverse("admin:accounts_user_delete", args=[alice.pk])
+    assert superuser_client.post(delete, {"post": "yes"}).status_code == 302
+    assert not CampaignDraft.objects.exists()
