@@ -194,7 +194,7 @@ class QuestionnaireAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class LookedAtAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Made and changed elsewhere, by services that keep the rules.
 
-    Deleting is left to the roles: it comes along when an account or a submission is deleted in the admin.
+    Deleting is left to the roles: forbidden here, it would forbid to delete what they belong to.
     """
 
     show_full_result_count = False
