@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from portal.accounts.models import Scope
 from portal.api import schema
-from portal.api.feedback_views import ApiView, page_limit
+from portal.api.feedback_views import ApiView
+from portal.api.paging import read_limit
 from portal.api.serializers import ObjectField
 from portal.exports.change_feed import Place, read_changes
 from portal.exports.criteria import InvalidCriterion
@@ -86,7 +87,7 @@ class ChangeList(ApiView):
         tags=["changes"],
     )
     def get(self, request: Request) -> HttpResponseBase:
-        limit = page_limit(request.query_params.get("limit", str(schema.DEFAULT_PAGE_ROWS)))
+        limit = read_limit(request.query_params.get("limit"))
         changes = read_changes(_place(request.query_params.get("since")), limit)
         return Response({"results": changes.rows, "next": changes.next.encoded(), "has_more": changes.has_more})
 

@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Any, ClassVar, Final
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -24,12 +24,17 @@ from portal.accounts.actors import Actor, request_network
 from portal.accounts.limits import check_rate, read_headroom
 from portal.accounts.models import Scope, User
 from portal.api import schema
+from portal.api.conditions import entity_tag, not_modified, precondition_failed, require_match, wants_unchanged
+from portal.api.field_choice import chosen_fields, only_fields
+from portal.api.idempotency import Done, do_once
 from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer, ParquetRenderer
+from portal.api.paging import next_address, read_limit
 from portal.api.parsers import BoundedJSONParser
 from portal.api.permissions import HasScope, has_any_scope
 from portal.api.problems import Problem
 from portal.api.serializers import (
     FeedbackPageSerializer,
+    FeedbackPartSerializer,
     FeedbackRowSerializer,
     RevisionSerializer,
     SubmissionSerializer,
@@ -44,13 +49,13 @@ from portal.exports.tables.feedback import FEEDBACK
 from portal.feedback import answer_quality
 from portal.feedback.models import PUBLISHABLE, Submission, Target
 from portal.feedback.queries import own_submission
-from portal.feedback.services import revise_feedback, submit_feedback, withdraw_feedback
+from portal.feedback.services import VersionConflict, revise_feedback, submit_feedback, withdraw_feedback
 from portal.feedback.terms import Terms, terms_after
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
 
 API_RATE_NAME: Final = "api"
-PAGE_PARAMETERS: Final = ("limit", "cursor")
+PAGE_PARAMETERS: Final = ("limit", "cursor", "fields")
 # Any of them reads everybody's judgements.
 READING: Final = (Scope.READ, Scope.EXPORT)
 
@@ -143,38 +148,47 @@ class FeedbackList(ApiView):
         operation_id="feedback_submit",
         summary="Give or change a judgement",
         description="One per person and run: a second one replaces the first. Withdrawn ones become live again.",
+        parameters=[schema.IDEMPOTENCY_KEY],
         request=SubmissionSerializer,
         responses={
             201: FeedbackRowSerializer,
             200: FeedbackRowSerializer,
-            **schema.problems(404, 409, 413, 415),
+            **schema.problems(404, 409, 410, 413, 415, 422),
         },
         examples=[schema.SUBMIT_EXAMPLE, schema.ROW_EXAMPLE],
         tags=["feedback"],
     )
     def post(self, request: Request) -> HttpResponseBase:
+        done = do_once(request, self.actor, lambda: self._give(request))
+        submission = get_object_or_404(Submission, self.actor.owns(), pk=done.made)
+        headers = {"Location": reverse("api:feedback-detail", args=[submission.pk])}
+        if done.is_repeated:
+            headers["Idempotency-Replayed"] = "true"
+        return _tagged(_row(submission), status=done.status, headers=headers)
+
+    def _give(self, request: Request) -> Done:
         body = SubmissionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
         generation = get_generation(self.actor, given["generation"])
         terms = _terms(own_submission(self.actor, generation), given)
         submission = submit_feedback(self.actor, generation, given["answers"], given.get("version"), terms)
-        status = 201 if submission.newly_created else 200
-        location = reverse("api:feedback-detail", args=[submission.pk])
-        return Response(_row(submission), status=status, headers={"Location": location})
+        return Done(201 if submission.newly_created else 200, str(submission.pk))
 
     def _page(self, request: Request, criteria: Criteria, texts: dict[str, str]) -> Response:
-        limit = page_limit(texts.get("limit", str(schema.DEFAULT_PAGE_ROWS)))
+        fields = chosen_fields(texts.get("fields"), schema.FEEDBACK_FIELDS)
+        limit = read_limit(texts.get("limit"))
         after = _position(texts["cursor"]) if "cursor" in texts else None
         page = read_page(selected(criteria), after, limit)
         following = None
         if page.next is not None:
-            query = urlencode({**texts, "cursor": page.next.encoded()})
-            following = request.build_absolute_uri(f"{request.path}?{query}")
-        return Response({"results": page.rows, "next": following})
+            following = next_address(request, page.next.encoded())
+        rows = [only_fields(row, fields) for row in page.rows]
+        return Response({"results": rows, "next": following})
 
 
 class FeedbackDetail(ApiView):
+    parameters = ("fields", "format")
     scopes = {
         HTTPMethod.GET: (*READING, Scope.SUBMIT),
         HTTPMethod.HEAD: (*READING, Scope.SUBMIT),
@@ -189,24 +203,28 @@ class FeedbackDetail(ApiView):
             "The row that the list has. A token with the scope submit alone reads those of its owner. A withdrawn one "
             "is 410 for the person who gave it, 404 for others."
         ),
-        responses={200: FeedbackRowSerializer, **schema.problems(404, 410)},
+        parameters=[schema.fields_parameter(schema.FEEDBACK_FIELDS), schema.IF_NONE_MATCH],
+        responses={200: FeedbackPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404, 410)},
         examples=[schema.ROW_EXAMPLE],
         tags=["feedback"],
     )
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        fields = chosen_fields(request.query_params.get("fields"), schema.FEEDBACK_FIELDS)
         own = self.actor.owns()
         published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
         visible = own | published if has_any_scope(request, *READING) else own
         submission = Submission.objects.filter(visible, pk=submission_id, target=Target.GENERATION).first()
         if submission is None:
             raise Http404
-        return Response(_row(submission))
+        row = _row(submission)
+        return not_modified(request, entity_tag(row)) or _tagged(row, fields=fields)
 
     @extend_schema(
         operation_id="feedback_revise",
         summary="Change one judgement of your own",
+        parameters=[schema.IF_MATCH],
         request=RevisionSerializer,
-        responses={200: FeedbackRowSerializer, **schema.problems(404, 409, 410, 413, 415)},
+        responses={200: FeedbackRowSerializer, **schema.problems(404, 409, 410, 412, 413, 415)},
         examples=[schema.REVISE_EXAMPLE, schema.ROW_EXAMPLE],
         tags=["feedback"],
     )
@@ -215,8 +233,21 @@ class FeedbackDetail(ApiView):
         body = RevisionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-        terms, changes, version = _terms(submission, given), given["answers"], given.get("version")
-        return Response(_row(revise_feedback(self.actor, _run(submission), changes, version, terms)))
+        if not wants_unchanged(request):
+            return _tagged(_row(self._revise(submission, given, given.get("version"))))
+        seen = _row(submission)
+        require_match(request, seen)
+        if given.get("version", seen["version"]) != seen["version"]:
+            raise VersionConflict(given["version"], seen["version"])
+        try:
+            return _tagged(_row(self._revise(submission, given, seen["version"])))
+        except VersionConflict as conflict:
+            # Changed by another request since this one compared the tags.
+            raise precondition_failed(conflict.found) from conflict
+
+    def _revise(self, submission: Submission, given: dict[str, Any], version: int | None) -> Submission:
+        terms = _terms(submission, given)
+        return revise_feedback(self.actor, _run(submission), given["answers"], version, terms)
 
     @extend_schema(
         operation_id="feedback_withdraw",
@@ -257,15 +288,14 @@ def _row(submission: Submission) -> FeedbackRow:
     return row
 
 
+def _tagged(row: FeedbackRow, fields: tuple[str, ...] = schema.FEEDBACK_FIELDS, **response: Any) -> Response:
+    """The row with its entity tag, for whoever may read it and no cache between."""
+    headers = {"ETag": entity_tag(row), "Cache-Control": "private, no-cache", **response.pop("headers", {})}
+    return Response(only_fields(row, fields), headers=headers, **response)
+
+
 def _withdrawn() -> Problem:
     return Problem("withdrawn", _("This judgement was withdrawn. Judging the run again makes it live again."))
-
-
-def page_limit(text: str) -> int:
-    """How many rows a page is to have. Raises InvalidCriterion."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= schema.MAX_PAGE_ROWS):
-        raise InvalidCriterion("limit", _("Must be a whole number from 1 to %d.") % schema.MAX_PAGE_ROWS)
-    return int(text)
 
 
 def _position(text: str) -> Position:

@@ -43,6 +43,11 @@ PROBLEMS: Final = {
     "not-judgeable": (HTTPStatus.CONFLICT, gettext_lazy("The run has no answer to judge")),
     "already-reviewed": (HTTPStatus.CONFLICT, gettext_lazy("The judgement was reviewed already")),
     "version-conflict": (HTTPStatus.CONFLICT, gettext_lazy("The judgement was changed in the meantime")),
+    "precondition-failed": (HTTPStatus.PRECONDITION_FAILED, gettext_lazy("It was changed since you read it")),
+    "idempotency-key-reused": (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        gettext_lazy("The Idempotency-Key belongs to another request"),
+    ),
     "withdrawn": (HTTPStatus.GONE, gettext_lazy("The judgement was withdrawn")),
     "body-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, gettext_lazy("The body is too large")),
     "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, gettext_lazy("The body's type is not supported")),

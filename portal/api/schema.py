@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,8 +12,9 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from portal.api.idempotency import HEADER, KEY_PATTERN
 from portal.api.problems import MEDIA_TYPE, PROBLEMS
-from portal.api.serializers import ProblemSerializer
+from portal.api.serializers import FeedbackRowSerializer, ProblemSerializer
 from portal.exports.formats import FORMATS
 from portal.feedback.answer_quality import DOWN, HIGHEST_RATING, LOWEST_RATING, UP
 from portal.feedback.models import ReviewState
@@ -29,48 +31,85 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return {"type": "http", "scheme": "bearer", "description": "A token made on the page “API tokens”."}
 
 
-def _query(name: str, schema: Any, description: Any, **more: Any) -> OpenApiParameter:
+def query(name: str, schema: Any, description: Any, **more: Any) -> OpenApiParameter:
+    """A parameter of the address."""
     return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=description, **more)
 
+
+def _header(name: str, schema: Any, description: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description)
+
+
+def fields_parameter(names: Iterable[str]) -> OpenApiParameter:
+    """`fields=` of rows with these members."""
+    one = "|".join(names)
+    schema = {"type": "string", "pattern": f"^(?:{one})(?:,(?:{one}))*$"}
+    return query("fields", schema, _("Only these members of a row, separated by commas; JSON only."))
+
+
+FEEDBACK_FIELDS: Final = tuple(FeedbackRowSerializer().fields)
+IF_NONE_MATCH: Final = _header(
+    "If-None-Match", {"type": "string"}, _("The ETag that you have: 304 where it still is the one.")
+)
+IF_MATCH: Final = _header(
+    "If-Match", {"type": "string"}, _("The ETag that you change: 412 where it no longer is the one.")
+)
+IDEMPOTENCY_KEY: Final = _header(
+    HEADER,
+    {"type": "string", "pattern": KEY_PATTERN},
+    _("Your own name for this request, kept for a day: sent again with the same body, it is carried out once."),
+)
+NOT_MODIFIED: Final = {304: OpenApiResponse(description=_("It still is what your ETag says."))}
 
 _RATING: Final = {"type": "integer", "minimum": LOWEST_RATING, "maximum": HIGHEST_RATING}
 _MOMENT: Final = {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
 _SLUG: Final = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,80}$"}
 _STATES: Final = "|".join(ReviewState.values)
-_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+CARD_NAME: Final = {"type": "string", "pattern": f"^{NAME}/{NAME}$"}
+# Of lists that are JSON alone.
+PAGE_PARAMETERS: Final = [
+    query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
+        _("Rows per page."),
+    ),
+    query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it.")),
+]
 LIST_PARAMETERS: Final = [
-    _query("card", {"type": "string", "pattern": f"^{_NAME}/{_NAME}$"}, _("Only this card: owner/name.")),
-    _query(
+    query("card", CARD_NAME, _("Only this card: owner/name.")),
+    query(
         "variant",
-        {"type": "string", "pattern": f"^{_NAME}/{_NAME}:{_NAME}$"},
+        {"type": "string", "pattern": f"^{NAME}/{NAME}:{NAME}$"},
         _("Only this variant: owner/name:variant."),
     ),
-    _query("rating", _RATING, _("Only this helpfulness. Not together with rating_min or rating_max.")),
-    _query("rating_min", _RATING, _("At least this helpfulness.")),
-    _query("rating_max", _RATING, _("At most this helpfulness.")),
-    _query("thumb", {"type": "string", "enum": [UP, DOWN]}, _("Only this thumb.")),
-    _query("since", _MOMENT, _("Created at or after this date, or time with offset.")),
-    _query("until", _MOMENT, _("Created before this date, or time with offset.")),
-    _query("questionnaire", _SLUG, _("Only answers to this questionnaire, any version.")),
-    _query("campaign", _SLUG, _("Only this campaign.")),
-    _query(
+    query("rating", _RATING, _("Only this helpfulness. Not together with rating_min or rating_max.")),
+    query("rating_min", _RATING, _("At least this helpfulness.")),
+    query("rating_max", _RATING, _("At most this helpfulness.")),
+    query("thumb", {"type": "string", "enum": [UP, DOWN]}, _("Only this thumb.")),
+    query("since", _MOMENT, _("Created at or after this date, or time with offset.")),
+    query("until", _MOMENT, _("Created before this date, or time with offset.")),
+    query("questionnaire", _SLUG, _("Only answers to this questionnaire, any version.")),
+    query("campaign", _SLUG, _("Only this campaign.")),
+    query(
         "language",
         {"type": "string", "pattern": "^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?$"},
         _("Only what was written in this language, ISO 639-1."),
     ),
-    _query("licence", {"type": "string", "minLength": 1, "maxLength": 60}, _("Only under this licence.")),
-    _query(
+    query("licence", {"type": "string", "minLength": 1, "maxLength": 60}, _("Only under this licence.")),
+    query(
         "review_state",
         {"type": "string", "pattern": f"^(?:{_STATES})(?:,(?:{_STATES}))*$"},
         _("Only in one of these states of review, separated by commas."),
     ),
-    _query(
+    query(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
         _("Rows per page; JSON only."),
     ),
-    _query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it; JSON only.")),
-    _query(
+    fields_parameter(FEEDBACK_FIELDS),
+    query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it; JSON only.")),
+    query(
         "format",
         {"type": "string", "enum": list(FORMATS)},
         _("The form of the answer, before the Accept header. All but json stream everything that matches."),

@@ -188,10 +188,20 @@ class FeedbackRowSerializer(serializers.Serializer):  # type: ignore[type-arg]
     provenance = ObjectField(help_text=_("What else is needed to repeat the run."))
 
 
+class FeedbackPartSerializer(FeedbackRowSerializer):
+    """A judgement, or the members of it that `fields` names."""
+
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        for field in fields.values():
+            field.required = False
+        return fields
+
+
 class FeedbackPageSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """One page of judgements, oldest first."""
 
-    results = FeedbackRowSerializer(many=True)
+    results = FeedbackPartSerializer(many=True)
     next = serializers.URLField(allow_null=True, help_text=_("The next page; null at the end."))
 
 

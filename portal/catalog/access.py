@@ -6,6 +6,8 @@ every way to run a model goes through `require_access`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -114,13 +116,17 @@ def variants_for(user: User | AnonymousUser | None) -> list[Variant]:
     One query while no card has a gate.
     """
     offered = list(runnable_variants())
-    if all(variant.card.gate == Gate.OPEN for variant in offered):
-        return offered
+    open_to = open_cards(user, [variant.card for variant in offered])
+    return [variant for variant in offered if variant.card_id in open_to]
+
+
+def open_cards(user: User | AnonymousUser | None, cards: Iterable[ModelCard]) -> set[int]:
+    """The keys of those cards whose gates are open to this person; no query while none has a gate."""
+    cards = list(cards)
+    if all(card.gate == Gate.OPEN for card in cards) or (isinstance(user, User) and may_maintain_cards(user)):
+        return {card.pk for card in cards}
+    allowed: set[int] = set()
     if isinstance(user, User):
-        if may_maintain_cards(user):
-            return offered
         granted = AccessRequest.objects.filter(user=user, state=AccessState.GRANTED)
         allowed = set(granted.values_list("card_id", flat=True))
-    else:
-        allowed = set()
-    return [variant for variant in offered if variant.card.gate == Gate.OPEN or variant.card_id in allowed]
+    return {card.pk for card in cards if card.gate == Gate.OPEN or card.pk in allowed}

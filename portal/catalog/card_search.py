@@ -134,6 +134,10 @@ class CardSearchResult:
             return FoundCards(cards, self._ranked)
         return cards
 
+    def listed(self) -> QuerySet[ModelCard]:
+        """The cards in no order of relevance, for who reads all of them."""
+        return self._filtered(self._search)
+
     def filters(self) -> list[FacetFilter]:
         """All filters; a count says how many cards choosing that value would show, the other filters staying."""
         counts = self._counts(self._search)

@@ -50,6 +50,11 @@ def runnable_variants() -> QuerySet[Variant]:
     )
 
 
+def published_variants() -> QuerySet[Variant]:
+    """The variants of all published cards, whether they run here or not."""
+    return Variant.objects.filter(card__is_published=True).select_related("card", "base__card")
+
+
 def default_variant() -> Variant | None:
     """The variant that anybody gets who has not chosen: of the oldest card without a gate, the first one."""
     # The inner query sorts numbers alone; the rows with their facts are large.

@@ -44,9 +44,11 @@ def test_every_recipe_runs(live_server: Any, alice: User, bob: User, tmp_path: P
         )
         assert done.returncode == 0, (recipe, done.stderr)
         printed.append(done.stdout)
-    page, filtered, _files, listing, given, _changed = printed
+    page, filtered, unchanged, _files, listing, given, _changed, variants = printed
     assert len(json.loads(page)["results"]) == 2
     assert [row["answers"]["thumb"] for row in json.loads(filtered)["results"]] == ["down"]
+    assert unchanged == "304"
+    assert [row["id"] for row in json.loads(variants)["results"]] == ["smol/lm2:bf16"]
     assert listing.splitlines() == ["smol/lm2:bf16 up", "smol/lm2:bf16 down"]
     assert json.loads(given)["answers"] == {"thumb": "down", "reasons_down": ["incorrect"]}
     assert [json.loads(line)["prompt"] for line in (tmp_path / "feedback.jsonl").read_text().splitlines()]

@@ -25,6 +25,7 @@ from portal.api.feedback_views import FeedbackList
 from portal.api.serializers import FeedbackRowSerializer
 from portal.exports.queries import row_of
 from portal.exports.rows import FeedbackRow
+from portal.feedback.models import ReviewState, Submission
 from portal.feedback.services import withdraw_feedback
 from tests.feedback.judgements import judge, make_generation, make_variant
 
@@ -234,6 +235,31 @@ def test_a_single_judgement_is_the_row_of_the_list_for_whoever_reads_the_list(
             assert response.status_code == 200
             assert response.json() == row_of(submission)
         assert token_client(bob, Scope.SUBMIT).get(url).status_code == 404
+
+
+def test_what_did_not_change_is_not_sent_again(alice: User, alice_client: Client) -> None:
+    address = reverse("api:feedback-detail", args=[judge(alice).pk])
+    tag = alice_client.get(address)["ETag"]
+    assert tag.startswith('"1-')
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        response = alice_client.get(address, headers={"If-None-Match": known})
+        assert (response.status_code, response.content, response["ETag"]) == (304, b"", tag)
+    assert alice_client.get(address, headers={"If-None-Match": '"1-other"'}).status_code == 200
+    # A review is no new version, and shows all the same.
+    Submission.objects.update(review_state=ReviewState.IN_REVIEW)
+    assert alice_client.get(address, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_only_the_fields_that_were_asked_for(alice: User, alice_client: Client) -> None:
+    submission = judge(alice)
+    address = reverse("api:feedback-detail", args=[submission.pk])
+    part = {"id": str(submission.pk), "version": 1}
+    assert alice_client.get(address, {"fields": "version,id"}).json() == part
+    assert alice_client.get(URL, {"fields": "id,version", "limit": 5}).json()["results"] == [part]
+    for where, wrong in ((address, "id,prompts"), (URL, "id,"), (URL, "owner")):
+        refused = alice_client.get(where, {"fields": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, "fields")
+    assert alice_client.get(URL, {"fields": "id", "format": "csv"}).status_code == 400
 
 
 def test_a_withdrawn_judgement_is_gone_for_its_owner_and_was_never_there_for_others(

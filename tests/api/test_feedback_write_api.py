@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from portal.accounts.models import Scope, User
+from portal.api.models import IdempotencyKey
+from portal.api.tasks import forget_idempotency_keys
 from portal.exports.queries import row_of
 from portal.feedback.models import Submission
 from portal.playground.models import State
@@ -39,6 +45,88 @@ def test_a_judgement_is_created_with_its_address(client_of_alice: Client, alice:
     assert response.json() == row_of(submission)
     assert submission.values() == body["answers"]
     assert client_of_alice.get(response["Location"]).json() == response.json()
+
+
+def test_a_judgement_sent_again_under_its_key_is_given_once(
+    client_of_alice: Client, alice: User, bob: User, token_client: Callable[..., Client]
+) -> None:
+    key = {"Idempotency-Key": "a-lost-answer"}
+    body = {"generation": str(make_generation(alice).pk), "answers": {"thumb": "up", "helpfulness": 4}}
+    first = client_of_alice.post(URL, body, JSON, headers=key)
+    again = client_of_alice.post(URL, {name: body[name] for name in reversed(body)}, JSON, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert again["Location"] == first["Location"]
+    assert ("Idempotency-Replayed" in first, again["Idempotency-Replayed"]) == (False, "true")
+    assert Submission.objects.get().version == 1
+
+    other = client_of_alice.post(URL, body | {"answers": {"thumb": "down"}}, JSON, headers=key)
+    assert (other.status_code, other.json()["type"]) == (422, "/api/problems/#idempotency-key-reused")
+    assert Submission.objects.get().version == 1
+    # Other people's keys are their own.
+    bobs = {"generation": str(make_generation(bob).pk), "answers": {"thumb": "up"}}
+    assert token_client(bob, Scope.SUBMIT).post(URL, bobs, JSON, headers=key).status_code == 201
+
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(days=1, seconds=1))
+    later = client_of_alice.post(URL, body | {"answers": {"thumb": "down"}}, JSON, headers=key)
+    assert (later.status_code, later.json()["version"]) == (200, 2)
+    forget_idempotency_keys()
+    assert [kept.owner for kept in IdempotencyKey.objects.all()] == [alice]
+
+
+def test_a_refused_judgement_leaves_its_key_unused(client_of_alice: Client, alice: User) -> None:
+    key = {"Idempotency-Key": "corrected"}
+    body = {"generation": str(make_generation(alice).pk), "answers": {}}
+    assert client_of_alice.post(URL, body, JSON, headers=key).status_code == 400
+    assert client_of_alice.post(URL, body | {"answers": {"thumb": "up"}}, JSON, headers=key).status_code == 201
+    for bad in ("", "a b", "x" * 256, "\u00e9"):
+        response = client_of_alice.post(URL, body, JSON, headers={"Idempotency-Key": bad})
+        assert (response.status_code, response.json()["errors"][0]["parameter"]) == (400, "Idempotency-Key")
+
+
+def test_a_withdrawn_judgement_does_not_come_back_by_its_key(client_of_alice: Client, alice: User) -> None:
+    key = {"Idempotency-Key": "once"}
+    body = {"generation": str(make_generation(alice).pk), "answers": {"thumb": "up", "comment": "Secret."}}
+    made = client_of_alice.post(URL, body, JSON, headers=key)
+    client_of_alice.delete(made["Location"])
+    assert client_of_alice.post(URL, body, JSON, headers=key).status_code == 410
+    assert "Secret" not in str(list(IdempotencyKey.objects.values()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_key_sent_many_times_at_once_is_carried_out_once(alice: User, token_client: Callable[..., Client]) -> None:
+    clients = [token_client(alice, Scope.SUBMIT) for _ in range(4)]
+    body = {"generation": str(make_generation(alice).pk), "answers": {"thumb": "up"}}
+
+    def send(client: Client) -> Any:
+        try:
+            return client.post(URL, body, JSON, headers={"Idempotency-Key": "all-at-once"})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as senders:
+        answers = list(senders.map(send, clients))
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert sum("Idempotency-Replayed" in answer for answer in answers) == 3
+    assert Submission.objects.get().version == 1
+
+
+def test_a_change_with_a_tag_is_made_only_to_the_state_that_was_read(client_of_alice: Client, alice: User) -> None:
+    submission = judge(alice)
+    read = client_of_alice.get(detail(submission))
+    change = {"answers": {"helpfulness": 4}}
+    changed = client_of_alice.patch(detail(submission), change, JSON, headers={"If-Match": read["ETag"]})
+    assert changed.status_code == 200
+    assert changed["ETag"] == client_of_alice.get(detail(submission))["ETag"] != read["ETag"]
+    for stale in (read["ETag"], f"W/{changed['ETag']}", "nonsense"):
+        refused = client_of_alice.patch(detail(submission), change, JSON, headers={"If-Match": stale})
+        assert (refused.status_code, refused.json()["type"]) == (412, "/api/problems/#precondition-failed")
+        assert refused.json()["version"] == 2
+    several = f'"other", {changed["ETag"]}'
+    assert client_of_alice.patch(detail(submission), change, JSON, headers={"If-Match": several}).status_code == 200
+    assert client_of_alice.patch(detail(submission), change, JSON, headers={"If-Match": "*"}).status_code == 200
+    conflict = client_of_alice.patch(detail(submission), change | {"version": 1}, JSON, headers={"If-Match": "*"})
+    assert conflict.status_code == 409
 
 
 def test_a_second_judgement_replaces_the_first(client_of_alice: Client, alice: User) -> None:

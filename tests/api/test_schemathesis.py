@@ -19,7 +19,29 @@ from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
 from tests.feedback.judgements import judge, make_generation
 
-EXAMPLES = 40
+EXAMPLES = 20
+ATTACKED = [
+    ("/api/v1/feedback/", "GET"),
+    ("/api/v1/feedback/", "POST"),
+    ("/api/v1/feedback/{submission_id}/", "GET"),
+    ("/api/v1/feedback/{submission_id}/", "PATCH"),
+    ("/api/v1/feedback/{submission_id}/", "DELETE"),
+    ("/api/v1/changes/", "GET"),
+    ("/api/v1/cards/", "GET"),
+    ("/api/v1/cards/{owner_name}/{slug}/", "GET"),
+    ("/api/v1/variants/", "GET"),
+    ("/api/v1/leaderboard/", "GET"),
+    ("/api/v1/me/", "GET"),
+    ("/api/v1/exports/", "GET"),
+    ("/api/v1/exports/{table}/", "GET"),
+]
+# Snapshots need files on disk; tests/exports has their bad input.
+LEFT_OUT = {
+    "/api/v1/snapshots/",
+    "/api/v1/snapshots/{number}/",
+    "/api/v1/snapshots/{number}/files/{path}",
+    "/api/v1/snapshots/{number}/tombstones/",
+}
 
 
 @pytest.fixture
@@ -50,18 +72,7 @@ def authorization(alice: User, settings: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize(
-    ("path", "method"),
-    [
-        ("/api/v1/feedback/", "GET"),
-        ("/api/v1/feedback/", "POST"),
-        ("/api/v1/feedback/{submission_id}/", "GET"),
-        ("/api/v1/feedback/{submission_id}/", "PATCH"),
-        ("/api/v1/feedback/{submission_id}/", "DELETE"),
-        ("/api/v1/exports/", "GET"),
-        ("/api/v1/exports/{table}/", "GET"),
-    ],
-)
+@pytest.mark.parametrize(("path", "method"), ATTACKED)
 def test_every_answer_is_documented(
     api_schema: Any, authorization: dict[str, str], path: str, method: str, mode: GenerationMode
 ) -> None:
@@ -81,4 +92,5 @@ def test_every_answer_is_documented(
 
 def test_no_operation_is_left_out(api_schema: Any) -> None:
     operations = {(each.ok().path, each.ok().method.upper()) for each in api_schema.get_all_operations()}
-    assert len(operations) == 5
+    assert {path for path, _method in operations} == {path for path, _method in ATTACKED} | LEFT_OUT
+    assert {each for each in operations if each[0] not in LEFT_OUT} == set(ATTACKED)

@@ -1,0 +1,157 @@
+"""`/api/v1/cards/` and `/api/v1/variants/`: what is published, for anybody with a token."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPMethod
+from typing import Final
+
+from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from portal.accounts.models import Scope
+from portal.api import schema
+from portal.api.catalog_rows import (
+    EXAMPLE_CARD,
+    EXAMPLE_VARIANT,
+    CardDetailSerializer,
+    CardPageSerializer,
+    VariantPageSerializer,
+    card_detail,
+    card_row,
+    variant_row,
+)
+from portal.api.feedback_views import ApiView
+from portal.api.paging import PAGE_PARAMETERS, read_page
+from portal.catalog.access import get_card, open_cards
+from portal.catalog.card_search import MAX_VALUE_CHARACTERS, CardSearch, CardSearchResult
+from portal.catalog.models import Facet, Gate, ModelCard
+from portal.catalog.queries import published_variants
+from portal.exports.criteria import InvalidCriterion
+
+READING: Final = {
+    HTTPMethod.GET: (Scope.READ, Scope.SUBMIT, Scope.EXPORT),
+    HTTPMethod.HEAD: (Scope.READ, Scope.SUBMIT, Scope.EXPORT),
+}
+FACETS: Final = (Facet.LICENSE, Facet.LANGUAGE, Facet.TASK, Facet.GATE)
+_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_CHARACTERS}
+_CARD_NAME: Final = re.compile(f"{schema.NAME}/{schema.NAME}")
+_NAME_PART: Final = {"type": "string", "pattern": f"^{schema.NAME}$"}
+
+
+class CardList(ApiView):
+    scopes = READING
+    parameters = (*(facet.value for facet in FACETS), "runnable", *PAGE_PARAMETERS, "format")
+
+    @extend_schema(
+        operation_id="cards_list",
+        summary="Model cards",
+        description="All published cards in the order in which they were added; the text is with the single card.",
+        parameters=[
+            schema.query("license", _TEXT, gettext_lazy("Only under this licence.")),
+            schema.query("language", _TEXT, gettext_lazy("Only of this language.")),
+            schema.query("task", _TEXT, gettext_lazy("Only for this task.")),
+            schema.query("gate", {"type": "string", "enum": list(Gate.values)}, gettext_lazy("Only behind this gate.")),
+            schema.query("runnable", {"type": "string", "enum": ["1"]}, gettext_lazy("Only what runs here.")),
+            *schema.PAGE_PARAMETERS,
+        ],
+        responses={200: CardPageSerializer, **schema.problems()},
+        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_CARD], "next": None}, response_only=True)],
+        tags=["catalog"],
+    )
+    def get(self, request: Request) -> Response:
+        asked = request.query_params
+        if asked.get("runnable", "1") != "1":
+            raise InvalidCriterion("runnable", _("Must be 1, or left out."))
+        if asked.get("gate", Gate.OPEN) not in Gate.values:
+            raise InvalidCriterion("gate", _("Must be one of: %s.") % ", ".join(Gate.values))
+        facets = {facet.value: _value(facet, asked[facet.value]) for facet in FACETS if facet.value in asked}
+        search = CardSearch(facets=facets, runnable="runnable" in asked)
+        cards, following = read_page(request, CardSearchResult(search, include_unpublished=False).listed())
+        open_to = open_cards(self.actor.user, cards)
+        return Response({"results": [card_row(card, open_to) for card in cards], "next": following})
+
+
+class CardDetail(ApiView):
+    scopes = READING
+
+    @extend_schema(
+        operation_id="cards_retrieve",
+        summary="One model card with its text",
+        parameters=[
+            OpenApiParameter("owner_name", _NAME_PART, OpenApiParameter.PATH, description="Its owner."),
+            OpenApiParameter("slug", _NAME_PART, OpenApiParameter.PATH, description="Its name."),
+        ],
+        responses={200: CardDetailSerializer, **schema.problems(404)},
+        examples=[
+            OpenApiExample(
+                "A card",
+                value={
+                    **EXAMPLE_CARD,
+                    "metadata": {"license": "apache-2.0"},
+                    "text": "---\nlicense: apache-2.0\n---\n# Name",
+                },
+                response_only=True,
+            )
+        ],
+        tags=["catalog"],
+    )
+    def get(self, request: Request, owner_name: str, slug: str) -> Response:
+        assert self.actor.user is not None
+        if not _CARD_NAME.fullmatch(f"{owner_name}/{slug}"):
+            raise Http404
+        card = get_card(self.actor.user, owner_name, slug)
+        if not card.is_published:
+            raise Http404
+        return Response(card_detail(card, open_cards(self.actor.user, [card])))
+
+
+class VariantList(ApiView):
+    scopes = READING
+    parameters = ("card", "runnable", *PAGE_PARAMETERS, "format")
+
+    @extend_schema(
+        operation_id="variants_list",
+        summary="Variants with their facts",
+        description="The variants of all published cards, in the order in which they were added.",
+        parameters=[
+            schema.query("card", schema.CARD_NAME, gettext_lazy("Only of this card: owner/name.")),
+            schema.query("runnable", {"type": "string", "enum": ["1"]}, gettext_lazy("Only what runs here.")),
+            *schema.PAGE_PARAMETERS,
+        ],
+        responses={200: VariantPageSerializer, **schema.problems()},
+        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_VARIANT], "next": None}, response_only=True)],
+        tags=["catalog"],
+    )
+    def get(self, request: Request) -> Response:
+        asked = request.query_params
+        variants = published_variants()
+        if asked.get("runnable", "1") != "1":
+            raise InvalidCriterion("runnable", _("Must be 1, or left out."))
+        if "runnable" in asked:
+            variants = variants.filter(is_runnable=True)
+        if "card" in asked:
+            variants = variants.filter(card=_published_card(asked["card"]))
+        found, following = read_page(request, variants)
+        open_to = open_cards(self.actor.user, [variant.card for variant in found])
+        return Response({"results": [variant_row(variant, open_to) for variant in found], "next": following})
+
+
+def _value(facet: Facet, text: str) -> str:
+    if not text or "\x00" in text or len(text) > MAX_VALUE_CHARACTERS:
+        raise InvalidCriterion(facet.value, _("Must be 1 to %d characters.") % MAX_VALUE_CHARACTERS)
+    return text
+
+
+def _published_card(name: str) -> ModelCard:
+    if not _CARD_NAME.fullmatch(name):
+        raise InvalidCriterion("card", _("Must be owner/name."))
+    owner_name, slug = name.split("/")
+    card = ModelCard.objects.filter(owner_name=owner_name, slug=slug, is_published=True).first()
+    if card is None:
+        raise InvalidCriterion("card", _("There is no card %s here.") % name)
+    return card

@@ -1,0 +1,52 @@
+"""Entity tags: what did not change is not sent again, and what changed meanwhile is not overwritten (RFC 9110)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.http import parse_etags
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+
+from portal.api.problems import Problem
+
+
+def entity_tag(row: Mapping[str, Any]) -> str:
+    """A strong tag of a row with a `version`. The rest tells what changes without a new version, such as a review."""
+    digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
+    return f'"{row["version"]}-{digest[:20]}"'
+
+
+def not_modified(request: Request, tag: str) -> HttpResponse | None:
+    """304 for who has this already, by If-None-Match."""
+    known = [each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))]
+    if tag not in known and known != ["*"]:
+        return None
+    return HttpResponse(status=304, headers={"ETag": tag})
+
+
+def wants_unchanged(request: Request) -> bool:
+    """Whether a change is to be made only where nobody else made one."""
+    return "If-Match" in request.headers
+
+
+def require_match(request: Request, row: Mapping[str, Any]) -> None:
+    """Raises Problem, 412, where If-Match names another state than this."""
+    if not wants_unchanged(request):
+        return
+    allowed = parse_etags(request.headers["If-Match"])
+    # A weak tag starts with W/, so it equals no strong one.
+    if allowed != ["*"] and entity_tag(row) not in allowed:
+        raise precondition_failed(row["version"])
+
+
+def precondition_failed(version: int) -> Problem:
+    return Problem(
+        "precondition-failed",
+        _("It was changed since the state that If-Match names. Read it again."),
+        extra={"version": version},
+    )
