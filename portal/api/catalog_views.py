@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Final
 
@@ -33,7 +34,7 @@ from portal.catalog.models import Facet, Gate, ModelCard
 from portal.catalog.queries import published_variants
 from portal.exports.criteria import InvalidCriterion
 
-READING: Final = {
+READING: Final[Mapping[str, tuple[Scope, ...]]] = {
     HTTPMethod.GET: (Scope.READ, Scope.SUBMIT, Scope.EXPORT),
     HTTPMethod.HEAD: (Scope.READ, Scope.SUBMIT, Scope.EXPORT),
 }
