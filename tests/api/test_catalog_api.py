@@ -99,6 +99,8 @@ def test_where_an_upstream_is_stays_the_operators(reader: Client) -> None:
 
 @pytest.mark.parametrize("address", [CARDS, VARIANTS])
 def test_a_page_takes_the_same_queries_however_full(reader: Client, address: str) -> None:
+    # The first request notes the use of the token.
+    reader.get(address)
     counts = []
     for size in (1, 6):
         while ModelCard.objects.count() < size:
@@ -106,7 +108,7 @@ def test_a_page_takes_the_same_queries_however_full(reader: Client, address: str
         with CaptureQueriesContext(connection) as queries:
             assert len(reader.get(address).json()["results"]) == size
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 6
+    assert counts[0] == counts[1] <= 8
 
 
 def test_cards_are_narrowed_by_what_they_say(reader: Client) -> None:
@@ -165,7 +167,9 @@ def test_a_bad_parameter_is_a_400_that_names_it(
 
 
 @pytest.mark.parametrize("address", [CARDS, VARIANTS, BOARD])
-def test_reading_needs_a_scope(token_client: Callable[..., Client], alice: User, client: Client, address: str) -> None:
+def test_reading_needs_a_scope(
+    token_client: Callable[..., Client], reviewer: User, client: Client, address: str
+) -> None:
     assert client.get(address).status_code == 401
-    assert token_client(alice, Scope.ADMIN).get(address).status_code == 403
-    assert token_client(alice, Scope.READ).post(address).status_code == 405
+    assert token_client(reviewer, Scope.REVIEW).get(address).status_code == 403
+    assert token_client(reviewer, Scope.READ).post(address).status_code == 405
