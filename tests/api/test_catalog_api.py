@@ -40,7 +40,7 @@ def test_a_token_says_who_it_speaks_for_and_what_it_may(
     token_client: Callable[..., Client], reviewer: User, alice_client: Client, client: Client
 ) -> None:
     told = token_client(reviewer, Scope.REVIEW).get(reverse("api:me")).json()
-    assert (told["username"], told["roles"], told["scopes"]) == (reviewer.username, ["reviewer"], ["review"])
+    assert (told["username"], told["roles"], told["scopes"]) == ("reviewer", ["contributor", "reviewer"], ["review"])
     assert (told["token"]["name"], told["token"]["expires_at"]) == ("test", None)
     session = alice_client.get(reverse("api:me")).json()
     assert (session["token"], session["scopes"]) == (None, [scope.value for scope in Scope])
