@@ -17,8 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal.accounts.models import User
 from portal.catalog.access import get_card, get_maintained_card, may_maintain_cards, may_run
 from portal.catalog.gate_forms import AccessForm, AnswerForm, GateForm, GrantForm
-from portal.catalog.gate_terms import describe_gate
-from portal.catalog.gating import answer_request, grant_access, request_access, set_gate
+from portal.catalog.gating import answer_request, gate_terms_of, grant_access, request_access, set_gate
 from portal.catalog.models import AccessState, Gate, ModelCard
 
 REQUESTS_PER_PAGE: Final = 50
@@ -31,13 +30,13 @@ def access(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     card = get_card(request.user, owner_name, slug)
     if request.method == "POST":
         return _ask(request, owner_name, slug)
-    return _access_page(request, card, AccessForm(terms=_terms(card)))
+    return _access_page(request, card, AccessForm(terms=gate_terms_of(card)))
 
 
 @login_required
 def _ask(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     card = get_card(request.user, owner_name, slug)
-    form = AccessForm(request.POST, terms=_terms(card))
+    form = AccessForm(request.POST, terms=gate_terms_of(card))
     if not form.is_valid():
         return _access_page(request, card, form, status=422)
     assert isinstance(request.user, User)
@@ -53,16 +52,12 @@ def _ask(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     return redirect("catalog:access", owner_name, slug)
 
 
-def _terms(card: ModelCard) -> Any:
-    return describe_gate(card.current_revision.metadata if card.current_revision else {})
-
-
 def _access_page(request: HttpRequest, card: ModelCard, form: AccessForm, *, status: int = 200) -> HttpResponse:
     user = request.user
     own = card.access_requests.filter(user=user).order_by("-created_at", "-pk") if isinstance(user, User) else []
     context = {
         "card": card,
-        "terms": _terms(card),
+        "terms": gate_terms_of(card),
         "form": form,
         "latest": next(iter(own), None),
         "may_run": may_run(user, card),

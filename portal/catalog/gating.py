@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.accounts.models import User
-from portal.catalog.gate_terms import describe_gate
+from portal.catalog.card_text import parse_card
+from portal.catalog.gate_terms import GateTerms, describe_gate
 from portal.catalog.mailing import dispatch_soon
 from portal.catalog.models import OPEN_STATES, AccessRequest, AccessState, EventMail, Gate, ModelCard
 
@@ -24,6 +25,21 @@ def set_gate(card: ModelCard, gate: Gate) -> None:
     card.save(update_fields=["gate"])
 
 
+def gate_terms_of(card: ModelCard) -> GateTerms:
+    """What the card's current text asks of somebody who wants access, in the order that it is written in.
+
+    PostgreSQL keeps no order of an object's members, so the metadata alone would mix the questions up.
+    """
+    revision = card.current_revision
+    if revision is None:
+        return describe_gate({})
+    try:
+        written = parse_card(revision.text).metadata.get("extra_gated_fields")
+    except ValidationError:
+        written = None
+    return describe_gate(revision.metadata | ({"extra_gated_fields": written} if written else {}))
+
+
 def request_access(card: ModelCard, user: User, answers: dict[str, Any]) -> AccessRequest:
     """Ask to run a card's model; who waits or has access already gets that request back, unchanged.
 
@@ -34,8 +50,7 @@ def request_access(card: ModelCard, user: User, answers: dict[str, Any]) -> Acce
     if (earlier := current_request(card, user)) is not None:
         return earlier
     check_rate(Actor(user=user), "access", ACCESS_RATE)
-    revision = card.current_revision
-    terms = describe_gate(revision.metadata if revision else {})
+    terms = gate_terms_of(card)
     try:
         with transaction.atomic():
             asked = AccessRequest.objects.create(card=card, user=user, answers=answers, terms=terms.prompt)

@@ -40,6 +40,7 @@ def fill(alice: User, maintainer: User) -> Snapshot:
     return snapshot
 
 
+@pytest.mark.usefixtures("own_transaction_is_read")
 @pytest.mark.django_db(transaction=True)
 def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_path: Path) -> None:
     fill(alice, maintainer)

@@ -20,7 +20,7 @@ def test_only_a_seeding_that_made_or_changed_something_says_so(settings: Setting
     Questionnaire.objects.all().delete()
     first = seed()
     assert first.has_changed
-    assert str(first) == "1 card, 3 variants, 6 questionnaires"
+    assert str(first) == "1 card, 3 variants, 7 questionnaires"
     assert not seed().has_changed
     Variant.objects.update(is_runnable=True)
     assert seed().has_changed  # the weights are not there

@@ -43,7 +43,7 @@ def running(prepared_weights: Path) -> Iterator[Installation]:
 def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_none(installation: Installation) -> None:
     installation.start().wait_until_ready()
     password = installation.wait_for_log(r"sign in as admin with the password (\S+)").group(1)
-    assert "seeded: 1 card, 4 variants, 6 questionnaires\n" in installation.log
+    assert "seeded: 1 card, 4 variants, 7 questionnaires\n" in installation.log
     assert installation.log.count(password) == 1
     assert installation.get("/healthz") == (200, "ok\n")
     assert installation.readiness()["ready"] is True
