@@ -147,7 +147,8 @@ def _variant(
         dtype=base.dtype,
         relation=Relation.ADAPTER,
         base=base,
-        facts={**facts.as_dict(), **more_facts},
+        # As many tokens fit as in the base that it runs on.
+        facts={"context_length": base.context_length, **facts.as_dict(), **more_facts},
         digests={file.name: file.sha256 for file in facts.files},
         file_stamps=file_stamps(destination),
         defaults=base.defaults,

@@ -58,6 +58,7 @@ def test_an_adapter_becomes_a_variant_of_its_bases_card(adapter: Path, base: Var
     assert (report["model_id"], report["base"]) == ("acme/tiny:pirate", "acme/tiny:f32")
     assert report["left_out"] == ["README.md"]
     variant = Variant.objects.get(slug="pirate")
+    assert variant.context_length == base.context_length == 128
     assert (variant.base, variant.relation, variant.dtype) == (base, Relation.ADAPTER, base.dtype)
     facts = variant.facts
     assert (facts["added_parameters"], facts["ranks"], facts["targets"]) == (64, {"4": 1}, {"q_proj": 1})

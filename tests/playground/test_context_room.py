@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from inference.engine import Message
 from inference.sampling_params import SamplingParams
 from portal.accounts.models import User
-from portal.catalog.models import Backend, Variant
+from portal.catalog.models import Backend, Relation, Variant
 from portal.playground.context_room import Room, measure_context
 from portal.playground.models import Generation
 from portal.playground.services import Overflow, start_generation
@@ -40,6 +40,14 @@ def test_room_is_enough_then_tight_then_full(counted: Variant) -> None:
         for words in (1, 15, 16, 18, 19, 99)
     ]
     assert rooms == [Room.ENOUGH, Room.ENOUGH, Room.TIGHT, Room.TIGHT, Room.FULL, Room.FULL]
+
+
+def test_an_adapters_prompt_is_counted_by_its_bases_tokenizer(counted: Variant) -> None:
+    adapter = make_variant(
+        slug="brief", source="none", relation=Relation.ADAPTER, base=counted, facts={"context_length": 20}
+    )
+    use = measure_context(adapter, [Message("user", "w " * 5)], max_tokens=4)
+    assert (use.is_exact, use.prompt_tokens) == (True, 6)
 
 
 def test_an_upstreams_prompt_is_an_estimate_and_refuses_nothing(alice: User) -> None:
