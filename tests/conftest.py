@@ -14,7 +14,7 @@ from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 
-pytest_plugins = ["tests.services.fixtures", "tests.long_files_first"]
+pytest_plugins = ["tests.services.fixtures"]
 
 PASSWORD = "correct horse battery staple"
 

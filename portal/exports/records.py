@@ -42,6 +42,8 @@ class SubmissionRecord:
     messages: list[dict[str, Any]] | None
     prompt: str | None
     output: str | None
+    # A chat, or a raw completion, which is no chat (playground.models.Kind).
+    kind: str | None
     finish_reason: str | None
     params: dict[str, Any] | None
     provenance: dict[str, Any] | None
@@ -67,6 +69,6 @@ COLUMNS = (
     "questionnaire_slug", "questionnaire__version", "consent", "licence", "language", "review_state",
     "campaign__slug", "comparison_id", "card__owner_name", "card__slug", "variant__slug",
     "generation_id", "generation__conversation_id", "generation__messages", "generation__prompt", "generation__output",
-    "generation__finish_reason", "generation__params", "generation__provenance",
+    "generation__kind", "generation__finish_reason", "generation__params", "generation__provenance",
 )  # fmt: skip
 """Where a Submission has SubmissionRecord's fields, in their order."""

@@ -73,6 +73,7 @@ records = st.builds(
     messages=st.lists(st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"])}), max_size=5),
     prompt=texts,
     output=texts,
+    kind=st.just("chat"),
     finish_reason=st.sampled_from(["stop", "length", "cancelled"]),
     params=st.fixed_dictionaries({"temperature": st.floats(0, 2)}, optional={"seed": st.integers(0, 2**63 - 1)}),
     provenance=objects,

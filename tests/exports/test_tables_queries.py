@@ -23,7 +23,7 @@ from portal.feedback import token_choice
 from portal.feedback.models import Consent, Questionnaire, ReviewState, Submission
 from portal.feedback.queries import answer_questionnaire
 from portal.feedback.services import submit_report, withdraw_feedback
-from portal.playground.models import Conversation, Generation
+from portal.playground.models import Conversation, Generation, Kind
 from tests.arena.contests import compare, make_contest, make_vote
 from tests.feedback.judgements import branch_from, judge, make_generation, make_variant
 from tests.playground.turns import add_turn
@@ -260,6 +260,12 @@ def test_a_choice_of_version_makes_no_pair_that_may_not_be_published_or_has_lost
     rejected = prefer(alice, branch_from(make_generation(alice), output="Two."), "branch")
     rejected.move_review([ReviewState.UNREVIEWED], ReviewState.REJECTED)
     assert read("dpo") == read("kto") == []
+
+
+def test_a_raw_completion_is_no_chat_so_that_it_trains_nothing(alice: User) -> None:
+    judge(alice, make_generation(alice, prompt="Once upon a time", kind=Kind.COMPLETION))
+    assert read("kto") == []
+    assert len(read("feedback")) == 1
 
 
 # --- Filters

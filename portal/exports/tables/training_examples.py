@@ -40,7 +40,7 @@ from portal.exports.tables.comparisons import selected_votes
 from portal.exports.tables.conversations import published_on
 from portal.feedback import token_choice
 from portal.feedback.models import ReviewState
-from portal.playground.models import Generation
+from portal.playground.models import Generation, Kind
 
 # What no trainer should read, unless the reader asks for it by name.
 LEFT_OUT: Final = frozenset({ReviewState.REJECTED, ReviewState.DUPLICATE, ReviewState.SPAM})
@@ -184,10 +184,12 @@ _VERDICTS: Final = {
 
 
 def _given_whole(records: list[SubmissionRecord]) -> set[uuid.UUID]:
-    """The runs whose whole chat was given: one prompt, or turns of which each was judged to be published."""
+    """The chats that were given whole: one prompt, or turns of which each was judged to be published."""
     whole: set[uuid.UUID] = set()
     later: list[SubmissionRecord] = []
     for record in records:
+        if record.kind != Kind.CHAT:
+            continue
         roles = [message["role"] for message in record.messages or []]
         if roles == ["user"] and record.generation is not None:
             whole.add(record.generation)
