@@ -196,7 +196,7 @@ def test_stopping_with_the_button_keeps_ones_place(visitor: Visitor) -> None:
     visitor.page.keyboard.press("Enter")
     visitor.wait_for_the_end()
     # It is put there when htmx has settled the answer.
-    expect(visitor.page.locator("article.answer:focus")).to_have_count(1)
+    expect(visitor.page.locator(".answer:focus")).to_have_count(1)
 
 
 def test_escape_closes_what_is_open_before_it_stops(visitor: Visitor) -> None:
