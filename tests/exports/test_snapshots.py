@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
+from portal.catalog import job_run
 from portal.catalog.job_models import JobState
 from portal.exports import services, snapshot_build, snapshot_files
 from portal.exports.criteria import Criteria
@@ -40,6 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
     settings.STEELYARD_HOME = tmp_path
     # The tests do what the worker would be woken for.
     monkeypatch.setattr(services, "dispatch_soon", lambda _snapshot: None)
+    # The lease is renewed on a connection of its own, which sees nothing of the test's open transaction.
+    monkeypatch.setattr(job_run, "ROUND_S", 3_600)
     storage = FileSystemStorage(location=tmp_path / "snapshots")
     for module in (snapshot_build, snapshot_files):
         monkeypatch.setattr(module, "snapshot_storage", lambda: storage)
