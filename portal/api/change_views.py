@@ -11,17 +11,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.accounts.models import Scope
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.feedback_views import READING, ApiView
 from portal.api.paging import read_limit
 from portal.api.serializers import ObjectField
 from portal.exports.change_feed import Place, read_changes
 from portal.exports.criteria import InvalidCriterion
 from portal.exports.cursors import InvalidCursor
 from portal.exports.models import ChangeKind, RecordKind
-
-READING = (Scope.READ, Scope.EXPORT)
 
 
 class ChangeSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -13,17 +13,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.accounts.models import Scope
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.feedback_views import READING, ApiView
 from portal.api.negotiation import CsvRenderer, JsonLinesRenderer, ParquetRenderer
 from portal.exports.criteria import PARAMETERS, Criteria
 from portal.exports.formats import FORMATS
 from portal.exports.schema import Kind
 from portal.exports.streaming import stream_export
 from portal.exports.tables import TABLES, ExportTable
-
-READING = (Scope.READ, Scope.EXPORT)
 
 
 class ColumnSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -13,15 +13,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.accounts.models import Scope, User
+from portal.accounts.models import User
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.feedback_views import READING, ApiView
 from portal.exports.access import get_published, visible_snapshots
 from portal.exports.models import Snapshot
 from portal.exports.rows import iso_utc
 from portal.exports.snapshot_files import file_response, tombstones_response
 
-READING = (Scope.READ, Scope.EXPORT)
 MAX_LISTED = 1_000
 
 
