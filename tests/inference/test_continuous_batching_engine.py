@@ -1,8 +1,9 @@
-"""The engine on transformers' own continuous batching, on the processor: promises, tokens, parameters, failures."""
+"""The engine on transformers' own continuous batching, on TEST_DEVICE: promises, tokens, parameters, failures."""
 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.inference.recorder import Recorder
 from tests.inference.tiny_models import CORPUS
 
 NEW_TOKENS = 16
+# The processor unless somebody with an accelerator asks: TEST_DEVICE=cuda python -m pytest tests/inference/…
+DEVICE = os.environ.get("TEST_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +45,7 @@ class TestContinuousBatchingEngineContract(EngineContract):
     def make_engine(self, tiny_folder: FolderMaker) -> EngineMaker:
         folder = tiny_folder("llama")
         return lambda listener: load_continuous_batching_engine(
-            folder, listener=listener, device="cpu", dtype="float32", max_batch=8
+            folder, listener=listener, device=DEVICE, dtype="float32", max_batch=8
         )
 
 
@@ -54,7 +57,7 @@ def listener() -> Recorder:
 @pytest.fixture(scope="module")
 def engine(tiny_folder: FolderMaker, listener: Recorder) -> Iterator[ContinuousBatchingEngine]:
     engine = load_continuous_batching_engine(
-        tiny_folder("llama"), listener=listener, device="cpu", dtype="float32", kv_budget_tokens=8_192
+        tiny_folder("llama"), listener=listener, device=DEVICE, dtype="float32", kv_budget_tokens=8_192
     )
     yield engine
     engine.close(0)
@@ -74,16 +77,17 @@ def _ids(recorder: Recorder, name: str) -> list[int]:
 @pytest.mark.parametrize("architecture", ["llama", "qwen3", "gemma3", "mixtral"])
 def test_greedy_equals_generate_in_company(architecture: str, tiny_folder: FolderMaker, recorder: Recorder) -> None:
     folder = tiny_folder(architecture)
-    engine = load_continuous_batching_engine(folder, listener=recorder, device="cpu", dtype="float32")
+    engine = load_continuous_batching_engine(folder, listener=recorder, device=DEVICE, dtype="float32")
     for number, text in enumerate(CORPUS):
         engine.submit(_request(f"r{number}", text))
         engine.submit(_request(f"noise{number}", text[::-1], params={"temperature": 1.2, "seed": 1}))
     recorder.wait_for_end(*(f"r{number}" for number in range(len(CORPUS))))
     engine.close(0)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    load: Any = AutoModelForCausalLM.from_pretrained
+    model = load(folder, dtype=torch.float32).to(DEVICE)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for number, text in enumerate(CORPUS):
-        inputs = tokenizer(text, return_tensors="pt")
+        inputs = tokenizer(text, return_tensors="pt").to(DEVICE)
         options = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "pad_token_id": 0}
         output = model.generate(**inputs, do_sample=False, **options)
         assert _ids(recorder, f"r{number}") == output[0, inputs["input_ids"].shape[1] :].tolist()
