@@ -63,16 +63,16 @@ class Scope(models.TextChoices):
 
     READ = "read", _("Read judgements (/api/v1) and the list of models (/v1)")
     SUBMIT = "submit", _("Start runs (/v1/chat/completions) and submit judgements (/api/v1)")
-    REVIEW = "review", _("Reserved for reviewing judgements; nothing uses it yet")
+    REVIEW = "review", _("Review judgements, as the review pages let you (/api/v1/review/)")
     EXPORT = "export", _("Read judgements (/api/v1), and nothing else")
-    ADMIN = "admin", _("Reserved for administering the installation; nothing uses it yet")
+    ADMIN = "admin", _("Make questionnaires, campaigns and known limitations, as your role lets you (/api/v1)")
 
 
 # One of these roles is needed for a scope; a scope that is not named here is everybody's.
 SCOPE_ROLES: Final[dict[Scope, frozenset[Role]]] = {
-    Scope.REVIEW: frozenset({Role.REVIEWER}),
+    Scope.REVIEW: frozenset({Role.REVIEWER, Role.MAINTAINER, Role.OPERATOR}),
     Scope.EXPORT: frozenset(Role),
-    Scope.ADMIN: frozenset({Role.OPERATOR}),
+    Scope.ADMIN: frozenset({Role.MAINTAINER, Role.OPERATOR}),
 }
 
 

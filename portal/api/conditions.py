@@ -15,10 +15,13 @@ from rest_framework.request import Request
 from portal.api.problems import Problem
 
 
-def entity_tag(row: Mapping[str, Any]) -> str:
-    """A strong tag of a row with a `version`. The rest tells what changes without a new version, such as a review."""
+def entity_tag(row: Mapping[str, Any], version: int | None = None) -> str:
+    """A strong tag of a row with a `version`. The rest tells what changes without a new version, such as a review.
+
+    `version` is for rows that count their changes under another name.
+    """
     digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
-    return f'"{row["version"]}-{digest[:20]}"'
+    return f'"{row["version"] if version is None else version}-{digest[:20]}"'
 
 
 def not_modified(request: Request, tag: str) -> HttpResponse | None:
@@ -42,6 +45,15 @@ def require_match(request: Request, row: Mapping[str, Any]) -> None:
     # A weak tag starts with W/, so it equals no strong one.
     if allowed != ["*"] and entity_tag(row) not in allowed:
         raise precondition_failed(row["version"])
+
+
+def require_version(request: Request, version: int) -> None:
+    """As `require_match`, for rows with counts that rise by themselves: a tag of this version is enough."""
+    if not wants_unchanged(request):
+        return
+    allowed = parse_etags(request.headers["If-Match"])
+    if allowed != ["*"] and not any(tag.startswith(f'"{version}-') for tag in allowed):
+        raise precondition_failed(version)
 
 
 def precondition_failed(version: int) -> Problem:

@@ -28,7 +28,7 @@ from portal.api.conditions import entity_tag, not_modified, precondition_failed,
 from portal.api.field_choice import chosen_fields, only_fields
 from portal.api.idempotency import Done, do_once
 from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer, ParquetRenderer
-from portal.api.paging import next_address, read_limit
+from portal.api.paging import next_address, read_limit, read_position
 from portal.api.parsers import BoundedJSONParser
 from portal.api.permissions import HasScope, has_any_scope
 from portal.api.problems import Problem
@@ -40,7 +40,6 @@ from portal.api.serializers import (
     SubmissionSerializer,
 )
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
-from portal.exports.cursors import InvalidCursor, Position
 from portal.exports.formats import FORMATS
 from portal.exports.queries import read_page, row_of, selected
 from portal.exports.rows import FeedbackRow
@@ -178,7 +177,7 @@ class FeedbackList(ApiView):
     def _page(self, request: Request, criteria: Criteria, texts: dict[str, str]) -> Response:
         fields = chosen_fields(texts.get("fields"), schema.FEEDBACK_FIELDS)
         limit = read_limit(texts.get("limit"))
-        after = _position(texts["cursor"]) if "cursor" in texts else None
+        after = read_position(texts["cursor"]) if "cursor" in texts else None
         page = read_page(selected(criteria), after, limit)
         following = None
         if page.next is not None:
@@ -296,10 +295,3 @@ def _tagged(row: FeedbackRow, fields: tuple[str, ...] = schema.FEEDBACK_FIELDS, 
 
 def _withdrawn() -> Problem:
     return Problem("withdrawn", _("This judgement was withdrawn. Judging the run again makes it live again."))
-
-
-def _position(text: str) -> Position:
-    try:
-        return Position.decoded(text)
-    except InvalidCursor as error:
-        raise InvalidCriterion("cursor", _("Is not a cursor that this API gave out.")) from error

@@ -1,4 +1,4 @@
-"""Pages of lists in the order of their numbers, which no arrival changes: following `next` reads every row once."""
+"""Pages of lists in an order that no arrival changes: following `next` reads every row once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rest_framework.request import Request
 
 from portal.api import schema
 from portal.exports.criteria import InvalidCriterion
+from portal.exports.cursors import InvalidCursor, Position
+from portal.exports.queries import behind
 
 Row = TypeVar("Row", bound=Model)
 
@@ -31,7 +33,10 @@ def read_limit(text: str | None) -> int:
 
 
 def read_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | None]:
-    """The rows of the page that `limit` and `cursor` name, and the next one's address. Raises InvalidCriterion."""
+    """The rows of the page that `limit` and `cursor` name, and the next one's address; in the order of their numbers.
+
+    Raises InvalidCriterion.
+    """
     limit = read_limit(request.query_params.get("limit"))
     cursor = request.query_params.get("cursor")
     if cursor is not None:
@@ -41,6 +46,25 @@ def read_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | N
         return found, None
     chosen = found[:limit]
     return chosen, next_address(request, _encoded(chosen[-1].pk))
+
+
+def read_created_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | None]:
+    """As `read_page`, for rows whose `id` is random: in the order of their creation (`created_at`, `id`)."""
+    limit = read_limit(request.query_params.get("limit"))
+    cursor = request.query_params.get("cursor")
+    found = list(behind(rows, None if cursor is None else read_position(cursor))[: limit + 1])
+    if len(found) <= limit:
+        return found, None
+    last: Any = found[limit - 1]
+    return found[:limit], next_address(request, Position(last.created_at, last.pk).encoded())
+
+
+def read_position(cursor: str) -> Position:
+    """Raises InvalidCriterion."""
+    try:
+        return Position.decoded(cursor)
+    except InvalidCursor as error:
+        raise InvalidCriterion("cursor", _("Is not a cursor that this API gave out.")) from error
 
 
 def next_address(request: Request, cursor: str) -> str:

@@ -106,6 +106,14 @@ NOT_FOUND: Final = ErrorWords(
     _("Check the address, or start from the model cards."),
     sign_in_may_help=True,
 )
+METHOD_NOT_ALLOWED: Final = ErrorWords(
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    _("This address is not asked this way"),
+    "",
+    _("Nothing was done. What was saved before is still there."),
+    _("Go back to the page that led here, reload it, and use its buttons and links; or start from the model cards."),
+    advice_in_place=_("Reload the page, and use its buttons and links."),
+)
 TOO_MANY_REQUESTS: Final = ErrorWords(
     HTTPStatus.TOO_MANY_REQUESTS,
     _("That was too much at once"),
@@ -149,6 +157,21 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, NOT_FOUND)
+
+
+def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
+    """405 with `Allow`, which names the methods that the address takes."""
+    if "GET" in allowed:
+        happened = _("There is a page at this address, and it takes nothing that is sent to it (%(method)s).")
+    else:
+        happened = _(
+            "This address takes what a form or a button sends, and is no page of its own. That happens when it "
+            "is opened or reloaded by itself (%(method)s)."
+        )
+    words = replace(METHOD_NOT_ALLOWED, happened=happened % {"method": request.method})
+    response = _answer(request, words)
+    response["Allow"] = allowed
+    return response
 
 
 def page_too_many_requests(request: HttpRequest, exceeded: LimitExceeded) -> HttpResponse:

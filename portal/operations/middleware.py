@@ -8,12 +8,17 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 
 from portal.accounts.limits import LimitExceeded
-from portal.operations.error_pages import UNAVAILABLE, page_too_many_requests, service_unavailable
+from portal.operations.error_pages import (
+    UNAVAILABLE,
+    method_not_allowed,
+    page_too_many_requests,
+    service_unavailable,
+)
 from portal.operations.request_ids import current_request_id
 
 HEADER: Final = "X-Request-ID"
@@ -55,7 +60,7 @@ class RequestIdMiddleware:
 
 
 class KnownFailureMiddleware:
-    """Turns what a view may honestly fail with into its page: a limit reached, a data service away."""
+    """Turns what a view may honestly fail with into its page: a limit reached, a data service away, a wrong method."""
 
     sync_capable = True
     async_capable = True
@@ -66,7 +71,16 @@ class KnownFailureMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseBase):
+            return self._awaited(request, response)
+        return method_not_allowed(request, response["Allow"]) if _is_untold(response) else response
+
+    async def _awaited(self, request: HttpRequest, pending: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+        response = await pending
+        if _is_untold(response):
+            return await sync_to_async(method_not_allowed)(request, response["Allow"])
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, LimitExceeded):
@@ -75,3 +89,8 @@ class KnownFailureMiddleware:
             logger.error("%s %s: a data service is away", request.method, request.path, exc_info=exception)
             return service_unavailable(request)
         return None
+
+
+def _is_untold(response: HttpResponseBase) -> bool:
+    """Django answers a method that an address does not take with an empty page."""
+    return isinstance(response, HttpResponseNotAllowed) and not response.content

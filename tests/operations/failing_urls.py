@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.http import require_POST, require_safe
 
 from portal.accounts.limits import LimitExceeded
 from portal.urls import handler400, handler403, handler404, handler500
@@ -39,7 +40,19 @@ def read_body(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(len(request.POST)))
 
 
+@require_POST
+def take_form(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+@require_safe
+async def show_async(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
 urlpatterns = [
+    path("take-form/", take_form),
+    path("show-async/", show_async),
     path("fail/<str:failure>/", fail),
     path("fail-async/<str:failure>/", fail_async),
     path("api/v1/fail/<str:failure>/", fail),

@@ -197,3 +197,31 @@ def test_a_forbidden_host_is_a_400_page(browser: Client) -> None:
     response = browser.get("/", headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
     assert "The request was not understood" in response.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "address", "allowed", "words"),
+    [
+        ("get", "/take-form/", "POST", "is no page of its own"),
+        ("post", "/show-async/", "GET, HEAD", "takes nothing that is sent to it (POST)"),
+        ("post", "/", "GET, HEAD", "takes nothing that is sent to it (POST)"),
+    ],
+)
+def test_a_method_that_an_address_does_not_take_is_told_with_those_it_takes(
+    browser: Client, method: str, address: str, allowed: str, words: str
+) -> None:
+    response = getattr(browser, method)(address)
+    page = response.content.decode()
+    assert (response.status_code, response["Allow"]) == (405, allowed)
+    assert "<h1>This address is not asked this way</h1>" in page
+    assert words in page
+    assert "use its buttons and links" in page
+    told = getattr(browser, method)(address, headers={"Accept": "application/json"})
+    assert (told.status_code, told["Allow"], told["Content-Type"]) == (405, allowed, "application/problem+json")
+
+
+def test_an_async_view_tells_a_wrong_method_too() -> None:
+    response = async_to_sync(AsyncClient().post)("/show-async/", headers={"Accept": "application/json"})
+    assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+    assert "takes nothing that is sent to it" in response.json()["detail"]
