@@ -25,9 +25,13 @@ with mock.patch.dict(
 
 SCRATCH.mkdir(mode=0o700, exist_ok=True)
 atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
-if "TEST_DATABASE_URL" not in os.environ:
+# What the processes of one run share: the folder of the first, whose environment the others have.
+TEST_RUN_FOLDER = Path(os.environ.setdefault("TEST_RUN_FOLDER", str(SCRATCH)))
+if "TEST_DATABASE_URL" in os.environ:
+    DATABASES["default"]["TEST"] = {"NAME": f"test_{DATABASES['default']['NAME']}"}
+else:
     # A file and not memory, so that real worker processes can share it, with the options that the product has.
-    DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")}
+    DATABASES["default"]["TEST"] = {"NAME": str(TEST_RUN_FOLDER / "test.sqlite3")}
 # Worker processes (tests/processes) keep the product's connection pool; here it would hold the test database open.
 if "TEST_REDIS_URL" not in os.environ:
     DATABASES["default"].get("OPTIONS", {}).pop("pool", None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from io import StringIO
@@ -65,7 +66,9 @@ def test_the_scopes_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(scope in printed for scope in Scope.values)
 
 
-def test_as_a_process_it_speaks_on_the_right_stream_with_the_right_status(tmp_path: Path) -> None:
+def test_as_a_process_it_speaks_on_the_right_stream_with_the_right_status(
+    tmp_path: Path, migrated_file: Path | None
+) -> None:
     root = Path(__file__).parents[2]
     environment = {
         "STEELYARD_HOME": str(tmp_path),
@@ -77,7 +80,10 @@ def test_as_a_process_it_speaks_on_the_right_stream_with_the_right_status(tmp_pa
         command = [sys.executable, str(root / "manage.py"), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
-    assert manage("migrate", "-v", "0").returncode == 0
+    if migrated_file is None:
+        assert manage("migrate", "-v", "0").returncode == 0
+    else:
+        shutil.copy(migrated_file, tmp_path / "steelyard.sqlite3")
     refused = manage("create_token", "--user", "nobody", "--scope", "read")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "Nobody is called 'nobody' here." in refused.stderr

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.visitor import Visitor, hear_complaints
 from tests.services.chromium import chromium
-from tests.services.fixtures import home_with
+from tests.services.fixtures import home_with, installation_in
 from tests.services.installation import Installation
 
 # A person does not reach these in a minute; a suite does.
@@ -18,14 +18,10 @@ ROOM_FOR_TESTS = {"GENERATION_RATE": "1000/minute", "FEEDBACK_RATE": "1000/minut
 
 
 @pytest.fixture(scope="module")
-def portal(prepared_weights: Path) -> Iterator[Installation]:
+def portal(prepared_weights: Path, migrated_file: Path | None) -> Iterator[Installation]:
     """One installation for the tests of a file."""
-    with home_with(prepared_weights) as home:
-        installation = Installation(home, **ROOM_FOR_TESTS)
-        try:
-            yield installation.start().wait_until_ready()
-        finally:
-            installation.kill_everything()
+    with home_with(prepared_weights, migrated_file) as home, installation_in(home, **ROOM_FOR_TESTS) as installation:
+        yield installation.start().wait_until_ready()
 
 
 @pytest.fixture(scope="module")

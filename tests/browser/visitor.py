@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import time
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
+from tests.services.accessibility import fits, violations
 from tests.services.installation import Installation, eventually
 
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 ANSWER_WITHIN_MS = 120_000
 # What Chromium and htmx say about an answer with an error status or a network that a test took away.
 _OWN_DOING = re.compile(r"Failed to load resource|Response Status Error Code|htmx:(sendError|afterRequest)|net::ERR_")
@@ -128,14 +126,8 @@ class Visitor:
 
     def expect_accessible(self) -> None:
         """No violation that axe knows, and nothing that makes the page scroll sideways."""
-        # A colour half-way through its transition is no colour of ours.
-        time.sleep(0.3)
-        violations = Axe().run(self.page, options=RULES).response["violations"]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
-        page_width, width = self.page.evaluate(
-            "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        )
-        assert page_width <= width
+        assert violations(self.page) == []
+        assert fits(self.page)
 
     def database(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask (or change) the installation's database behind its back."""

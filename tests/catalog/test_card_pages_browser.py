@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -18,10 +17,9 @@ from portal.catalog.tensor_rows import TensorRow, pack_rows
 from tests.catalog.shelf import CARD_TEXT, make_card, make_variant
 from tests.catalog.test_card_pages_view import FACTS, HOSTILE
 from tests.conftest import signed_in
+from tests.services.accessibility import fits, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 @pytest.fixture
@@ -33,9 +31,8 @@ def shipped_card() -> ModelCard:
 
 
 def expect_accessible(page: Page) -> None:
-    violations = Axe().run(page, options=RULES).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
-    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert violations(page) == []
+    assert fits(page)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

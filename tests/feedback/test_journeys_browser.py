@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page, expect
@@ -13,9 +12,9 @@ from playwright.sync_api import Page, expect
 from portal.accounts.models import User
 from portal.feedback.models import Submission
 from portal.feedback.seed import seed_questionnaires
-from tests.browser.visitor import RULES
 from tests.feedback.browsing import browsing
 from tests.feedback.judgements import make_generation
+from tests.services.accessibility import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -31,7 +30,7 @@ def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sound(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert Axe().run(page, options=RULES).response["violations"] == []
+    assert violations(page) == []
 
 
 def test_a_campaign_is_answered_on_a_phone(live_server: Any) -> None:

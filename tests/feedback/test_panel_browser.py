@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page, Route, expect
@@ -13,9 +12,9 @@ from playwright.sync_api import Page, Route, expect
 from portal.accounts.models import User
 from portal.feedback.models import Submission
 from portal.playground.models import Generation
-from tests.browser.visitor import RULES
 from tests.feedback.browsing import browsing
 from tests.feedback.judgements import judge, make_generation
+from tests.services.accessibility import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -207,7 +206,7 @@ def test_axe_finds_nothing(
     with browsing(live_server.url, alice_client, **options) as context:
         page = open_panel(context.new_page(), generation)
         for _ in range(2):
-            assert Axe().run(page, options=RULES).response["violations"] == []
+            assert violations(page) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             page.goto(reverse("feedback:contributions"))
 

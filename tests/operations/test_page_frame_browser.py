@@ -6,18 +6,17 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from portal.accounts.models import User
 from portal.accounts.services import create_token
 from tests.conftest import signed_in
+from tests.services.accessibility import violations
 from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 ERROR_STATUS = re.compile(r"the server responded with a status of|Response Status Error Code")
 PAGES = ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing/here/"]
 
@@ -57,8 +56,7 @@ def test_a_page_is_accessible_and_fits(
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     for path in PAGES:
         page.goto(live_server.url + path)
-        violations = Axe().run(page, options=RULES).response["violations"]
-        assert [(path, each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+        assert violations(page) == [], path
         assert not scrolls_sideways(page), path
 
 

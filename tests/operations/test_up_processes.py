@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from portal.operations.embedded_valkey import ping
-from tests.services.fixtures import home_with
+from tests.services.fixtures import home_with, installation_in
 from tests.services.installation import Installation, eventually, manage
 
 pytestmark = [pytest.mark.processes, pytest.mark.weights]
@@ -30,17 +30,16 @@ def gone(installation: Installation) -> bool:
 
 
 @pytest.fixture(scope="module")
-def running(prepared_weights: Path) -> Iterator[Installation]:
+def running(prepared_weights: Path, migrated_file: Path | None) -> Iterator[Installation]:
     """One installation for the tests that only look at it."""
-    with home_with(prepared_weights) as home:
-        installation = Installation(home)
-        try:
-            yield installation.start().wait_until_ready()
-        finally:
-            installation.kill_everything()
+    with home_with(prepared_weights, migrated_file) as home, installation_in(home) as installation:
+        yield installation.start().wait_until_ready()
 
 
-def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_none(installation: Installation) -> None:
+def test_first_start_makes_an_admin_and_second_start_takes_seconds_and_makes_none(
+    new_installation: Installation,
+) -> None:
+    installation = new_installation
     installation.start().wait_until_ready()
     password = installation.wait_for_log(r"sign in as admin with the password (\S+)").group(1)
     assert "seeded: 1 card, 4 variants, 7 questionnaires\n" in installation.log

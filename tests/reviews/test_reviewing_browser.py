@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from portal.accounts.models import User
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.settling import ItemState
-from tests.browser.visitor import RULES
 from tests.conftest import signed_in
 from tests.feedback.browsing import browsing
 from tests.feedback.judgements import judge, make_generation
 from tests.reviews.desk import give_verdict
+from tests.services.accessibility import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ITEMS = 20
@@ -33,8 +32,7 @@ def on_item(page: Page, number: int) -> None:
 
 
 def accessible(page: Page) -> None:
-    violations = Axe().run(page, options=RULES).response["violations"]
-    assert violations == [], [(each["id"], each["nodes"][0]["html"]) for each in violations]
+    assert violations(page) == []
 
 
 def test_a_reviewer_clears_twenty_items_by_keyboard_alone(live_server: Any, alice: User, reviewer: User) -> None:

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
 
+from tests.services import databases
 from tests.services.installation import ROOT, Installation
 from tests.services.postgres import postgres
 from tests.services.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """In the place of pytest-django's, which migrates a database for every process."""
+    with django_db_blocker.unblock():
+        original = databases.connect_to_copy(getattr(request.config, "workerinput", {}).get("workerid", "alone"))
+    yield
+    with django_db_blocker.unblock():
+        try:
+            connection.creation.destroy_test_db(original, verbosity=0)
+        except Exception as error:  # noqa: BLE001 - as pytest-django does: the tests are over
+            request.node.warn(pytest.PytestWarning(f"The test database was not dropped: {error!r}"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        databases.drop_migrated_database()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Path | None:
+    """A migrated SQLite database to start installations with; None where the tests run on another one."""
+    with django_db_blocker.unblock():
+        return databases.migrated_file()
 
 
 @pytest.fixture(scope="session")
@@ -26,28 +57,49 @@ def prepared_weights() -> Path:
 
 
 @contextlib.contextmanager
-def home_with(weights: Path) -> Iterator[Path]:
-    """A new STEELYARD_HOME that has the prepared weights already, with a path short enough for sockets."""
+def home_with(weights: Path, database: Path | None = None) -> Iterator[Path]:
+    """A new STEELYARD_HOME that has the prepared weights already, with a path short enough for sockets.
+
+    With a copy of `database`, a start migrates nothing; in everything else it is a first start.
+    """
     with tempfile.TemporaryDirectory(prefix="steelyard-test-", ignore_cleanup_errors=True) as folder:
         home = Path(folder).resolve() / "home"
         home.mkdir()
         (home / "weights").symlink_to(weights.parent)
+        if database is not None:
+            shutil.copy(database, home / "steelyard.sqlite3")
         yield home
+
+
+@contextlib.contextmanager
+def installation_in(home: Path, **environment: str) -> Iterator[Installation]:
+    """An `up` in this home that is not started yet; nothing of it is left after the block."""
+    installation = Installation(home, **environment)
+    try:
+        yield installation
+    finally:
+        installation.kill_everything()
 
 
 @pytest.fixture
 def new_home(prepared_weights: Path) -> Iterator[Path]:
-    """A STEELYARD_HOME of this test's own."""
+    """A STEELYARD_HOME of this test's own, with the weights and nothing else."""
     with home_with(prepared_weights) as home:
         yield home
 
 
 @pytest.fixture
-def installation(new_home: Path) -> Iterator[Installation]:
-    """An `up` that is not started yet."""
-    installation = Installation(new_home)
-    yield installation
-    installation.kill_everything()
+def new_installation(new_home: Path) -> Iterator[Installation]:
+    """An `up` that is not started yet and finds nothing."""
+    with installation_in(new_home) as installation:
+        yield installation
+
+
+@pytest.fixture
+def installation(prepared_weights: Path, migrated_file: Path | None) -> Iterator[Installation]:
+    """An `up` that is not started yet and finds a migrated database."""
+    with home_with(prepared_weights, migrated_file) as home, installation_in(home) as installation:
+        yield installation
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,37 @@
+"""What axe finds wrong with a page as it stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+_OPTIONS: Final = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    # Of what is right, axe would otherwise describe every node.
+    "resultTypes": ["violations"],
+}
+_LOOK: Final = f"""async () => {{
+  // A colour half-way through its transition is no colour of ours. What turns for ever is not waited for.
+  const ending = () => document.getAnimations().filter(each => each.effect.getComputedTiming().endTime !== Infinity);
+  for (let running = ending(); running.length; running = ending()) {{
+    await Promise.allSettled(running.map(each => each.finished));
+  }}
+  const found = await axe.run({json.dumps(_OPTIONS)});
+  return found.violations.map(each => [each.id, each.nodes.map(node => node.html)]);
+}}"""
+
+
+def violations(page: Page) -> list[tuple[str, list[str]]]:
+    """Each rule that the page breaks, with the elements that break it, once its finite animations have ended."""
+    # Half a megabyte that a page needs once.
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    return [(rule, elements) for rule, elements in page.evaluate(_LOOK)]
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
