@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 
 from portal.accounts.models import ApiToken, User
 
@@ -26,6 +27,12 @@ class Actor:
     visitor: uuid.UUID | None = None
     network: str = field(default="", compare=False)
     api_token: ApiToken | None = field(default=None, compare=False)
+
+    @property
+    def network_digest(self) -> str:
+        """Tells whether two came from one network, and not from which; empty where the network is not known."""
+        # The salt is that of the first digests which were kept: another one would make them strangers.
+        return salted_hmac("feedback.network", self.network).hexdigest()[:20] if self.network else ""
 
     def owns(self) -> Q:
         """Selects the rows (with `owner` and `visitor` columns) that are this actor's own."""

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.arena.review_states import MAX_REASON_CHARACTERS, SET_ASIDE, ReviewState
 from portal.arena.signals import vote_changed
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
@@ -270,20 +271,12 @@ class VoidReason(models.TextChoices):
     OPERATOR = "operator", _("Taken out by an operator")
 
 
-class ReviewState(models.TextChoices):
-    """What reviewers made of a vote; the reviews app writes it with `Vote.record_review`."""
-
-    UNREVIEWED = "unreviewed", _("Not reviewed")
-    ACCEPTED = "accepted", _("Accepted")
-    REJECTED = "rejected", _("Rejected")
-
-
 class Vote(models.Model):
     """One judgement of a comparison, with everything that the ranking reads.
 
     It outlives the texts: who deletes the account or the conversations takes the comparison along, and what stays is
     which of two variants was preferred, without a person. `style_a` and `style_b` count characters, headers, lists
-    and bold (style_counts.py).
+    and bold (style_counts.py). Withdrawing keeps the row as a tombstone: when and on what, but no longer what was said.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -304,6 +297,8 @@ class Vote(models.Model):
         verbose_name=_("voter"),
     )
     visitor = models.UUIDField(_("anonymous visitor"), null=True, blank=True, editable=False)
+    # Tells that two came from one network, and not from which; gone with the person, or with the vote.
+    network_digest = models.CharField(max_length=20, blank=True, editable=False)
     turns = models.PositiveSmallIntegerField(_("turns read"), default=1)
     language = models.CharField(_("language"), max_length=3, default="und")
     category = models.CharField(_("category"), max_length=10, choices=Category, default=Category.OTHER)
@@ -313,10 +308,14 @@ class Vote(models.Model):
     # Of the prompts, so that votes on the same question find each other also when the text is gone.
     prompt_digest = models.CharField(max_length=64, blank=True, editable=False)
     void_reason = models.CharField(_("not ranked because"), max_length=20, choices=VoidReason, blank=True)
-    review_state = models.CharField(_("review"), max_length=10, choices=ReviewState, default=ReviewState.UNREVIEWED)
+    review_state = models.CharField(_("review"), max_length=20, choices=ReviewState, default=ReviewState.UNREVIEWED)
+    review_reason = models.CharField(
+        _("reason for the voter"), max_length=MAX_REASON_CHARACTERS, blank=True, editable=False
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     # Moves with every change that a ranking can notice.
     changed_at = models.DateTimeField(_("changed"), default=timezone.now, editable=False)
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("vote")
@@ -337,19 +336,43 @@ class Vote(models.Model):
             models.Index(fields=["changed_at"], name="vote_changed"),
             models.Index(fields=["owner", "-created_at"], name="vote_of_owner"),
             models.Index(fields=["visitor", "-created_at"], name="vote_of_visitor"),
+            models.Index(fields=["prompt_digest", "variant_a", "variant_b"], name="vote_on_prompt"),
         ]
 
     def __str__(self) -> str:
         return str(self.pk)
 
     @property
-    def is_ranked(self) -> bool:
-        """Blind, not void, and not rejected by reviewers."""
-        return self.kind == Kind.BATTLE and not self.void_reason and self.review_state != ReviewState.REJECTED
+    def is_withdrawn(self) -> bool:
+        return self.withdrawn_at is not None
 
-    def record_review(self, state: ReviewState) -> bool:
-        """What reviewers made of it; False when they had said so already."""
-        return self._change(~Q(review_state=state), review_state=state)
+    @property
+    def version(self) -> int:
+        """1 as it was given, 2 withdrawn: a vote is never changed."""
+        return 2 if self.is_withdrawn else 1
+
+    @property
+    def is_ranked(self) -> bool:
+        """Blind, not void, not withdrawn, and not set aside by reviewers."""
+        is_set_aside = self.review_state in SET_ASIDE
+        return self.kind == Kind.BATTLE and not (self.void_reason or self.is_withdrawn or is_set_aside)
+
+    def record_review(self, state: ReviewState, reason: str = "") -> bool:
+        """What reviewers made of it; False when they had said so already, or it was withdrawn."""
+        reason = reason[:MAX_REASON_CHARACTERS]
+        is_new = Q(withdrawn_at=None) & ~Q(review_state=state, review_reason=reason)
+        return self._change(is_new, review_state=state, review_reason=reason)
+
+    def withdraw(self) -> bool:
+        """Become a tombstone; False when it was one."""
+        return self._change(
+            Q(withdrawn_at=None),
+            withdrawn_at=timezone.now(),
+            outcome="",
+            reasons=[],
+            prompt_digest="",
+            network_digest="",
+        )
 
     def void(self, reason: VoidReason) -> bool:
         """Keep the vote and rank without it; False when it was void already."""

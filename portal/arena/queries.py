@@ -50,14 +50,15 @@ class Turn:
     @property
     def verdict(self) -> Outcome | Reply | None:
         """What was said of it: the best reply, or that they are equally good or bad."""
-        if not self.votes:
+        votes = [vote for vote in self.votes if not vote.is_withdrawn]
+        if not votes:
             return None
-        outcome = Outcome(self.votes[0].outcome)
+        outcome = Outcome(votes[0].outcome)
         if outcome in {Outcome.TIE, Outcome.BOTH_BAD}:
             return outcome
         winners = Counter(
             vote.comparison.generation_a_id if vote.outcome == Outcome.A else vote.comparison.generation_b_id
-            for vote in self.votes
+            for vote in votes
             if vote.comparison is not None
         )
         best, _count = winners.most_common(1)[0]
@@ -142,7 +143,7 @@ def pools_with_pairs() -> list[tuple[Pool, int]]:
 def pair_votes(pool: Pool) -> dict[Pair, int]:
     """How many votes each pair of the pool has."""
     counted = (
-        Vote.objects.filter(pool=pool, void_reason="")
+        Vote.objects.filter(pool=pool, void_reason="", withdrawn_at=None)
         .order_by()
         .values_list("variant_a", "variant_b")
         .annotate(count=Count("pk"))

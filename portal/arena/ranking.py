@@ -26,7 +26,8 @@ from portal.arena.bradley_terry import (
     to_elo,
     wilson_interval,
 )
-from portal.arena.models import Category, Kind, Outcome, ReviewState, Vote
+from portal.arena.models import Category, Kind, Outcome, Vote
+from portal.arena.review_states import SET_ASIDE, ReviewState
 from portal.arena.style_counts import FEATURES
 
 ROUNDS: Final = 1_000
@@ -63,7 +64,7 @@ class Filters:
 
     def votes(self) -> QuerySet[Vote]:
         """The ranked votes among them."""
-        chosen = Q(pool__slug=self.pool, kind=Kind.BATTLE, void_reason="")
+        chosen = Q(pool__slug=self.pool, kind=Kind.BATTLE, void_reason="", withdrawn_at=None)
         if self.language:
             chosen &= Q(language=self.language)
         if self.category in Category.values:
@@ -77,7 +78,7 @@ class Filters:
         if self.accepted_only:
             chosen &= Q(review_state=ReviewState.ACCEPTED)
         else:
-            chosen &= ~Q(review_state=ReviewState.REJECTED)
+            chosen &= ~Q(review_state__in=SET_ASIDE)
         return Vote.objects.filter(chosen).order_by()
 
 

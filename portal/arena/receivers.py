@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models.signals import post_delete, post_migrate
+from django.db.models.signals import post_delete, post_migrate, pre_delete
 from django.dispatch import receiver
 
 from portal.accounts.models import User
@@ -27,6 +27,12 @@ def delete_remains(sender: Any, instance: Contender, **kwargs: Any) -> None:
     """A contest goes with the first of its conversations, and takes the others along; its vote stays."""
     Contest.objects.filter(pk=instance.contest_id).delete()
     Conversation.objects.filter(pk=instance.conversation_id).delete()
+
+
+@receiver(pre_delete, sender=Comparison, dispatch_uid="arena.forget_network")
+def forget_network(sender: Any, instance: Comparison, **kwargs: Any) -> None:
+    """With the texts goes what could still say where the vote on them came from."""
+    Vote.objects.filter(comparison=instance).exclude(network_digest="").update(network_digest="")
 
 
 @receiver(post_migrate, dispatch_uid="arena.seed_pools")

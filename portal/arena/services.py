@@ -32,6 +32,7 @@ from portal.arena.models import (
 from portal.arena.pairing import draw_sides
 from portal.arena.prompt_kinds import category_of, hardness_of, language_of, prompt_digest
 from portal.arena.queries import Turn, contenders_of, latest_replies, pairs_of, turns_of
+from portal.arena.signals import vote_given
 from portal.arena.style_counts import count_style
 from portal.arena.tasks import refresh_rankings_soon
 from portal.catalog.models import Variant
@@ -135,7 +136,7 @@ def vote_on_battle(actor: Actor, contest: Contest, outcome: Outcome) -> Vote:
     check_rate(actor, "votes", settings.VOTE_RATE)
     turns = turns_of(contest)
     _require_votable(turns[-1] if turns else None)
-    about = _about(contest, turns)
+    about = _about(contest, turns) | {"network_digest": actor.network_digest}
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -169,12 +170,26 @@ def vote_side_by_side(
         ]
     else:
         raise ValidationError({"verdict": [_("Choose one of the answers.")]})
-    about = _about(contest, turns) | {"reasons": list(reasons)}
+    about = _about(contest, turns) | {"reasons": list(reasons), "network_digest": actor.network_digest}
     try:
         with transaction.atomic():
             return _record(contest, turns, said, about)
     except IntegrityError:
         raise AlreadyVoted({"verdict": [_("You have voted on this turn already.")]}) from None
+
+
+def withdraw_vote(actor: Actor, contest: Contest, turn_number: int) -> int:
+    """Take back what was said of a turn: tombstones stay, which no ranking, export or reviewer counts. How many votes.
+
+    There is no second vote: the names are known by now. Withdrawing again changes nothing. Raises LimitExceeded.
+    """
+    check_rate(actor, "votes", settings.VOTE_RATE)
+    with transaction.atomic():
+        own = Vote.objects.select_for_update(of=("self",)).filter(actor.owns(), comparison__contest=contest)
+        withdrawn = sum(vote.withdraw() for vote in own.filter(comparison__turn=turn_number))
+        if withdrawn and contest.kind == Kind.BATTLE:
+            refresh_rankings_soon()
+    return withdrawn
 
 
 def _begin(
@@ -324,21 +339,21 @@ def _record(
             generation_b=other.generation,
             turn=turns[-1].number,
         )
-        votes.append(
-            Vote.objects.create(
-                comparison=comparison,
-                kind=contest.kind,
-                pool=contest.pool,
-                variant_a=one.contender.variant,
-                variant_b=other.contender.variant,
-                outcome=outcome,
-                owner_id=contest.owner_id,
-                visitor=contest.visitor,
-                style_a=_style(turns, left),
-                style_b=_style(turns, right),
-                **about,
-            )
+        vote = Vote.objects.create(
+            comparison=comparison,
+            kind=contest.kind,
+            pool=contest.pool,
+            variant_a=one.contender.variant,
+            variant_b=other.contender.variant,
+            outcome=outcome,
+            owner_id=contest.owner_id,
+            visitor=contest.visitor,
+            style_a=_style(turns, left),
+            style_b=_style(turns, right),
+            **about,
         )
+        vote_given.send(sender=Vote, vote=vote)
+        votes.append(vote)
     return votes
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from django.utils.safestring import SafeString
 
-from portal.arena.models import Contest, Outcome, Reply
+from portal.arena.models import Contest, Outcome, Reply, Vote
 from portal.arena.queries import Turn
 from portal.catalog.markdown import render_markdown
 from portal.catalog.text_comparison import Segment, compare_texts
@@ -50,6 +50,8 @@ class ShownTurn:
     best_letter: str
     reasons: tuple[str, ...]
     comparisons: tuple[ShownComparison, ...]
+    # One of those that were given on it; they are reviewed one by one, and withdrawn together.
+    vote: Vote | None
 
     @property
     def is_voted(self) -> bool:
@@ -69,6 +71,7 @@ def show_turn(contest: Contest, turn: Turn) -> ShownTurn:
         best_letter=best.contender.letter if best is not None else "",
         reasons=tuple(turn.votes[0].reasons) if turn.votes else (),
         comparisons=_compared(turn),
+        vote=turn.votes[0] if turn.votes else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.arena.views import battle, compare, leaderboard
+from portal.arena.views import battle, compare, leaderboard, withdrawing
 from portal.arena.views.blind_events import blind_events
 
 app_name = "arena"
@@ -19,6 +19,7 @@ urlpatterns = [
     path("arena/<uuid:contest_id>/stop/", battle.stop, name="battle_stop"),
     path("arena/<uuid:contest_id>/vote/", battle.vote, name="battle_vote"),
     path("arena/<uuid:contest_id>/<int:turn>/<slug:letter>/retry/", battle.retry, name="battle_retry"),
+    path("votes/<uuid:contest_id>/<int:turn>/withdraw/", withdrawing.withdraw, name="withdraw_vote"),
     path("leaderboard/", leaderboard.leaderboard, name="leaderboard"),
     path("leaderboard/method/", leaderboard.method, name="method"),
     path("leaderboard/votes.<slug:extension>", leaderboard.votes, name="votes"),

@@ -15,10 +15,11 @@ from django.db.models.functions import TruncMonth
 from portal.arena.leaderboard import Row, read_leaderboard
 from portal.arena.models import Pool, Vote
 from portal.arena.ranking import Filters
+from portal.arena.review_states import SET_ASIDE
 from portal.catalog.models import ModelCard, Variant
 from portal.evidence.intervals import Mean, Share, mean_rating
 from portal.feedback import answer_quality
-from portal.feedback.models import Answer, Question, QuestionKind, ReviewState, Submission
+from portal.feedback.models import Answer, Question, QuestionKind, Submission
 from portal.reviews.agreement import Agreement, krippendorff_alpha
 from portal.reviews.models import Limitation, Review
 from portal.reviews.settling import Kind
@@ -29,7 +30,6 @@ MAX_MONTHS: Final = 24
 MAX_LIMITATIONS: Final = 20
 MAX_REVIEWS: Final = 20_000
 # What reviewers put aside is no evidence; what they have not seen yet is.
-PUT_ASIDE: Final = (ReviewState.REJECTED, ReviewState.DUPLICATE, ReviewState.SPAM)
 DOWN_REASONS: Final = f"reasons_{answer_quality.DOWN}"
 
 
@@ -101,7 +101,7 @@ def read_evidence(card: ModelCard) -> CardEvidence:
     """Read it as it stands now."""
     submissions = Submission.objects.filter(
         card=card, withdrawn_at__isnull=True, questionnaire_slug=answer_quality.SLUG
-    ).exclude(review_state__in=PUT_ASIDE)
+    ).exclude(review_state__in=SET_ASIDE)
     counted = submissions.aggregate(
         judgements=Count("pk"), owners=Count("owner", distinct=True), visitors=Count("visitor", distinct=True)
     )

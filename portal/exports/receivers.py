@@ -40,4 +40,4 @@ def note_vote(instance: Vote, created: bool, **kwargs: Any) -> None:
 
 @receiver(vote_changed, dispatch_uid="exports.note_changed_vote")
 def note_changed_vote(vote: Vote, **kwargs: Any) -> None:
-    Change.note(RecordKind.VOTE, vote.pk, ChangeKind.CHANGED)
+    Change.note(RecordKind.VOTE, vote.pk, ChangeKind.WITHDRAWN if vote.is_withdrawn else ChangeKind.CHANGED)

@@ -44,7 +44,7 @@ def keep_records(snapshot: Snapshot, ids: Collection[str]) -> None:
 def gone(snapshot: Snapshot) -> QuerySet[SnapshotRecord]:
     """Records of the snapshot that were withdrawn, deleted or are not to be published any more since."""
     live_submission = Submission.objects.filter(pk=OuterRef("record_id"), withdrawn_at=None, consent__in=PUBLISHABLE)
-    live_vote = Vote.objects.filter(pk=OuterRef("record_id"))
+    live_vote = Vote.objects.filter(pk=OuterRef("record_id"), withdrawn_at=None)
     return snapshot.records.filter(
         (Q(is_vote=False) & ~Exists(live_submission)) | (Q(is_vote=True) & ~Exists(live_vote))
     ).order_by("pk")

@@ -10,13 +10,13 @@ from typing import Any, Final
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
+from portal.arena.review_states import SET_ASIDE
 from portal.feedback.answer_values import NO, YES
 from portal.feedback.intervals import Interval, Mean, bootstrap_mean, median_of, wilson_interval
-from portal.feedback.models import Answer, Campaign, ChosenQuote, Question, QuestionKind, ReviewState, Submission
+from portal.feedback.models import Answer, Campaign, ChosenQuote, Question, QuestionKind, Submission
 from portal.feedback.wording import wording
 
 # What reviewers took out does not count; the page says how many.
-LEFT_OUT: Final = (ReviewState.SPAM, ReviewState.REJECTED, ReviewState.DUPLICATE)
 BINS: Final = 8
 MAX_QUOTES: Final = 50
 # Questions whose answers are one or several of few: they have bars, and can be crossed with each other.
@@ -98,7 +98,7 @@ def campaign_results(campaign: Campaign, language: str = "") -> CampaignResults:
     """Everything that the results page shows, in three queries and one more per question."""
     states = live_submissions(campaign).order_by().values_list("review_state").annotate(count=Count("pk"))
     counts = dict(states)
-    left_out = sum(counts.get(state, 0) for state in LEFT_OUT)
+    left_out = sum(counts.get(state, 0) for state in SET_ASIDE)
     quotes = _quotes(campaign)
     questions = campaign.questionnaire.questions.all()
     return CampaignResults(
@@ -112,7 +112,7 @@ def _values(campaign: Campaign, question: Question) -> Counter[Any]:
     """How often each stored value was given; what is no number or text as a tuple of its parts."""
     answers = Answer.objects.filter(
         question=question, submission__campaign=campaign, submission__withdrawn_at=None
-    ).exclude(submission__review_state__in=LEFT_OUT)
+    ).exclude(submission__review_state__in=SET_ASIDE)
     match question.kind:
         case QuestionKind.RATING:
             return Counter(dict(answers.order_by().values_list("number").annotate(Count("pk"))))
@@ -293,7 +293,7 @@ def cross_table(campaign: Campaign, row: Question, column: Question, language: s
     """Shares of the column's answers within each row's, over those who answered both."""
     answers = Answer.objects.filter(
         question__in=[row, column], submission__campaign=campaign, submission__withdrawn_at=None
-    ).exclude(submission__review_state__in=LEFT_OUT)
+    ).exclude(submission__review_state__in=SET_ASIDE)
     said: dict[Any, dict[int, Any]] = {}
     columns = ("submission_id", "question_id", "number", "choice", "data")
     for submission, question, number, choice, data in answers.order_by().values_list(*columns).iterator():

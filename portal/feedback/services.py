@@ -12,7 +12,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
@@ -284,7 +283,7 @@ def _create(giving: Giving, answers: Answers) -> Submission | None:
         consent=terms.consent,
         licence=terms.chosen_licence,
         shown=shown,
-        network_digest=network_digest(giving.actor),
+        network_digest=giving.actor.network_digest,
         **columns_of(accepted, shown["language"]),
         **giving.actor.ownership(),
     )
@@ -316,7 +315,7 @@ def _change(submission: Submission, giving: Giving, answers: Answers) -> None:
     submission.questionnaire = giving.questionnaire
     submission.consent, submission.licence = terms.consent, terms.chosen_licence
     submission.shown = giving.shown()
-    submission.network_digest = network_digest(giving.actor)
+    submission.network_digest = giving.actor.network_digest
     submission.revise(columns_of(accepted, submission.shown["language"]), timezone.now())
     submission.replace_answers([Answer.of(submission, question, value) for question, value in accepted])
 
@@ -324,11 +323,6 @@ def _change(submission: Submission, giving: Giving, answers: Answers) -> None:
 def _accepted(giving: Giving, answers: Answers) -> list[tuple[Question, Any]]:
     questions = list(giving.questionnaire.questions.all())
     return validate_answers(questions, answers, giving.judged_text(questions))
-
-
-def network_digest(actor: Actor) -> str:
-    """Tells whether two submissions came from one network, and not from which."""
-    return salted_hmac("feedback.network", actor.network).hexdigest()[:20] if actor.network else ""
 
 
 def _require_version(expected: int | None, *, found: int) -> None:

@@ -40,13 +40,17 @@ def require_overseer(request: HttpRequest) -> User:
 
 
 def get_item(item_id: int) -> ReviewItem:
-    """An item with its submission, run and card. Raises Http404."""
+    """An item with its submission, run and card, or its vote and variants. Raises Http404."""
     items = ReviewItem.objects.select_related(
         "submission__generation__variant__card",
         "submission__comparison__generation_a__variant__card",
         "submission__comparison__generation_b__variant__card",
         "submission__questionnaire",
         "submission__owner",
+        "vote__comparison__contest",
+        "vote__variant_a__card",
+        "vote__variant_b__card",
+        "vote__owner",
         "card",
         "variant__card",
         "campaign",

@@ -120,19 +120,21 @@ class ReviewItemAdmin(ReadOnlyAdmin):
     )
     list_filter = ("state", "outcome", ItemCardFilter, ItemVariantFilter, ThumbFilter, "is_suspicious", "is_gold")
     search_fields = ("id",)
-    search_help_text = _("The number of an item, or the id of its submission.")
+    search_help_text = _("The number of an item, or the id of its submission or vote.")
     inlines = (ReviewInline,)
-    raw_id_fields = ("submission", "duplicate_of", "claimed_by")
+    raw_id_fields = ("submission", "vote", "duplicate_of", "claimed_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
         return super().get_queryset(request).select_related("variant__card", "card")
 
     def found_by(self, term: str) -> Q:
-        return Q(submission_id=term) if is_uuid(term) else super().found_by(term)
+        return Q(submission_id=term) | Q(vote_id=term) if is_uuid(term) else super().found_by(term)
 
     @admin.display(description=_("about"))
     def about(self, item: ReviewItem) -> str:
-        return item.variant.model_id if item.variant is not None else item.card.name if item.card is not None else ""
+        if item.variant is not None:
+            return item.variant.model_id
+        return item.card.name if item.card is not None else item.target_kind
 
 
 @admin.register(Review)

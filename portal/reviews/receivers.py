@@ -9,15 +9,18 @@ from django.db.models.signals import post_delete, post_migrate, post_save, pre_s
 from django.dispatch import receiver
 
 from portal.accounts.models import User
+from portal.arena.models import Vote
+from portal.arena.signals import vote_changed, vote_given
 from portal.catalog.models import CardRevision, ModelCard
 from portal.feedback.models import Campaign, Question, Questionnaire, Submission
 from portal.feedback.signals import submission_changed
 from portal.reviews.acting import acting_user
 from portal.reviews.apps import ReviewsConfig
 from portal.reviews.models.history import record_event
+from portal.reviews.models.queue import Subject
 from portal.reviews.seed import seed_policy
 from portal.reviews.services.abuse import require_not_blocked
-from portal.reviews.services.entering import follow_submission
+from portal.reviews.services.entering import enter_queue, follow_submission, follow_withdrawal
 
 # Changed one row at a time and through `save`; what changes by UPDATE records its own history where it does.
 RECORDED: Final = (ModelCard, CardRevision, Questionnaire, Question, Campaign)
@@ -34,10 +37,28 @@ def seed_after_migrating(sender: Any, plan: Any = None, **kwargs: Any) -> None:
 def follow(submission: Submission, **kwargs: Any) -> None:
     require_not_blocked(submission)
     action = "withdrawn" if submission.is_withdrawn else "given" if submission.version == 1 else "changed"
-    # Whose submission it is, unless somebody else does it for them.
-    person = acting_user() or submission.owner
-    record_event(submission, action, person if isinstance(person, User) else None, version=submission.version)
+    record_event(submission, action, _doer(submission), version=submission.version)
     follow_submission(submission)
+
+
+@receiver(vote_given, dispatch_uid="reviews.follow_vote")
+def follow_vote(vote: Vote, **kwargs: Any) -> None:
+    require_not_blocked(vote)
+    record_event(vote, "given", _doer(vote))
+    enter_queue(vote)
+
+
+@receiver(vote_changed, dispatch_uid="reviews.follow_withdrawn_vote")
+def follow_changed_vote(vote: Vote, **kwargs: Any) -> None:
+    if vote.is_withdrawn:
+        record_event(vote, "withdrawn", _doer(vote))
+        follow_withdrawal(vote)
+
+
+def _doer(subject: Subject) -> User | None:
+    """Whose it is, unless somebody else does it for them."""
+    person = acting_user() or subject.owner
+    return person if isinstance(person, User) else None
 
 
 def _remember(sender: type[Model], instance: Model, raw: bool, **kwargs: Any) -> None:

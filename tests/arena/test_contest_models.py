@@ -11,7 +11,8 @@ from portal.accounts.models import User
 from portal.accounts.queries import deletion_summary
 from portal.accounts.services import delete_account
 from portal.accounts.signals import visitor_became_user
-from portal.arena.models import Comparison, Contest, Kind, Outcome, Pool, ReviewState, VoidReason, Vote
+from portal.arena.models import Comparison, Contest, Kind, Outcome, Pool, VoidReason, Vote
+from portal.arena.review_states import ReviewState
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
 from portal.playground.queries import list_conversations

@@ -18,9 +18,10 @@ from portal.feedback.models import ReviewState, Submission
 from portal.feedback.services import submit_feedback, withdraw_feedback
 from portal.reviews.models import ContributorRecord, DailyCount, Event, Inquiry, Notice, QueuePolicy, Review, ReviewItem
 from portal.reviews.models.history import HistoryIsAppendOnly
+from portal.reviews.queries.entry import in_sample
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.services.claims import claim_item, claim_next
-from portal.reviews.services.entering import answer_inquiry, in_sample
+from portal.reviews.services.entering import answer_inquiry
 from portal.reviews.services.verdicts import (
     ClaimLost,
     Judgement,
@@ -128,7 +129,7 @@ def test_nobody_reviews_their_own_not_even_what_they_gave_before_signing_in(
     # The browser of that visitor turns out to be the reviewer's: what they hold goes with it.
     Submission.objects.filter(pk=anonymous.pk).update(owner=reviewer, visitor=None)
     item = item_of(anonymous)
-    with pytest.raises(ClaimLost, match="own submission"):
+    with pytest.raises(ClaimLost, match="your own"):
         record_verdict(reviewer, item.pk, item.claim_number, Judgement("accept"))
     ReviewItem.objects.update(claimed_by=None, claimed_at=None, claim_expires_at=None)
     assert claim_next(reviewer) is None

@@ -107,7 +107,7 @@ def selected_votes(criteria: Criteria) -> Any:
         "created_at__lt": criteria.until,
         "review_state__in": criteria.review_state,
     }
-    return votes.filter(**{lookup: value for lookup, value in columns.items() if value is not None})
+    return votes.filter(withdrawn_at=None, **{lookup: value for lookup, value in columns.items() if value is not None})
 
 
 def _plan(criteria: Criteria, salt: bytes) -> Plan:

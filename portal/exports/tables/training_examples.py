@@ -15,8 +15,8 @@ from typing import Any, Final
 from django.db.models import Q
 
 from portal.arena.models import Kind as ContestKind
-from portal.arena.models import ReviewState as VoteReviewState
 from portal.arena.models import Vote
+from portal.arena.review_states import SET_ASIDE, ReviewState
 from portal.exports.criteria import Criteria
 from portal.exports.models import HeldOutPrompt, prompt_digest
 from portal.exports.preferences import (
@@ -39,12 +39,10 @@ from portal.exports.tables.comparisons import FILTERS as VOTE_FILTERS
 from portal.exports.tables.comparisons import selected_votes
 from portal.exports.tables.conversations import published_on
 from portal.feedback import token_choice
-from portal.feedback.models import ReviewState
 from portal.playground.models import Generation, Kind
 
 # What no trainer should read, unless the reader asks for it by name.
-LEFT_OUT: Final = frozenset({ReviewState.REJECTED, ReviewState.DUPLICATE, ReviewState.SPAM})
-USABLE: Final = tuple(state.value for state in ReviewState if state not in LEFT_OUT)
+USABLE: Final = tuple(state.value for state in ReviewState if state not in SET_ASIDE)
 
 Messages = list[dict[str, Any]]
 
@@ -246,7 +244,7 @@ def _thumbed_down_beside(records: Iterable[SubmissionRecord]) -> dict[uuid.UUID,
 
 def _usable_votes(criteria: Criteria) -> Any:
     votes = selected_votes(criteria).filter(kind=ContestKind.BATTLE, void_reason="", comparison__isnull=False)
-    return votes if criteria.review_state is not None else votes.filter(~Q(review_state=VoteReviewState.REJECTED))
+    return votes if criteria.review_state is not None else votes.filter(~Q(review_state__in=SET_ASIDE))
 
 
 def _from_vote(vote: Vote, salt: bytes) -> Example | None:

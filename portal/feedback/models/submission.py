@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.arena.models import Comparison
+from portal.arena.review_states import MAX_REASON_CHARACTERS, ReviewState
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models.campaign import Campaign
 from portal.feedback.models.questionnaire import Questionnaire
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from portal.feedback.models.answer import Answer
 
 JUST_NOW: Final = timedelta(seconds=10)
-MAX_REASON_CHARACTERS: Final = 500
 # The columns that a change by the contributor writes, beside those that its words decide.
 REVISED: Final = (
     "questionnaire", "consent", "licence", "shown", "network_digest", "review_state", "review_reason", "version",
@@ -50,19 +50,6 @@ class Consent(models.TextChoices):
 
 
 PUBLISHABLE: Final = (Consent.PUBLISH, Consent.QUOTE)
-
-
-class ReviewState(models.TextChoices):
-    """Where the review of a submission stands."""
-
-    UNREVIEWED = "unreviewed", _("Not reviewed yet")
-    IN_REVIEW = "in_review", _("In review")
-    ACCEPTED = "accepted", _("Accepted")
-    REJECTED = "rejected", _("Rejected")
-    DUPLICATE = "duplicate", _("Duplicate")
-    SPAM = "spam", _("Spam")
-    NEEDS_INFORMATION = "needs_information", _("Needs information from you")
-    ESCALATED = "escalated", _("Looked at again")
 
 
 # While in one of these, the contributor may change what they said.

@@ -15,16 +15,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.accounts.models import User
+from portal.arena.models import Vote
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models import Campaign, Submission
 from portal.reviews.settling import CLAIMABLE_STATES, ItemState, Kind, LiveVerdict, Reason, Settlement, Verdict, settle
 
+# What can be reviewed.
+Subject = Submission | Vote
 MOST_REVIEWS: Final = 5
 _PERCENT: Final = [MinValueValidator(0), MaxValueValidator(100)]
 
 
 class QueuePolicy(models.Model):
-    """One version of the rules by which submissions enter the queue; a change makes the next version."""
+    """One version of the rules by which submissions and votes enter the queue; a change makes the next version."""
 
     version = models.PositiveIntegerField(_("version"), unique=True)
     is_current = models.BooleanField(_("current"), default=True)
@@ -35,10 +38,12 @@ class QueuePolicy(models.Model):
     enter_flagged = models.BooleanField(
         _("what is flagged enters"),
         default=True,
-        help_text=_("A bad answer, a report of harm, error or bias, a correction, or a sign of abuse."),
+        help_text=_("A bad answer, a report of harm, error or bias, a correction, a void vote, or a sign of abuse."),
     )
     enter_disagreement = models.BooleanField(
-        _("disagreement enters"), default=True, help_text=_("Two people judged the same answer differently.")
+        _("disagreement enters"),
+        default=True,
+        help_text=_("Two people judged the same answer, or two models' answers to one prompt, differently."),
     )
     needed_reviews = models.PositiveSmallIntegerField(
         _("independent reviewers per item"),
@@ -75,7 +80,7 @@ class QueuePolicy(models.Model):
 
 
 class Sign(models.TextChoices):
-    """What looks like abuse about a submission."""
+    """What looks like abuse about a submission or a vote."""
 
     COPY = "copy", _("The same text was given before")
     NEAR_COPY = "near-copy", _("Nearly the same text was given before")
@@ -84,9 +89,9 @@ class Sign(models.TextChoices):
 
 
 class EnteredBy(models.TextChoices):
-    """Which rule put a submission into the queue."""
+    """Which rule put a submission or a vote into the queue."""
 
-    ALL = "all", _("Everything is reviewed")
+    ALL = "all", _("Everything enters")
     SAMPLE = "sample", _("Drawn into the sample")
     FLAGGED = "flagged", _("Flagged")
     DISAGREEMENT = "disagreement", _("People disagree")
@@ -94,13 +99,16 @@ class EnteredBy(models.TextChoices):
 
 
 class ReviewItem(models.Model):
-    """One submission under review. `state` is what `settle` makes of its live verdicts, and only `apply` writes it.
+    """One submission or vote under review. `state` is what `settle` makes of its live verdicts; only `apply` writes it.
 
-    Filters read the copies of the submission's facts here, so that a page of a long queue needs no join. One person at
-    a time holds an item, by a lease; `claim_number` is the fence of their writes.
+    Filters read the copies of its facts here, so that a page of a long queue needs no join. One person at a time holds
+    an item, by a lease; `claim_number` is the fence of their writes.
     """
 
-    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="review_item")
+    submission = models.OneToOneField(
+        Submission, on_delete=models.CASCADE, null=True, blank=True, related_name="review_item"
+    )
+    vote = models.OneToOneField(Vote, on_delete=models.CASCADE, null=True, blank=True, related_name="review_item")
     policy = models.ForeignKey(QueuePolicy, on_delete=models.PROTECT, related_name="+", db_index=False)
     entered_by = models.CharField(_("entered by"), max_length=20, choices=EnteredBy)
     entered_at = models.DateTimeField(_("entered"), default=timezone.now, editable=False)
@@ -151,6 +159,11 @@ class ReviewItem(models.Model):
         verbose_name_plural = _("review items")
         ordering = ["-entered_at", "-id"]
         constraints = [
+            models.CheckConstraint(
+                condition=Q(submission__isnull=False, vote__isnull=True)
+                | Q(submission__isnull=True, vote__isnull=False),
+                name="item_of_one_subject",
+            ),
             # A boolean and not the list of states is what SQLite recognises as a partial index's condition.
             models.CheckConstraint(
                 condition=Q(is_claimable=True, state__in=CLAIMABLE_STATES)
@@ -184,6 +197,7 @@ class ReviewItem(models.Model):
             models.Index(fields=["questionnaire", "state", "-entered_at", "-id"], name="item_of_questionnaire"),
             models.Index(fields=["campaign", "state", "-entered_at", "-id"], name="item_of_campaign"),
             models.Index(fields=["-entered_at", "-id"], condition=Q(is_suspicious=True), name="item_suspicious"),
+            models.Index(fields=["target_kind", "state", "-entered_at", "-id"], name="item_of_target_kind"),
         ]
 
     def __str__(self) -> str:
@@ -191,6 +205,14 @@ class ReviewItem(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("reviews:item", args=[self.pk])
+
+    @property
+    def subject(self) -> Subject:
+        """What is under review."""
+        subject = self.submission or self.vote
+        # The database keeps that there is one.
+        assert subject is not None
+        return subject
 
     @property
     def is_claimed(self) -> bool:

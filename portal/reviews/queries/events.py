@@ -19,6 +19,7 @@ TARGETS: Final = (
     "reviews.queuepolicy",
     "reviews.block",
     "feedback.submission",
+    "arena.vote",
     "feedback.questionnaire",
     "feedback.question",
     "feedback.campaign",

@@ -11,11 +11,15 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from portal.arena.models import Kind as ContestKind
+from portal.feedback.models import Target
 from portal.reviews.models import ReviewItem
 from portal.reviews.settling import OPEN_STATES, ItemState, Reason, Verdict
 
 MAX_CHARACTERS: Final = 80
 PREFIX: Final = "filter."
+# What an item can be about: what a submission judges, or the two kinds of votes.
+ABOUT: Final = {**dict(Target.choices), **dict(ContestKind.choices)}
 _KEY_DIGITS: Final = 18
 
 
@@ -30,6 +34,7 @@ class QueueFilters:
     variant: int | None = None
     campaign: str = ""
     questionnaire: str = ""
+    about: str = ""
     language: str = ""
     thumb: str = ""
     signs: bool = False
@@ -47,6 +52,7 @@ class QueueFilters:
             variant=_key(text["variant"]),
             campaign=text["campaign"],
             questionnaire=text["questionnaire"],
+            about=text["about"] if text["about"] in ABOUT else "",
             language=text["language"],
             thumb=text["thumb"] if text["thumb"] in {"up", "down"} else "",
             signs=text["signs"] == "1",
@@ -76,6 +82,8 @@ class QueueFilters:
             items = items.filter(state=self.state)
         same = ("outcome", "reason", "questionnaire", "language", "thumb")
         items = items.filter(**{name: getattr(self, name) for name in same if getattr(self, name)})
+        if self.about:
+            items = items.filter(target_kind=self.about)
         if self.card is not None:
             items = items.filter(card_id=self.card)
         if self.variant is not None:

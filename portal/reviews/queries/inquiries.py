@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from portal.accounts.actors import Actor
+from portal.arena.models import Vote
 from portal.feedback.models import Submission
 from portal.reviews.models import Inquiry, Notice
 from portal.reviews.settling import ItemState
@@ -13,12 +14,12 @@ NOTICES_SHOWN = 50
 
 
 def open_inquiries(actor: Actor) -> QuerySet[Inquiry]:
-    """Questions on the actor's own submissions that are still to be answered."""
-    own = Submission.objects.filter(actor.owns())
-    asked = Inquiry.objects.filter(
-        item__submission__in=own, item__state=ItemState.QUESTION, answered_at=None, review__superseded_at=None
-    )
-    return asked.select_related("item__submission__generation__variant__card").order_by("asked_at", "id")
+    """Questions on the actor's own submissions and votes that are still to be answered."""
+    own = Q(item__submission__in=Submission.objects.filter(actor.owns()))
+    own |= Q(item__vote__in=Vote.objects.filter(actor.owns()))
+    asked = Inquiry.objects.filter(own, item__state=ItemState.QUESTION, answered_at=None, review__superseded_at=None)
+    answered_on = ("item__submission__generation__variant__card", "item__vote__comparison__generation_a")
+    return asked.select_related(*answered_on).order_by("asked_at", "id")
 
 
 def notices_of(actor: Actor) -> QuerySet[Notice]:

@@ -14,8 +14,10 @@ from portal.feedback.models import Submission
 from portal.playground.models import Generation
 from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, ReviewItem
 from portal.reviews.models.queue import Sign
+from portal.reviews.queries.entry import said
 from portal.reviews.queries.items import hides_verdicts
 from portal.reviews.queries.resemblance import similar_items
+from portal.reviews.queries.vote_sides import Side, sides_of
 
 _HISTORY_SHOWN: Final = 30
 _JUST_GIVEN: Final = timedelta(minutes=30)
@@ -33,9 +35,13 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """`is_blind` keeps other people's verdicts off the page; `last` is the reviewer's own newest one, for undoing."""
+    """`is_blind` keeps other people's verdicts off the page; `last` is the reviewer's own newest one, for undoing.
+
+    `sides` are a vote's two conversations; whose they are is in them once the reviewer has judged, or nobody has to.
+    """
 
     runs: list[Generation]
+    sides: list[Side]
     is_held: bool
     is_own: bool
     is_blind: bool
@@ -62,17 +68,19 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
     elif not is_held:
         # Verdicts on gold measure their givers; they are for maintainers' statistics and no part of the item.
         reviews = [each for each in reviews if each.kind != "gold" or each.reviewer_id == reviewer.pk]
-    submission = item.submission
+    has_judged = any(each.is_live and each.reviewer_id == reviewer.pk for each in reviews)
+    is_named = not is_measured and (has_judged or not item.is_claimable)
     left = (item.claim_expires_at - timezone.now()).total_seconds() if item.claim_expires_at else 0
     return ItemPage(
-        runs=runs_of(submission),
+        runs=runs_of(item.submission) if item.submission is not None else [],
+        sides=sides_of(item.vote, is_named=is_named) if item.vote is not None else [],
         is_held=is_held,
-        is_own=submission.owner_id == reviewer.pk,
+        is_own=item.subject.owner_id == reviewer.pk,
         is_blind=is_blind,
         seconds_left=max(0, int(left)) if is_held else 0,
         reviews=reviews,
         inquiries=[each for each in item.inquiries.all() if each.answered_at is not None or not is_blind],
-        similar=similar_items(item, submission.values()),
+        similar=similar_items(item, said(item.subject)),
         record=contributor_record(item),
         signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
         history=with_names(events[:_HISTORY_SHOWN]),
@@ -92,10 +100,10 @@ def runs_of(submission: Submission) -> list[Generation]:
 
 
 def contributor_record(item: ReviewItem) -> ContributorRecord | None:
-    submission = item.submission
-    if submission.owner_id is not None:
-        return ContributorRecord.objects.filter(owner_id=submission.owner_id).first()
-    return ContributorRecord.objects.filter(visitor=submission.visitor).first() if submission.visitor else None
+    subject = item.subject
+    if subject.owner_id is not None:
+        return ContributorRecord.objects.filter(owner_id=subject.owner_id).first()
+    return ContributorRecord.objects.filter(visitor=subject.visitor).first() if subject.visitor else None
 
 
 def last_verdict(reviewer: User) -> Review | None:

@@ -47,9 +47,7 @@ def gold_for(reviewer: User) -> QuerySet[ReviewItem]:
 def _judgeable_by(reviewer: User, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     free = Q(claim_expires_at__isnull=True) | Q(claim_expires_at__lte=timezone.now()) | Q(claimed_by=reviewer)
     judged = Review.objects.filter(item=OuterRef("pk"), reviewer=reviewer, superseded_at=None)
-    return items.filter(free, ~Exists(judged)).filter(
-        Q(submission__owner__isnull=True) | ~Q(submission__owner=reviewer)
-    )
+    return items.filter(free, ~Exists(judged)).exclude(submission__owner=reviewer).exclude(vote__owner=reviewer)
 
 
 def held_by(reviewer: User) -> ReviewItem | None:
@@ -87,7 +85,7 @@ def _with_what_was_said(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     """Each with its submission, run, card and answers, in two queries."""
     answers = Prefetch("submission__answers", Answer.objects.select_related("question"))
     rows = items.select_related(
-        "submission__generation", "submission__owner", "card", "variant__card", "campaign", "claimed_by"
+        "submission__generation", "submission__owner", "vote", "card", "variant__card", "campaign", "claimed_by"
     )
     return rows.defer(*_RUN_NOT_LISTED).prefetch_related(answers)
 

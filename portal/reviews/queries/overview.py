@@ -20,6 +20,7 @@ from portal.reviews.charts import Columns, Shares, columns, shares
 from portal.reviews.models import DailyCount, ReviewItem
 from portal.reviews.models.counts import FACETS, HOURS, Flow
 from portal.reviews.proportions import Share
+from portal.reviews.queries.entry import vote_form_name
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.settling import OPEN_STATES, Reason
 
@@ -244,4 +245,6 @@ def _names(name: str, values: list[Any]) -> dict[Any, tuple[str, Any]]:
         case "campaign":
             campaigns = Campaign.objects.filter(pk__in=values)
             return {str(campaign.pk): (campaign.title, campaign.slug) for campaign in campaigns}
+        case "questionnaire":
+            return {value: (str(vote_form_name(value) or value), value) for value in values}
     return {value: (value, value) for value in values}

@@ -13,7 +13,8 @@ from portal.accounts.models import User
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models import Campaign, Questionnaire
 from portal.reviews.models import ReviewItem, SavedView
-from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.queries.entry import VOTE_FORMS, vote_form_name
+from portal.reviews.queries.filters import ABOUT, QueueFilters
 from portal.reviews.settling import DECISIVE_VERDICTS, ItemState, Reason, Verdict
 
 # Beyond this a list says "10,000+": a full count costs more than all else on the page.
@@ -60,7 +61,9 @@ def filter_choices(filters: QueueFilters) -> list[Choice]:
     cards = ModelCard.objects.order_by("owner_name", "slug")[:_CHOICES]
     variants = Variant.objects.select_related("card").order_by("card__owner_name", "card__slug", "position")[:_CHOICES]
     campaigns = Campaign.objects.order_by("slug").values_list("slug", "title")[:_CHOICES]
-    questionnaires = Questionnaire.objects.filter(is_current=True).order_by("slug").values_list("slug", "title")
+    current = Questionnaire.objects.filter(is_current=True).order_by("slug").values_list("slug", "title")
+    questionnaires = [*current, *((slug, str(vote_form_name(slug))) for slug in VOTE_FORMS.values())]
+    about = [(value, str(label)) for value, label in ABOUT.items()]
     states = [("open", str(_("Open: all that wait"))), *((state.value, str(state.label)) for state in ItemState)]
     outcomes = [(each.value, str(each.label)) for each in Verdict if each in DECISIVE_VERDICTS]
     variant = str(filters.variant or "")
@@ -71,7 +74,8 @@ def filter_choices(filters: QueueFilters) -> list[Choice]:
         _choice("card", _("Card"), [(str(card.pk), card.name) for card in cards], str(filters.card or "")),
         _choice("variant", _("Variant"), [(str(each.pk), each.model_id) for each in variants], variant),
         _choice("campaign", _("Campaign"), list(campaigns), filters.campaign),
-        _choice("questionnaire", _("Questionnaire"), list(questionnaires), filters.questionnaire),
+        _choice("about", _("About"), about, filters.about),
+        _choice("questionnaire", _("Questionnaire"), questionnaires, filters.questionnaire),
         _choice("language", _("Language"), [(code, code) for code in languages()], filters.language),
         _choice("thumb", _("Thumb"), [("up", str(_("Up"))), ("down", str(_("Down")))], filters.thumb),
         _choice("signs", _("Abuse"), [("1", str(_("Shows signs of it")))], "1" if filters.signs else ""),

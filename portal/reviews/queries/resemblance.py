@@ -10,7 +10,8 @@ from django.db.models import Count, Prefetch, QuerySet
 
 from portal.feedback.models import Answer, Submission
 from portal.reviews.models import ReviewItem, TextBand
-from portal.reviews.models.queue import Sign
+from portal.reviews.models.queue import Sign, Subject
+from portal.reviews.queries.entry import said
 from portal.reviews.text_similarity import jaccard, shingles, text_bands
 
 FLOOD_WINDOW: Final = timedelta(minutes=10)
@@ -27,21 +28,15 @@ def said_text(answers: Mapping[str, Any]) -> str:
     return "\n".join(value for value in answers.values() if isinstance(value, str) and " " in value)
 
 
-def find_signs(submission: Submission, answers: Mapping[str, Any]) -> list[str]:
+def find_signs(subject: Subject, answers: Mapping[str, Any]) -> list[str]:
     """What looks like abuse. Nothing follows from it but a place in the queue and a mark that reviewers see."""
-    signs = []
-    # Twice, since only the condition of the partial index in its own words makes SQLite use it.
-    same = _others(submission).filter(text_digest=submission.text_digest).exclude(text_digest="")
-    if submission.text_digest and same.exists():
-        signs.append(Sign.COPY)
-    elif any(likeness >= NEAR for _item, likeness in _near_copies(submission, answers)):
-        signs.append(Sign.NEAR_COPY)
-    since = submission.created_at - FLOOD_WINDOW
-    lately = _others(submission).filter(created_at__gte=since)
-    mine = {"owner_id": submission.owner_id} if submission.owner_id else {"visitor": submission.visitor}
+    signs = _signs_of_copying(subject, answers) if isinstance(subject, Submission) else []
+    since = subject.created_at - FLOOD_WINDOW
+    lately = _others(subject).filter(created_at__gte=since)
+    mine = {"owner_id": subject.owner_id} if subject.owner_id else {"visitor": subject.visitor}
     if lately.filter(**mine)[:FLOOD_PER_PERSON].count() >= FLOOD_PER_PERSON:
         signs.append(Sign.FLOOD)
-    network = submission.network_digest
+    network = subject.network_digest
     if network:
         from_there = lately.filter(network_digest=network)[:FLOOD_PER_NETWORK]
         if from_there.count() >= FLOOD_PER_NETWORK:
@@ -49,11 +44,22 @@ def find_signs(submission: Submission, answers: Mapping[str, Any]) -> list[str]:
     return [str(sign) for sign in signs]
 
 
+def _signs_of_copying(submission: Submission, answers: Mapping[str, Any]) -> list[Sign]:
+    # Twice, since only the condition of the partial index in its own words makes SQLite use it.
+    same = _others(submission).filter(text_digest=submission.text_digest).exclude(text_digest="")
+    if submission.text_digest and same.exists():
+        return [Sign.COPY]
+    is_near = any(likeness >= NEAR for _item, likeness in _near_copies(submission, answers))
+    return [Sign.NEAR_COPY] if is_near else []
+
+
 def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, int | None]]:
     """Earlier items that say nearly the same, with how alike in percent; then others about the same variant.
 
     At most five; the percentage is None for those that are merely about the same.
     """
+    if item.submission is None:
+        return [(each, None) for each in _votes_on_same_prompt(item)]
     alike = sorted(_near_copies(item.submission, answers), key=lambda pair: -pair[1])[:_SIMILAR_SHOWN]
     found: list[tuple[ReviewItem, int | None]] = [(each, round(100 * likeness)) for each, likeness in alike]
     if item.variant_id is not None and len(found) < _SIMILAR_SHOWN:
@@ -63,8 +69,17 @@ def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[Re
     return found[:_SIMILAR_SHOWN]
 
 
-def _others(submission: Submission) -> QuerySet[Submission]:
-    return Submission.objects.filter(withdrawn_at__isnull=True).exclude(pk=submission.pk).order_by()
+def _votes_on_same_prompt(item: ReviewItem) -> list[ReviewItem]:
+    digest = item.vote.prompt_digest if item.vote is not None else ""
+    if not digest:
+        return []
+    same = ReviewItem.objects.filter(vote__prompt_digest=digest).exclude(pk=item.pk).select_related("vote")
+    return list(same.order_by("-id")[:_SIMILAR_SHOWN])
+
+
+def _others(subject: Subject) -> QuerySet[Any]:
+    rows = type(subject)._default_manager.filter(withdrawn_at__isnull=True)  # noqa: SLF001  Django's name
+    return rows.exclude(pk=subject.pk).order_by()
 
 
 def _near_copies(submission: Submission, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, float]]:
@@ -83,7 +98,7 @@ def _near_copies(submission: Submission, answers: Mapping[str, Any]) -> list[tup
     )
     own = shingles(text)
     items = _listed(ReviewItem.objects.filter(pk__in=list(sharing)))
-    pairs = [(item, jaccard(own, shingles(said_text(item.submission.values())))) for item in items]
+    pairs = [(item, jaccard(own, shingles(said_text(said(item.subject))))) for item in items]
     return [(item, likeness) for item, likeness in pairs if likeness >= 0.3]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from portal.arena.models import Kind, Outcome, ReviewState, Vote
+from portal.arena.models import Kind, Outcome, Vote
+from portal.arena.review_states import SET_ASIDE
 from portal.catalog.models import Variant
 from portal.reviews.vote_rings import CastVote, Finding, find_rings
 
@@ -44,7 +45,8 @@ def vote_rings() -> list[Ring]:
 
 
 def _newest_votes() -> list[CastVote]:
-    ranked = Vote.objects.filter(kind=Kind.BATTLE, void_reason="").exclude(review_state=ReviewState.REJECTED)
+    counted = Vote.objects.filter(kind=Kind.BATTLE, void_reason="", withdrawn_at=None)
+    ranked = counted.exclude(review_state__in=SET_ASIDE)
     newest = ranked.order_by("-created_at", "-id").values_list(
         "id", "owner__username", "visitor", "outcome", "variant_a", "variant_b", "created_at"
     )[:NEWEST_VOTES]

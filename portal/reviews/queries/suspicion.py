@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from portal.reviews.models import ContributorRecord, ReviewItem
 from portal.reviews.models.queue import Sign
@@ -28,7 +29,11 @@ class Suspect:
 def suspects() -> list[Suspect]:
     """By how many of the newest 500 marked items are theirs. What it means, a person decides."""
     marked = ReviewItem.objects.filter(is_suspicious=True).order_by("-entered_at", "-id")
-    rows = marked.values_list("submission__owner__username", "submission__visitor", "signs")[:NEWEST_MARKED]
+    rows = marked.values_list(
+        Coalesce("submission__owner__username", "vote__owner__username"),
+        Coalesce("submission__visitor", "vote__visitor"),
+        "signs",
+    )[:NEWEST_MARKED]
     items: Counter[tuple[str | None, Any]] = Counter()
     signs: defaultdict[tuple[str | None, Any], set[str]] = defaultdict(set)
     for username, visitor, found in rows:

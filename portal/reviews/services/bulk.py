@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
-from portal.feedback.models import Submission
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.models.history import record_event
+from portal.reviews.models.queue import Subject
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.services.verdicts import Judgement, kind_of_next, write_verdict
 from portal.reviews.settling import ItemState, LiveVerdict, settle
@@ -49,9 +49,9 @@ class Effect:
 def preview_verdict(reviewer: User, item_ids: Iterable[int], judgement: Judgement) -> Effect:
     """What `judge_many` would do now."""
     effect = Effect()
-    items = ReviewItem.objects.filter(pk__in=list(item_ids)[:MOST_ITEMS]).select_related("submission")
+    items = ReviewItem.objects.filter(pk__in=list(item_ids)[:MOST_ITEMS]).select_related("submission", "vote")
     for item in items.prefetch_related("reviews").order_by("pk"):
-        words, touches = _consequence(reviewer, item, item.submission, judgement)
+        words, touches = _consequence(reviewer, item, item.subject, judgement)
         effect.add(words, item, touches=touches)
     return effect
 
@@ -60,17 +60,17 @@ def judge_many(reviewer: User, item_ids: Sequence[int], judgement: Judgement) ->
     """The same verdict on each item that the reviewer may judge. Raises ValidationError before anything is written."""
     effect = Effect()
     keys = sorted(set(item_ids))[:MOST_ITEMS]
-    for item in ReviewItem.objects.filter(pk__in=keys).select_related("submission__questionnaire"):
-        judgement.check(item, item.submission)
+    for item in ReviewItem.objects.filter(pk__in=keys).select_related("submission__questionnaire", "vote"):
+        judgement.check(item, item.subject)
     for key in keys:
         with transaction.atomic():
             try:
-                item, submission = lock_item(key)
+                item, subject = lock_item(key)
             except ReviewItem.DoesNotExist:
                 continue
-            words, touches = _consequence(reviewer, item, submission, judgement)
+            words, touches = _consequence(reviewer, item, subject, judgement)
             if touches:
-                write_verdict(item, submission, reviewer, judgement.check(item, submission), is_bulk=True)
+                write_verdict(item, subject, reviewer, judgement.check(item, subject), is_bulk=True)
             effect.add(words, item, touches=touches)
     return effect
 
@@ -91,22 +91,22 @@ def quarantine(operator: User, item_ids: Iterable[int], *, release: bool = False
     for key in sorted(set(item_ids))[:MOST_ITEMS]:
         with transaction.atomic():
             try:
-                item, submission = lock_item(key)
+                item, subject = lock_item(key)
             except ReviewItem.DoesNotExist:
                 continue
-            if submission.is_withdrawn or item.is_quarantined is not release:
+            if subject.is_withdrawn or item.is_quarantined is not release:
                 continue
             item.is_quarantined = not release
             record_event(item, "released" if release else "quarantined", operator)
-            resettle(item, submission, operator)
+            resettle(item, subject, operator)
             changed += 1
     return changed
 
 
-def _consequence(reviewer: User, item: ReviewItem, submission: Submission, judgement: Judgement) -> tuple[Any, bool]:
+def _consequence(reviewer: User, item: ReviewItem, subject: Subject, judgement: Judgement) -> tuple[Any, bool]:
     """What a verdict would make of an item, and whether it would be recorded at all."""
     live = [each for each in item.reviews.all() if each.is_live]
-    obstacle = _obstacle(reviewer, item, submission, live)
+    obstacle = _obstacle(reviewer, item, subject, live)
     if obstacle is not None:
         return obstacle, False
     counted = [LiveVerdict(each.kind, each.verdict, each.duplicate_of_id) for each in live]
@@ -117,13 +117,13 @@ def _consequence(reviewer: User, item: ReviewItem, submission: Submission, judge
     return _BECOMES[settlement.state], True
 
 
-def _obstacle(reviewer: User, item: ReviewItem, submission: Submission, live: Sequence[Review]) -> Any:
+def _obstacle(reviewer: User, item: ReviewItem, subject: Subject, live: Sequence[Review]) -> Any:
     """Why the reviewer cannot judge the item; None when they can."""
     is_theirs_to_decide = not item.needs_maintainer or reviewer.has_role(Role.MAINTAINER)
     obstacles = (
-        (OWN, submission.owner_id == reviewer.pk),
+        (OWN, subject.owner_id == reviewer.pk),
         (JUDGED, any(each.reviewer_id == reviewer.pk for each in live)),
-        (CLOSED, not item.is_claimable or submission.is_withdrawn),
+        (CLOSED, not item.is_claimable or subject.is_withdrawn),
         (HELD, item.is_claimed and item.claimed_by_id != reviewer.pk),
         (ESCALATED, not is_theirs_to_decide),
     )

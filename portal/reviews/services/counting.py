@@ -8,9 +8,9 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from portal.feedback.models import Submission
 from portal.reviews.models import ContributorRecord, DailyCount, ReviewItem
 from portal.reviews.models.counts import HOURS, Flow
+from portal.reviews.models.queue import Subject
 from portal.reviews.settling import Verdict
 
 _COLUMN_OF_OUTCOME: Final = {
@@ -44,20 +44,20 @@ def count_decision(item: ReviewItem, step: int) -> None:
     )
 
 
-def count_given(submission: Submission) -> ContributorRecord | None:
+def count_given(subject: Subject) -> ContributorRecord | None:
     """One more of this contributor's; their record, or None of somebody whose account is gone."""
-    person = _person(submission)
+    person = _person(subject)
     if person is None:
         return None
-    first = {"given": 1, "last_given_at": submission.created_at}
+    first = {"given": 1, "last_given_at": subject.created_at}
     record, is_new = ContributorRecord.objects.get_or_create(**person, defaults=first)
     if not is_new:
-        ContributorRecord.objects.filter(pk=record.pk).update(given=F("given") + 1, last_given_at=submission.created_at)
+        ContributorRecord.objects.filter(pk=record.pk).update(given=F("given") + 1, last_given_at=subject.created_at)
     return record
 
 
-def count_outcome(submission: Submission, outcome: str, step: int) -> None:
-    person = _person(submission)
+def count_outcome(subject: Subject, outcome: str, step: int) -> None:
+    person = _person(subject)
     if person is None:
         return
     record, _is_new = ContributorRecord.objects.get_or_create(**person)
@@ -65,10 +65,10 @@ def count_outcome(submission: Submission, outcome: str, step: int) -> None:
     ContributorRecord.objects.filter(pk=record.pk).update(**{column: F(column) + step})
 
 
-def _person(submission: Submission) -> dict[str, Any] | None:
-    if submission.owner_id is not None:
-        return {"owner_id": submission.owner_id}
-    return {"visitor": submission.visitor} if submission.visitor is not None else None
+def _person(subject: Subject) -> dict[str, Any] | None:
+    if subject.owner_id is not None:
+        return {"owner_id": subject.owner_id}
+    return {"visitor": subject.visitor} if subject.visitor is not None else None
 
 
 def _facets(item: ReviewItem) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from typing import Final
 from django.utils import timezone
 
 from portal.accounts.models import User
-from portal.feedback.models import ReviewState, Submission
+from portal.arena.models import Vote
+from portal.arena.review_states import ReviewState
+from portal.feedback.models import Submission
 from portal.reviews.models import ReviewItem
 from portal.reviews.models.history import record_event
+from portal.reviews.models.queue import Subject
 from portal.reviews.services.counting import count_decision, count_outcome
 from portal.reviews.services.telling import tell_contributor
 from portal.reviews.settling import ItemState, Reason, Verdict
@@ -23,46 +26,52 @@ _STATE_OF_OUTCOME: Final = {
 }
 
 
-def lock_item(item_id: int) -> tuple[ReviewItem, Submission]:
-    """The item and its submission, held until the transaction ends. Raises ReviewItem.DoesNotExist.
+def lock_item(item_id: int) -> tuple[ReviewItem, Subject]:
+    """The item and its submission or vote, held until the transaction ends. Raises ReviewItem.DoesNotExist.
 
-    The submission first: whoever changes or withdraws one holds it before they reach the item.
+    What is reviewed first: whoever changes or withdraws it holds it before they reach the item.
     """
-    submission = Submission.objects.select_for_update(of=("self",)).filter(review_item=item_id).first()
+    subject: Subject | None = Submission.objects.select_for_update(of=("self",)).filter(review_item=item_id).first()
+    if subject is None:
+        subject = Vote.objects.select_for_update(of=("self",)).filter(review_item=item_id).first()
     item = ReviewItem.objects.select_for_update(of=("self",)).get(pk=item_id)
-    # It cannot be gone: deleting a submission takes its item along.
-    assert submission is not None
-    return item, submission
+    # It cannot be gone: deleting it takes its item along.
+    assert subject is not None
+    return item, subject
 
 
-def resettle(item: ReviewItem, submission: Submission, actor: User | None, at: datetime | None = None) -> None:
-    """Bring the item, the submission's review state, the counts and the history to what the live verdicts say.
+def resettle(item: ReviewItem, subject: Subject, actor: User | None, at: datetime | None = None) -> None:
+    """Bring the item, the subject's review state, the counts and the history to what the live verdicts say.
 
     Call inside a transaction that holds both rows, after the verdicts were changed.
     """
     at = at or timezone.now()
     before_state, before_outcome = item.state, item.outcome
-    settlement = item.settlement(is_withdrawn=submission.is_withdrawn)
+    settlement = item.settlement(is_withdrawn=subject.is_withdrawn)
     is_new_outcome = settlement.outcome != before_outcome
-    if is_new_outcome and before_outcome and not submission.is_withdrawn:
+    if is_new_outcome and before_outcome and not subject.is_withdrawn:
         # Undone, not withdrawn: what was withdrawn had been decided all the same.
         count_decision(item, -1)
-        count_outcome(submission, before_outcome, -1)
+        count_outcome(subject, before_outcome, -1)
     item.apply(settlement, at)
     if is_new_outcome and settlement.outcome:
         count_decision(item, +1)
-        count_outcome(submission, settlement.outcome, +1)
+        count_outcome(subject, settlement.outcome, +1)
     if (item.state, item.outcome) != (before_state, before_outcome):
         record_event(
             item, "state", actor, before=before_state, after=item.state, outcome=item.outcome, reason=item.reason
         )
-    if submission.is_withdrawn:
+    if subject.is_withdrawn:
         return
     state = _review_state(item)
-    if (state, _reason_in_words(item)) != (submission.review_state, submission.review_reason):
-        submission.move_review(list(ReviewState), state, _reason_in_words(item))
+    reason = _reason_in_words(item)
+    if (state, reason) != (subject.review_state, subject.review_reason):
+        if isinstance(subject, Vote):
+            subject.record_review(state, reason)
+        else:
+            subject.move_review(list(ReviewState), state, reason)
         if is_new_outcome and settlement.outcome:
-            tell_contributor(submission, item)
+            tell_contributor(subject, item)
 
 
 def _review_state(item: ReviewItem) -> ReviewState:

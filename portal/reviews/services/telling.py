@@ -5,14 +5,19 @@ from __future__ import annotations
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from portal.arena.models import Vote
 from portal.feedback.models import Submission
 from portal.reviews.models import Limitation, Notice, ReviewItem
+from portal.reviews.models.queue import Subject
 from portal.reviews.settling import Verdict
 
 
-def tell_contributor(submission: Submission, item: ReviewItem) -> None:
-    """That a verdict was reached; an anonymous visitor reads it on their contributions page alone."""
-    if submission.owner_id is None:
+def tell_contributor(subject: Subject, item: ReviewItem) -> None:
+    """That a verdict was reached; an anonymous visitor reads it where what they gave stands."""
+    if subject.owner_id is None:
+        return
+    if isinstance(subject, Vote):
+        _tell_voter(subject.owner_id, subject, item)
         return
     match item.outcome:
         case Verdict.ACCEPT:
@@ -21,7 +26,16 @@ def tell_contributor(submission: Submission, item: ReviewItem) -> None:
             text = _("Your judgement was accepted as one of several that say the same.")
         case _:
             text = _("Your judgement was reviewed and not accepted. Your contributions page says why.")
-    Notice.objects.create(owner_id=submission.owner_id, text=text, url=reverse("feedback:contributions"))
+    Notice.objects.create(owner_id=subject.owner_id, text=text, url=reverse("feedback:contributions"))
+
+
+def _tell_voter(owner_id: int, vote: Vote, item: ReviewItem) -> None:
+    if item.outcome in {Verdict.ACCEPT, Verdict.DUPLICATE}:
+        text = _("Your vote was accepted.")
+    else:
+        text = _("Your vote was reviewed and not accepted. Its page says why.")
+    url = vote.comparison.get_absolute_url() if vote.comparison is not None else reverse("feedback:contributions")
+    Notice.objects.create(owner_id=owner_id, text=text, url=url)
 
 
 def tell_reporters(limitation: Limitation, text: str) -> int:

@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
+from portal.arena.models import Vote
 from portal.feedback.answer_rules import validate_answers
-from portal.feedback.models import Question, QuestionKind, Questionnaire, Submission
+from portal.feedback.models import Question, QuestionKind, Questionnaire
 from portal.reviews.models import GoldItem, Inquiry, Review, ReviewItem
 from portal.reviews.models.history import record_event
-from portal.reviews.models.queue import Superseded
+from portal.reviews.models.queue import Subject, Superseded
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.settling import ItemState, Kind, Reason, Verdict
 
@@ -59,7 +60,7 @@ class Judgement:
     note: str = ""
     active_s: int | None = None
 
-    def check(self, item: ReviewItem, submission: Submission) -> dict[str, Any]:
+    def check(self, item: ReviewItem, subject: Subject) -> dict[str, Any]:
         """The columns of the verdict's row. Raises ValidationError naming the field and the limit."""
         errors: dict[str, str] = {}
         if self.verdict not in Verdict.values:
@@ -88,7 +89,7 @@ class Judgement:
             "reason": self.reason if self.verdict == Verdict.REJECT else "",
             "duplicate_of_id": self.duplicate_of if self.verdict == Verdict.DUPLICATE else None,
             "labels": [label for label in LABELS if label in self.labels],
-            "answers": self._checked_answers(submission),
+            "answers": self._checked_answers(subject),
             "note": note,
         }
 
@@ -100,6 +101,8 @@ class Judgement:
         original = ReviewItem.objects.filter(pk=self.duplicate_of).first()
         if original is None:
             return {"duplicate_of": _("There is no item #%(number)d.") % {"number": self.duplicate_of}}
+        if (original.vote_id is None) != (item.vote_id is None):
+            return {"duplicate_of": _("A vote repeats a vote, and a submission a submission.")}
         if original.duplicate_of_id is not None:
             return {
                 "duplicate_of": _("#%(number)d is itself a duplicate: of #%(first)d. Name that one.")
@@ -107,11 +110,13 @@ class Judgement:
             }
         return {}
 
-    def _checked_answers(self, submission: Submission) -> dict[str, Any]:
+    def _checked_answers(self, subject: Subject) -> dict[str, Any]:
         """A reviewer answers as many of the questions as they like, each as a contributor would."""
         if not self.answers:
             return {}
-        questions = own_questions(submission.questionnaire)
+        if isinstance(subject, Vote):
+            raise ValidationError({"answers": [_("A vote answers no questionnaire, so there is none to answer.")]})
+        questions = own_questions(subject.questionnaire)
         accepted = validate_answers(questions, self.answers, is_complete=False)
         return {question.key: value for question, value in accepted}
 
@@ -121,36 +126,39 @@ def own_questions(questionnaire: Questionnaire) -> list[Question]:
     return [question for question in questionnaire.questions.all() if question.kind in _ANSWERED_BY_REVIEWERS]
 
 
+def questions_of(item: ReviewItem) -> list[Question]:
+    """What a reviewer of this item may answer themselves; nothing about a vote."""
+    return own_questions(item.submission.questionnaire) if item.submission is not None else []
+
+
 def record_verdict(reviewer: User, item_id: int, claim_number: int, judgement: Judgement) -> Review:
     """The verdict of who holds the item; the same claim again returns the verdict that it led to.
 
     Raises ValidationError, ClaimLost, and ReviewItem.DoesNotExist.
     """
     with transaction.atomic():
-        item, submission = lock_item(item_id)
+        item, subject = lock_item(item_id)
         earlier = item.reviews.filter(reviewer=reviewer, claim_number=claim_number, is_bulk=False).first()
         if earlier is not None and claim_number:
             return earlier
-        _require_claim(item, submission, reviewer, claim_number)
-        columns = judgement.check(item, submission)
+        _require_claim(item, subject, reviewer, claim_number)
+        columns = judgement.check(item, subject)
         elapsed_s = max(0, int((timezone.now() - item.claimed_at).total_seconds())) if item.claimed_at else None
         # A page cannot have been looked at for longer than it was held.
         active_s = min(judgement.active_s, elapsed_s or 0) if judgement.active_s is not None else None
         return write_verdict(
-            item, submission, reviewer, columns, claim_number=claim_number, elapsed_s=elapsed_s, active_s=active_s
+            item, subject, reviewer, columns, claim_number=claim_number, elapsed_s=elapsed_s, active_s=active_s
         )
 
 
-def write_verdict(
-    item: ReviewItem, submission: Submission, reviewer: User, columns: dict[str, Any], **more: Any
-) -> Review:
+def write_verdict(item: ReviewItem, subject: Subject, reviewer: User, columns: dict[str, Any], **more: Any) -> Review:
     """Store a checked verdict and what follows. Call inside a transaction that holds both rows."""
     kind = kind_of_next(item, columns["verdict"])
     review = Review.objects.create(
         item=item,
         reviewer=reviewer,
         kind=kind,
-        submission_version=submission.version,
+        submission_version=subject.version,
         **columns,
         **more,
     )
@@ -160,7 +168,7 @@ def write_verdict(
         return review
     if review.verdict == Verdict.QUESTION:
         Inquiry.objects.create(item=item, review=review, question=review.note)
-    resettle(item, submission, reviewer)
+    resettle(item, subject, reviewer)
     return review
 
 
@@ -179,7 +187,7 @@ def undo_verdict(reviewer: User, review_id: int) -> ReviewItem:
     """
     with transaction.atomic():
         item_id = Review.objects.values_list("item_id", flat=True).get(pk=review_id, reviewer=reviewer)
-        item, submission = lock_item(item_id)
+        item, subject = lock_item(item_id)
         review = Review.objects.select_for_update().get(pk=review_id)
         if not review.is_live:
             raise UndoRefused(_("This verdict does not count any more, so there is nothing to undo."))
@@ -188,13 +196,13 @@ def undo_verdict(reviewer: User, review_id: int) -> ReviewItem:
         if review.kind == Kind.INDEPENDENT and item.reviews.filter(superseded_at=None, kind=Kind.ADJUDICATION).exists():
             raise UndoRefused(_("Somebody has decided between the verdicts since. A maintainer can reopen the item."))
         if item.state == ItemState.WITHDRAWN:
-            raise UndoRefused(_("The contributor has withdrawn the submission since."))
+            raise UndoRefused(_("The contributor has withdrawn it since."))
         review.supersede(Superseded.UNDONE)
         record_event(item, "undone", reviewer, review=review.pk, verdict=review.verdict)
         if review.kind == Kind.GOLD:
             item.claim(reviewer, item.policy.lease)
             return item
-        resettle(item, submission, reviewer)
+        resettle(item, subject, reviewer)
         if item.is_claimable:
             item.claim(reviewer, item.policy.lease)
     return item
@@ -212,14 +220,14 @@ def revert_verdicts(operator: User, reviewer: User, item_id: int) -> bool:
 
 def _set_aside(actor: User, item_id: int, cause: Superseded, **of: Any) -> bool:
     with transaction.atomic():
-        item, submission = lock_item(item_id)
-        if submission.is_withdrawn:
+        item, subject = lock_item(item_id)
+        if subject.is_withdrawn:
             return False
         reviews = [each for each in item.reviews.filter(superseded_at=None, **of) if each.supersede(cause)]
         if not reviews:
             return False
         record_event(item, cause.value, actor, reviews=[each.pk for each in reviews])
-        resettle(item, submission, actor)
+        resettle(item, subject, actor)
     return True
 
 
@@ -238,11 +246,11 @@ def mark_gold(maintainer: User, item_id: int, note: str = "") -> GoldItem:
     return gold
 
 
-def _require_claim(item: ReviewItem, submission: Submission, reviewer: User, claim_number: int) -> None:
-    if submission.is_withdrawn:
-        raise ClaimLost(_("The contributor has withdrawn this submission. Nothing was recorded."))
-    if submission.owner_id == reviewer.pk:
-        raise ClaimLost(_("This is your own submission: somebody else reviews it."))
+def _require_claim(item: ReviewItem, subject: Subject, reviewer: User, claim_number: int) -> None:
+    if subject.is_withdrawn:
+        raise ClaimLost(_("The contributor has withdrawn this. Nothing was recorded."))
+    if subject.owner_id == reviewer.pk:
+        raise ClaimLost(_("This is your own: somebody else reviews it."))
     if item.claimed_by_id != reviewer.pk or item.claim_number != claim_number:
         if item.submission_version > 1 and item.claimed_by_id is None:
             raise ClaimLost(

@@ -61,7 +61,7 @@ def no_mail(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_POST
 def answer(request: HttpRequest, inquiry_id: int) -> HttpResponse:
-    """One's own answer to a question; the submission goes back to the reviewers."""
+    """One's own answer to a question; what they gave goes back to the reviewers."""
     actor = current_actor(request)
     inquiry = open_inquiries(actor).filter(pk=inquiry_id).first()
     if inquiry is None:
@@ -80,7 +80,7 @@ def _page(actor: Actor) -> dict[str, Any]:
 
 
 def _answer(request: HttpRequest, inquiry: Inquiry, text: str) -> None:
-    if answer_inquiry(inquiry.item.submission, inquiry, text):
+    if answer_inquiry(inquiry.item.subject, inquiry, text):
         messages.success(request, _("Thank you. Your answer is with the reviewers."))
     else:
         messages.info(request, _("This is not asked any more."))

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
+from portal.arena.forms import REASONS
 from portal.feedback.question_display import form_questions, shown_answers
 from portal.playground.inside import read_tokens
 from portal.playground.queries import trace_tokens
@@ -31,7 +32,7 @@ from portal.reviews.services.verdicts import (
     Judgement,
     UndoRefused,
     mark_gold,
-    own_questions,
+    questions_of,
     record_verdict,
     reopen_item,
     undo_verdict,
@@ -56,7 +57,9 @@ def inside(request: HttpRequest, item_id: int, place: int) -> HttpResponse:
     """The tokens of the item's run (or of one of the two compared), with what the model thought of each."""
     require_staff(request)
     wanted = get_item(item_id)
-    runs = [] if wanted.submission.is_withdrawn else runs_of(wanted.submission)
+    submission = wanted.submission
+    # A vote's tokens would tell whose they are.
+    runs = runs_of(submission) if submission is not None and not submission.is_withdrawn else []
     if not 1 <= place <= len(runs):
         raise Http404
     run = runs[place - 1]
@@ -99,7 +102,8 @@ def verdict(request: HttpRequest, item_id: int) -> HttpResponse:
     """Record the verdict and go to the next item; a refused one is shown again as it was sent."""
     reviewer = require_reviewer(request)
     filters = QueueFilters.from_form(request.POST)
-    questions = own_questions(get_item(item_id).submission.questionnaire)
+    judged = get_item(item_id)
+    questions = questions_of(judged)
     judgement = judgement_from_form(request.POST, own_answers_from_form(questions, request.POST))
     try:
         record_verdict(reviewer, item_id, claim_number_from_form(request.POST), judgement)
@@ -109,6 +113,8 @@ def verdict(request: HttpRequest, item_id: int) -> HttpResponse:
         return _page(request, reviewer, get_item(item_id), sent=judgement, errors=error.message_dict, status=422)
     except ClaimLost as error:
         return _page(request, reviewer, get_item(item_id), sent=judgement, problem=str(error), status=409)
+    if judged.vote is not None:
+        _tell_names(request, judged)
     return go_to_next(request, claim_next(reviewer, filters), filters)
 
 
@@ -169,11 +175,12 @@ def _page(
     context: dict[str, Any] = {
         "item": wanted,
         "submission": wanted.submission,
-        "answers": shown_answers(wanted.submission),
+        "vote": wanted.vote,
+        "vote_reasons": [label for key, label in REASONS if wanted.vote is not None and key in wanted.vote.reasons],
+        "subject": wanted.subject,
+        "answers": shown_answers(wanted.submission) if wanted.submission is not None else [],
         "page": page,
-        "own_questions": form_questions(
-            own_questions(wanted.submission.questionnaire), sent.answers if sent else {}, errors
-        ),
+        "own_questions": form_questions(questions_of(wanted), sent.answers if sent else {}, errors),
         "query": filters.query(),
         "filters": filters,
         "verdicts": Verdict,
@@ -186,6 +193,14 @@ def _page(
         "is_operator": reviewer.has_role(Role.OPERATOR),
     }
     return render(request, "reviews/item.html", context, status=status)
+
+
+def _tell_names(request: HttpRequest, judged: ReviewItem) -> None:
+    """Blind until the verdict; then the names."""
+    vote = judged.vote
+    assert vote is not None
+    names = {"number": judged.pk, "a": vote.variant_a.model_id, "b": vote.variant_b.model_id}
+    messages.info(request, _("On #%(number)d, A was %(a)s and B was %(b)s.") % names)
 
 
 def _address(request: HttpRequest, wanted: ReviewItem) -> str:
