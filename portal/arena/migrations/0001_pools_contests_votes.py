@@ -54,6 +54,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'contest',
                 'verbose_name_plural': 'contests',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [models.Index(fields=['owner', '-created_at'], name='contest_of_owner'), models.Index(fields=['visitor', '-created_at'], name='contest_of_visitor')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='contest_has_one_owner'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'battle'), ('pool__isnull', False)), models.Q(('kind', 'side_by_side'), ('pool__isnull', True)), _connector='OR'), name='contest_battle_has_pool'), models.CheckConstraint(condition=models.Q(('sealed_as__isnull', True), models.Q(('kind', 'battle'), ('revealed_at__isnull', True)), _connector='OR'), name='contest_sealed_is_blind_battle')],
             },
         ),
         migrations.CreateModel(
@@ -73,6 +75,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'comparison',
                 'verbose_name_plural': 'comparisons',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [models.Index(fields=['owner', '-created_at'], name='comparison_of_owner'), models.Index(fields=['visitor', '-created_at'], name='comparison_of_visitor')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='comparison_has_one_owner'), models.CheckConstraint(condition=models.Q(('generation_a', models.F('generation_b')), _negated=True), name='comparison_of_two'), models.UniqueConstraint(fields=('generation_a', 'generation_b'), name='comparison_pair_unique'), models.UniqueConstraint(condition=models.Q(('kind', 'battle')), fields=('contest',), name='comparison_one_per_battle')],
             },
         ),
         migrations.CreateModel(
@@ -86,6 +90,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'pool entry',
                 'verbose_name_plural': 'pool entries',
+                'constraints': [models.UniqueConstraint(fields=('pool', 'variant'), name='pool_entry_unique'), models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1000)), name='pool_entry_weight_in_range')],
             },
         ),
         migrations.CreateModel(
@@ -135,6 +140,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'vote',
                 'verbose_name_plural': 'votes',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [models.Index(fields=['pool', 'created_at'], name='vote_in_pool'), models.Index(fields=['created_at', 'id'], name='vote_created'), models.Index(fields=['changed_at'], name='vote_changed'), models.Index(fields=['owner', '-created_at'], name='vote_of_owner'), models.Index(fields=['visitor', '-created_at'], name='vote_of_visitor')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('owner__isnull', False), ('visitor__isnull', False), _negated=True), name='vote_one_kind_of_voter'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'battle'), ('pool__isnull', False)), models.Q(('kind', 'side_by_side'), ('pool__isnull', True)), _connector='OR'), name='vote_battle_has_pool')],
             },
         ),
         migrations.CreateModel(
@@ -153,85 +160,5 @@ class Migration(migrations.Migration):
                 'ordering': ['position'],
                 'constraints': [models.UniqueConstraint(fields=('contest', 'position'), name='contender_position_unique'), models.CheckConstraint(condition=models.Q(('position__lt', 4)), name='contender_position_in_range')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='comparison',
-            index=models.Index(fields=['owner', '-created_at'], name='comparison_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='comparison',
-            index=models.Index(fields=['visitor', '-created_at'], name='comparison_of_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='comparison',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='comparison_has_one_owner'),
-        ),
-        migrations.AddConstraint(
-            model_name='comparison',
-            constraint=models.CheckConstraint(condition=models.Q(('generation_a', models.F('generation_b')), _negated=True), name='comparison_of_two'),
-        ),
-        migrations.AddConstraint(
-            model_name='comparison',
-            constraint=models.UniqueConstraint(fields=('generation_a', 'generation_b'), name='comparison_pair_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='comparison',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'battle')), fields=('contest',), name='comparison_one_per_battle'),
-        ),
-        migrations.AddIndex(
-            model_name='contest',
-            index=models.Index(fields=['owner', '-created_at'], name='contest_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='contest',
-            index=models.Index(fields=['visitor', '-created_at'], name='contest_of_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='contest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='contest_has_one_owner'),
-        ),
-        migrations.AddConstraint(
-            model_name='contest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'battle'), ('pool__isnull', False)), models.Q(('kind', 'side_by_side'), ('pool__isnull', True)), _connector='OR'), name='contest_battle_has_pool'),
-        ),
-        migrations.AddConstraint(
-            model_name='contest',
-            constraint=models.CheckConstraint(condition=models.Q(('sealed_as__isnull', True), models.Q(('kind', 'battle'), ('revealed_at__isnull', True)), _connector='OR'), name='contest_sealed_is_blind_battle'),
-        ),
-        migrations.AddConstraint(
-            model_name='poolentry',
-            constraint=models.UniqueConstraint(fields=('pool', 'variant'), name='pool_entry_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='poolentry',
-            constraint=models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1000)), name='pool_entry_weight_in_range'),
-        ),
-        migrations.AddIndex(
-            model_name='vote',
-            index=models.Index(fields=['pool', 'created_at'], name='vote_in_pool'),
-        ),
-        migrations.AddIndex(
-            model_name='vote',
-            index=models.Index(fields=['created_at', 'id'], name='vote_created'),
-        ),
-        migrations.AddIndex(
-            model_name='vote',
-            index=models.Index(fields=['changed_at'], name='vote_changed'),
-        ),
-        migrations.AddIndex(
-            model_name='vote',
-            index=models.Index(fields=['owner', '-created_at'], name='vote_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='vote',
-            index=models.Index(fields=['visitor', '-created_at'], name='vote_of_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='vote',
-            constraint=models.CheckConstraint(condition=models.Q(('owner__isnull', False), ('visitor__isnull', False), _negated=True), name='vote_one_kind_of_voter'),
-        ),
-        migrations.AddConstraint(
-            model_name='vote',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'battle'), ('pool__isnull', False)), models.Q(('kind', 'side_by_side'), ('pool__isnull', True)), _connector='OR'), name='vote_battle_has_pool'),
         ),
     ]

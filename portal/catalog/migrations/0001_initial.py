@@ -50,6 +50,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'model card',
                 'verbose_name_plural': 'model cards',
                 'ordering': ['-updated_at', '-pk'],
+                'indexes': [models.Index(fields=['-updated_at', '-id'], name='card_updated')],
+                'constraints': [models.UniqueConstraint(fields=('owner_name', 'slug'), name='card_name_unique')],
             },
         ),
         migrations.AddField(
@@ -65,6 +67,10 @@ class Migration(migrations.Migration):
                 ('value', models.CharField(max_length=200)),
                 ('card', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='facets', to='catalog.modelcard')),
             ],
+            options={
+                'indexes': [models.Index(fields=['kind', 'value', 'card'], name='card_facet_value')],
+                'constraints': [models.UniqueConstraint(fields=('card', 'kind', 'value'), name='card_facet_unique')],
+            },
         ),
         migrations.CreateModel(
             name='CardDraft',
@@ -77,6 +83,9 @@ class Migration(migrations.Migration):
                 ('author', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('card', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drafts', to='catalog.modelcard')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('card', 'author'), name='card_draft_unique')],
+            },
         ),
         migrations.CreateModel(
             name='Variant',
@@ -103,6 +112,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'variant',
                 'verbose_name_plural': 'variants',
                 'ordering': ['position', 'pk'],
+                'constraints': [models.UniqueConstraint(fields=('card', 'slug'), name='variant_name_unique')],
             },
         ),
         migrations.CreateModel(
@@ -113,37 +123,12 @@ class Migration(migrations.Migration):
                 ('packed', models.BinaryField()),
                 ('variant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tensor_lists', to='catalog.variant')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='modelcard',
-            index=models.Index(fields=['-updated_at', '-id'], name='card_updated'),
-        ),
-        migrations.AddConstraint(
-            model_name='modelcard',
-            constraint=models.UniqueConstraint(fields=('owner_name', 'slug'), name='card_name_unique'),
+            options={
+                'constraints': [models.UniqueConstraint(fields=('variant', 'part'), name='tensor_list_unique')],
+            },
         ),
         migrations.AddConstraint(
             model_name='cardrevision',
             constraint=models.UniqueConstraint(fields=('card', 'number'), name='revision_number_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='cardfacet',
-            index=models.Index(fields=['kind', 'value', 'card'], name='card_facet_value'),
-        ),
-        migrations.AddConstraint(
-            model_name='cardfacet',
-            constraint=models.UniqueConstraint(fields=('card', 'kind', 'value'), name='card_facet_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='carddraft',
-            constraint=models.UniqueConstraint(fields=('card', 'author'), name='card_draft_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='variant',
-            constraint=models.UniqueConstraint(fields=('card', 'slug'), name='variant_name_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='tensorlist',
-            constraint=models.UniqueConstraint(fields=('variant', 'part'), name='tensor_list_unique'),
         ),
     ]

@@ -42,6 +42,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created_at', '-pk'],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='card_event_created'), models.Index(fields=['card', '-created_at', '-id'], name='card_event_of_card')],
+                'constraints': [models.UniqueConstraint(fields=('card', 'kind', 'key'), name='card_event_unique')],
             },
         ),
         migrations.CreateModel(
@@ -55,6 +57,10 @@ class Migration(migrations.Migration):
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mails', to='catalog.cardevent')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['due_at'], name='event_mail_due')],
+                'constraints': [models.UniqueConstraint(fields=('event', 'user'), name='event_mail_unique')],
+            },
         ),
         migrations.CreateModel(
             name='Follow',
@@ -64,6 +70,9 @@ class Migration(migrations.Migration):
                 ('card', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='follows', to='catalog.modelcard')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='follows', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('card', 'user'), name='follow_unique')],
+            },
         ),
         migrations.CreateModel(
             name='AccessRequest',
@@ -99,29 +108,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['name', 'card'], name='card_base_name')],
                 'constraints': [models.UniqueConstraint(fields=('card', 'name'), name='card_base_unique')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='cardevent',
-            index=models.Index(fields=['-created_at', '-id'], name='card_event_created'),
-        ),
-        migrations.AddIndex(
-            model_name='cardevent',
-            index=models.Index(fields=['card', '-created_at', '-id'], name='card_event_of_card'),
-        ),
-        migrations.AddConstraint(
-            model_name='cardevent',
-            constraint=models.UniqueConstraint(fields=('card', 'kind', 'key'), name='card_event_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='eventmail',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['due_at'], name='event_mail_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='eventmail',
-            constraint=models.UniqueConstraint(fields=('event', 'user'), name='event_mail_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='follow',
-            constraint=models.UniqueConstraint(fields=('card', 'user'), name='follow_unique'),
         ),
     ]

@@ -66,6 +66,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'snapshot',
                 'verbose_name_plural': 'snapshots',
                 'ordering': ['-created_at', '-pk'],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='snapshot_created')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'succeeded'), _negated=True), ('number__isnull', False), _connector='OR'), name='published_snapshot_has_number')],
             },
         ),
         migrations.CreateModel(
@@ -82,6 +84,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'download of a snapshot',
                 'verbose_name_plural': 'downloads of snapshots',
                 'ordering': ['-at', '-pk'],
+                'indexes': [models.Index(fields=['snapshot', '-at'], name='snapshot_download')],
             },
         ),
         migrations.CreateModel(
@@ -93,25 +96,9 @@ class Migration(migrations.Migration):
                 ('version', models.BigIntegerField()),
                 ('snapshot', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='records', to='exports.snapshot')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='snapshot',
-            index=models.Index(fields=['-created_at', '-id'], name='snapshot_created'),
-        ),
-        migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'succeeded'), _negated=True), ('number__isnull', False), _connector='OR'), name='published_snapshot_has_number'),
-        ),
-        migrations.AddIndex(
-            model_name='snapshotdownload',
-            index=models.Index(fields=['snapshot', '-at'], name='snapshot_download'),
-        ),
-        migrations.AddIndex(
-            model_name='snapshotrecord',
-            index=models.Index(fields=['record_id'], name='snapshot_record_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='snapshotrecord',
-            constraint=models.UniqueConstraint(fields=('snapshot', 'record_id'), name='snapshot_record_unique'),
+            options={
+                'indexes': [models.Index(fields=['record_id'], name='snapshot_record_id')],
+                'constraints': [models.UniqueConstraint(fields=('snapshot', 'record_id'), name='snapshot_record_unique')],
+            },
         ),
     ]

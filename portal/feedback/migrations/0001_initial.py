@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'question',
                 'verbose_name_plural': 'questions',
                 'ordering': ['position', 'pk'],
+                'constraints': [models.UniqueConstraint(fields=('questionnaire', 'key'), name='question_key_unique')],
             },
         ),
         migrations.CreateModel(
@@ -70,6 +71,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'submission',
                 'verbose_name_plural': 'submissions',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [models.Index(fields=['created_at', 'id'], name='submission_created'), models.Index(fields=['owner', '-changed_at', '-id'], name='submission_of_owner'), models.Index(fields=['visitor', '-changed_at', '-id'], name='submission_of_visitor')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('generation', 'owner'), name='submission_one_per_user'), models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('generation', 'visitor'), name='submission_one_per_visitor'), models.CheckConstraint(condition=models.Q(('owner__isnull', False), ('visitor__isnull', False), _negated=True), name='submission_one_kind_of_owner')],
             },
         ),
         migrations.CreateModel(
@@ -87,46 +90,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'answer',
                 'verbose_name_plural': 'answers',
                 'ordering': ['question__position', 'question__pk'],
+                'indexes': [models.Index(fields=['question', 'number', 'submission'], name='answer_number'), models.Index(fields=['question', 'choice', 'submission'], name='answer_choice')],
+                'constraints': [models.UniqueConstraint(fields=('submission', 'question'), name='answer_one_per_question')],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='question',
-            constraint=models.UniqueConstraint(fields=('questionnaire', 'key'), name='question_key_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='submission',
-            index=models.Index(fields=['created_at', 'id'], name='submission_created'),
-        ),
-        migrations.AddIndex(
-            model_name='submission',
-            index=models.Index(fields=['owner', '-changed_at', '-id'], name='submission_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='submission',
-            index=models.Index(fields=['visitor', '-changed_at', '-id'], name='submission_of_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='submission',
-            constraint=models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('generation', 'owner'), name='submission_one_per_user'),
-        ),
-        migrations.AddConstraint(
-            model_name='submission',
-            constraint=models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('generation', 'visitor'), name='submission_one_per_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='submission',
-            constraint=models.CheckConstraint(condition=models.Q(('owner__isnull', False), ('visitor__isnull', False), _negated=True), name='submission_one_kind_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='answer',
-            index=models.Index(fields=['question', 'number', 'submission'], name='answer_number'),
-        ),
-        migrations.AddIndex(
-            model_name='answer',
-            index=models.Index(fields=['question', 'choice', 'submission'], name='answer_choice'),
-        ),
-        migrations.AddConstraint(
-            model_name='answer',
-            constraint=models.UniqueConstraint(fields=('submission', 'question'), name='answer_one_per_question'),
         ),
     ]

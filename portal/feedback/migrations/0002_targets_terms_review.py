@@ -36,11 +36,14 @@ class Migration(migrations.Migration):
                 ('results_shown', models.CharField(choices=[('always', 'Everybody, at any time'), ('afterwards', 'Everybody, once it has ended'), ('never', 'Maintainers alone')], default='always', max_length=12, verbose_name='results are shown to')),
                 ('is_published', models.BooleanField(default=False, verbose_name='published')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
+                ('author', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('questionnaire', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='feedback.questionnaire')),
             ],
             options={
                 'verbose_name': 'campaign',
                 'verbose_name_plural': 'campaigns',
                 'ordering': ['-opens_at', '-pk'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('closes_at__isnull', True), ('closes_at__gt', models.F('opens_at')), _connector='OR'), name='campaign_closes_after_opening'), models.CheckConstraint(condition=models.Q(('goal__isnull', True), ('goal__gt', 0), _connector='OR'), name='campaign_goal_is_positive')],
             },
         ),
         migrations.CreateModel(
@@ -50,10 +53,13 @@ class Migration(migrations.Migration):
                 ('visitor', models.UUIDField(blank=True, editable=False, null=True)),
                 ('values', models.JSONField(default=dict, verbose_name='answers so far')),
                 ('saved_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='saved')),
+                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drafts', to='feedback.campaign')),
+                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='campaign_drafts', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'draft of an answer',
                 'verbose_name_plural': 'drafts of answers',
+                'constraints': [models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('campaign', 'owner'), name='campaign_draft_one_per_user'), models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('campaign', 'visitor'), name='campaign_draft_one_per_visitor'), models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='campaign_draft_has_one_owner')],
             },
         ),
         migrations.CreateModel(
@@ -61,6 +67,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('chosen_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='chosen')),
+                ('answer', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='quote', to='feedback.answer')),
+                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quotes', to='feedback.campaign')),
+                ('chosen_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'chosen quote',
@@ -233,63 +242,8 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='submissions', to='playground.generation'),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='author',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='campaign',
-            name='questionnaire',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='feedback.questionnaire'),
-        ),
-        migrations.AddField(
             model_name='submission',
             name='campaign',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='submissions', to='feedback.campaign'),
-        ),
-        migrations.AddField(
-            model_name='campaigndraft',
-            name='campaign',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drafts', to='feedback.campaign'),
-        ),
-        migrations.AddField(
-            model_name='campaigndraft',
-            name='owner',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='campaign_drafts', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='chosenquote',
-            name='answer',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='quote', to='feedback.answer'),
-        ),
-        migrations.AddField(
-            model_name='chosenquote',
-            name='campaign',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quotes', to='feedback.campaign'),
-        ),
-        migrations.AddField(
-            model_name='chosenquote',
-            name='chosen_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('closes_at__isnull', True), ('closes_at__gt', models.F('opens_at')), _connector='OR'), name='campaign_closes_after_opening'),
-        ),
-        migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('goal__isnull', True), ('goal__gt', 0), _connector='OR'), name='campaign_goal_is_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='campaigndraft',
-            constraint=models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('campaign', 'owner'), name='campaign_draft_one_per_user'),
-        ),
-        migrations.AddConstraint(
-            model_name='campaigndraft',
-            constraint=models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('campaign', 'visitor'), name='campaign_draft_one_per_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='campaigndraft',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='campaign_draft_has_one_owner'),
         ),
     ]

@@ -47,11 +47,15 @@ class Migration(migrations.Migration):
                 ('dispatches', models.PositiveIntegerField(default=0)),
                 ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished')),
+                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='playground.generation')),
+                ('variant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='generations', to='catalog.variant')),
             ],
             options={
                 'verbose_name': 'generation',
                 'verbose_name_plural': 'generations',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='generation_created'), models.Index(condition=models.Q(('state', 'queued')), fields=['variant', 'queued_at'], name='generation_queue'), models.Index(condition=models.Q(('state', 'running')), fields=['lease_expires_at'], name='generation_lease')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'running'), _negated=True), models.Q(('lease_expires_at__isnull', False), models.Q(('claimed_by', ''), _negated=True)), _connector='OR'), name='running_generation_is_leased'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('state__in', ('queued', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('succeeded', 'failed', 'cancelled'))), _connector='OR'), name='final_generation_has_finished_at')],
             },
         ),
         migrations.CreateModel(
@@ -87,6 +91,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'conversation',
                 'verbose_name_plural': 'conversations',
                 'ordering': ['-updated_at', '-id'],
+                'indexes': [models.Index(fields=['owner', '-updated_at', '-id'], name='conversation_of_owner'), models.Index(fields=['visitor', '-updated_at', '-id'], name='conversation_of_visitor')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='conversation_has_one_owner')],
             },
         ),
         migrations.CreateModel(
@@ -101,50 +107,8 @@ class Migration(migrations.Migration):
             name='conversation',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='generations', to='playground.conversation'),
         ),
-        migrations.AddField(
-            model_name='generation',
-            name='parent',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='playground.generation'),
-        ),
-        migrations.AddField(
-            model_name='generation',
-            name='variant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='generations', to='catalog.variant'),
-        ),
-        migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(fields=['owner', '-updated_at', '-id'], name='conversation_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(fields=['visitor', '-updated_at', '-id'], name='conversation_of_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='conversation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='conversation_has_one_owner'),
-        ),
         migrations.AddIndex(
             model_name='generation',
             index=models.Index(fields=['conversation', 'created_at'], name='generation_in_conversation'),
-        ),
-        migrations.AddIndex(
-            model_name='generation',
-            index=models.Index(fields=['-created_at', '-id'], name='generation_created'),
-        ),
-        migrations.AddIndex(
-            model_name='generation',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['variant', 'queued_at'], name='generation_queue'),
-        ),
-        migrations.AddIndex(
-            model_name='generation',
-            index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_expires_at'], name='generation_lease'),
-        ),
-        migrations.AddConstraint(
-            model_name='generation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'running'), _negated=True), models.Q(('lease_expires_at__isnull', False), models.Q(('claimed_by', ''), _negated=True)), _connector='OR'), name='running_generation_is_leased'),
-        ),
-        migrations.AddConstraint(
-            model_name='generation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('state__in', ('queued', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('succeeded', 'failed', 'cancelled'))), _connector='OR'), name='final_generation_has_finished_at'),
         ),
     ]

@@ -41,11 +41,13 @@ class Migration(migrations.Migration):
                 ('system_prompt', models.TextField(blank=True, verbose_name='system prompt')),
                 ('share_token', models.CharField(blank=True, editable=False, max_length=64, null=True, unique=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
+                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='presets', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'preset',
                 'verbose_name_plural': 'presets',
                 'ordering': ['name', 'id'],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='preset_has_one_owner'), models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('owner', 'name'), name='preset_name_unique_per_user'), models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('visitor', 'name'), name='preset_name_unique_per_visitor')],
             },
         ),
         migrations.CreateModel(
@@ -58,6 +60,7 @@ class Migration(migrations.Migration):
                 ('is_published', models.BooleanField(default=True, verbose_name='published')),
                 ('position', models.PositiveSmallIntegerField(default=0, verbose_name='position')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
+                ('author', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'prompt collection',
@@ -72,11 +75,14 @@ class Migration(migrations.Migration):
                 ('token', models.CharField(default=portal.playground.models.sharing.new_token, editable=False, max_length=64, unique=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked')),
+                ('conversation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='share_links', to='playground.conversation')),
+                ('generation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='share_links', to='playground.generation')),
             ],
             options={
                 'verbose_name': 'share link',
                 'verbose_name_plural': 'share links',
                 'ordering': ['-created_at', '-id'],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('conversation__isnull', True), ('generation__isnull', False)), models.Q(('conversation__isnull', False), ('generation__isnull', True)), _connector='OR'), name='share_link_has_one_target'), models.UniqueConstraint(condition=models.Q(('revoked_at__isnull', True)), fields=('generation',), name='share_link_one_per_generation'), models.UniqueConstraint(condition=models.Q(('revoked_at__isnull', True)), fields=('conversation',), name='share_link_one_per_conversation')],
             },
         ),
         migrations.AddField(
@@ -124,52 +130,8 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='conversation_to_be_purged'),
         ),
         migrations.AddField(
-            model_name='preset',
-            name='owner',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='presets', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='promptcollection',
-            name='author',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
             model_name='libraryprompt',
             name='collection',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='prompts', to='playground.promptcollection'),
-        ),
-        migrations.AddField(
-            model_name='sharelink',
-            name='conversation',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='share_links', to='playground.conversation'),
-        ),
-        migrations.AddField(
-            model_name='sharelink',
-            name='generation',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='share_links', to='playground.generation'),
-        ),
-        migrations.AddConstraint(
-            model_name='preset',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='preset_has_one_owner'),
-        ),
-        migrations.AddConstraint(
-            model_name='preset',
-            constraint=models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('owner', 'name'), name='preset_name_unique_per_user'),
-        ),
-        migrations.AddConstraint(
-            model_name='preset',
-            constraint=models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('visitor', 'name'), name='preset_name_unique_per_visitor'),
-        ),
-        migrations.AddConstraint(
-            model_name='sharelink',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('conversation__isnull', True), ('generation__isnull', False)), models.Q(('conversation__isnull', False), ('generation__isnull', True)), _connector='OR'), name='share_link_has_one_target'),
-        ),
-        migrations.AddConstraint(
-            model_name='sharelink',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked_at__isnull', True)), fields=('generation',), name='share_link_one_per_generation'),
-        ),
-        migrations.AddConstraint(
-            model_name='sharelink',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked_at__isnull', True)), fields=('conversation',), name='share_link_one_per_conversation'),
         ),
     ]

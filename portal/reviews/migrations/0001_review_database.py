@@ -80,6 +80,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'known limitation',
                 'verbose_name_plural': 'known limitations',
                 'ordering': ['-changed_at', '-id'],
+                'indexes': [models.Index(fields=['card', '-changed_at', '-id'], name='limitation_of_card')],
             },
         ),
         migrations.CreateModel(
@@ -109,6 +110,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'me too',
                 'verbose_name_plural': 'me toos',
+                'constraints': [models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('limitation', 'owner'), name='me_too_once_per_user'), models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('limitation', 'visitor'), name='me_too_once_per_visitor')],
             },
         ),
         migrations.CreateModel(
@@ -126,6 +128,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'notice',
                 'verbose_name_plural': 'notices',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [models.Index(fields=['owner', '-created_at', '-id'], name='notice_of_person'), models.Index(condition=models.Q(('mailed_at__isnull', True)), fields=['id'], name='notice_to_mail')],
             },
         ),
         migrations.CreateModel(
@@ -148,6 +151,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'queue rules',
                 'verbose_name_plural': 'queue rules',
                 'ordering': ['-version'],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('is_current', True)), fields=('is_current',), name='policy_one_current')],
             },
         ),
         migrations.CreateModel(
@@ -182,6 +186,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'replayed run',
                 'verbose_name_plural': 'replayed runs',
                 'ordering': ['id'],
+                'constraints': [models.UniqueConstraint(fields=('replay', 'original'), name='replay_run_once')],
             },
         ),
         migrations.CreateModel(
@@ -197,6 +202,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'reproduction',
                 'verbose_name_plural': 'reproductions',
                 'ordering': ['added_at', 'id'],
+                'constraints': [models.UniqueConstraint(fields=('limitation', 'generation'), name='reproduction_once_per_limitation')],
             },
         ),
         migrations.CreateModel(
@@ -238,6 +244,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'review item',
                 'verbose_name_plural': 'review items',
                 'ordering': ['-entered_at', '-id'],
+                'indexes': [models.Index(condition=models.Q(('is_claimable', True)), fields=['-priority', 'entered_at', 'id'], name='item_next_claim'), models.Index(condition=models.Q(('claimed_by__isnull', False)), fields=['claimed_by'], name='item_claimed_by'), models.Index(condition=models.Q(('is_gold', True)), fields=['id'], name='item_gold'), models.Index(fields=['-entered_at', '-id'], name='item_newest'), models.Index(fields=['state', '-entered_at', '-id'], name='item_of_state'), models.Index(fields=['outcome', '-entered_at', '-id'], name='item_of_outcome'), models.Index(fields=['card', 'state', '-entered_at', '-id'], name='item_of_card'), models.Index(fields=['variant', 'state', '-entered_at', '-id'], name='item_of_variant'), models.Index(fields=['language', 'state', '-entered_at', '-id'], name='item_of_language'), models.Index(fields=['questionnaire', 'state', '-entered_at', '-id'], name='item_of_questionnaire'), models.Index(fields=['campaign', 'state', '-entered_at', '-id'], name='item_of_campaign'), models.Index(condition=models.Q(('is_suspicious', True)), fields=['-entered_at', '-id'], name='item_suspicious')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('is_claimable', True), ('state__in', ('waiting', 'adjudication'))), models.Q(models.Q(('state__in', ('waiting', 'adjudication')), _negated=True), ('is_claimable', False)), _connector='OR'), name='item_claimable_by_state'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', False), ('state', 'decided'), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', 'decided'), _negated=True), ('decided_at__isnull', True), ('outcome', '')), _connector='OR'), name='item_decided_has_outcome'), models.CheckConstraint(condition=models.Q(models.Q(('claim_expires_at__isnull', True), ('claimed_by__isnull', True)), ('claim_expires_at__isnull', False), _connector='OR'), name='item_claim_has_lease')],
             },
         ),
         migrations.CreateModel(
@@ -266,6 +274,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'verdict',
                 'verbose_name_plural': 'verdicts',
                 'ordering': ['created_at', 'id'],
+                'indexes': [models.Index(fields=['reviewer', '-created_at', '-id'], name='review_of_person'), models.Index(fields=['-created_at', '-id'], name='review_newest')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('superseded_at__isnull', True)), fields=('item', 'reviewer'), name='review_one_live_per_person'), models.UniqueConstraint(condition=models.Q(('kind', 'adjudication'), ('superseded_at__isnull', True)), fields=('item',), name='review_one_live_adjudication'), models.CheckConstraint(condition=models.Q(models.Q(('superseded_at__isnull', True), ('superseded_by', '')), models.Q(models.Q(('superseded_by', ''), _negated=True), ('superseded_at__isnull', False)), _connector='OR'), name='review_superseded_for_a_reason')],
             },
         ),
         migrations.CreateModel(
@@ -314,6 +324,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'saved view',
                 'verbose_name_plural': 'saved views',
                 'ordering': ['name', 'pk'],
+                'constraints': [models.UniqueConstraint(fields=('owner', 'name'), name='saved_view_name_per_person')],
             },
         ),
         migrations.CreateModel(
@@ -326,6 +337,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'text band',
                 'verbose_name_plural': 'text bands',
+                'indexes': [models.Index(fields=['value', 'item'], name='text_band_value')],
             },
         ),
         migrations.CreateModel(
@@ -365,125 +377,5 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'contributors',
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('visitor__isnull', True)), models.Q(('owner__isnull', True), ('visitor__isnull', False)), _connector='OR'), name='record_of_one_contributor')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='limitation',
-            index=models.Index(fields=['card', '-changed_at', '-id'], name='limitation_of_card'),
-        ),
-        migrations.AddConstraint(
-            model_name='metoo',
-            constraint=models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('limitation', 'owner'), name='me_too_once_per_user'),
-        ),
-        migrations.AddConstraint(
-            model_name='metoo',
-            constraint=models.UniqueConstraint(condition=models.Q(('visitor__isnull', False)), fields=('limitation', 'visitor'), name='me_too_once_per_visitor'),
-        ),
-        migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(fields=['owner', '-created_at', '-id'], name='notice_of_person'),
-        ),
-        migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('mailed_at__isnull', True)), fields=['id'], name='notice_to_mail'),
-        ),
-        migrations.AddConstraint(
-            model_name='queuepolicy',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_current', True)), fields=('is_current',), name='policy_one_current'),
-        ),
-        migrations.AddConstraint(
-            model_name='replayrun',
-            constraint=models.UniqueConstraint(fields=('replay', 'original'), name='replay_run_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='reproductionrun',
-            constraint=models.UniqueConstraint(fields=('limitation', 'generation'), name='reproduction_once_per_limitation'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(condition=models.Q(('is_claimable', True)), fields=['-priority', 'entered_at', 'id'], name='item_next_claim'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(condition=models.Q(('claimed_by__isnull', False)), fields=['claimed_by'], name='item_claimed_by'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(condition=models.Q(('is_gold', True)), fields=['id'], name='item_gold'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['-entered_at', '-id'], name='item_newest'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['state', '-entered_at', '-id'], name='item_of_state'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['outcome', '-entered_at', '-id'], name='item_of_outcome'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['card', 'state', '-entered_at', '-id'], name='item_of_card'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['variant', 'state', '-entered_at', '-id'], name='item_of_variant'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['language', 'state', '-entered_at', '-id'], name='item_of_language'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['questionnaire', 'state', '-entered_at', '-id'], name='item_of_questionnaire'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(fields=['campaign', 'state', '-entered_at', '-id'], name='item_of_campaign'),
-        ),
-        migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(condition=models.Q(('is_suspicious', True)), fields=['-entered_at', '-id'], name='item_suspicious'),
-        ),
-        migrations.AddConstraint(
-            model_name='reviewitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_claimable', True), ('state__in', ('waiting', 'adjudication'))), models.Q(models.Q(('state__in', ('waiting', 'adjudication')), _negated=True), ('is_claimable', False)), _connector='OR'), name='item_claimable_by_state'),
-        ),
-        migrations.AddConstraint(
-            model_name='reviewitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', False), ('state', 'decided'), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', 'decided'), _negated=True), ('decided_at__isnull', True), ('outcome', '')), _connector='OR'), name='item_decided_has_outcome'),
-        ),
-        migrations.AddConstraint(
-            model_name='reviewitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('claim_expires_at__isnull', True), ('claimed_by__isnull', True)), ('claim_expires_at__isnull', False), _connector='OR'), name='item_claim_has_lease'),
-        ),
-        migrations.AddIndex(
-            model_name='review',
-            index=models.Index(fields=['reviewer', '-created_at', '-id'], name='review_of_person'),
-        ),
-        migrations.AddIndex(
-            model_name='review',
-            index=models.Index(fields=['-created_at', '-id'], name='review_newest'),
-        ),
-        migrations.AddConstraint(
-            model_name='review',
-            constraint=models.UniqueConstraint(condition=models.Q(('superseded_at__isnull', True)), fields=('item', 'reviewer'), name='review_one_live_per_person'),
-        ),
-        migrations.AddConstraint(
-            model_name='review',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'adjudication'), ('superseded_at__isnull', True)), fields=('item',), name='review_one_live_adjudication'),
-        ),
-        migrations.AddConstraint(
-            model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('superseded_at__isnull', True), ('superseded_by', '')), models.Q(models.Q(('superseded_by', ''), _negated=True), ('superseded_at__isnull', False)), _connector='OR'), name='review_superseded_for_a_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='savedview',
-            constraint=models.UniqueConstraint(fields=('owner', 'name'), name='saved_view_name_per_person'),
-        ),
-        migrations.AddIndex(
-            model_name='textband',
-            index=models.Index(fields=['value', 'item'], name='text_band_value'),
         ),
     ]

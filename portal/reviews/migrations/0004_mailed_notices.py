@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('since', models.DateTimeField(auto_now_add=True, verbose_name='since')),
+                ('owner', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='no_review_mail', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'person without mail',
@@ -56,10 +57,5 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='notice',
             index=models.Index(condition=models.Q(('state', 'queued')), fields=['due_at'], name='notice_due'),
-        ),
-        migrations.AddField(
-            model_name='nomail',
-            name='owner',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='no_review_mail', to=settings.AUTH_USER_MODEL),
         ),
     ]
