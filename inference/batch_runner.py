@@ -102,7 +102,8 @@ class BatchRunner:
                 writers.append(request)
                 last_rows.append(end - 1)
         if writers:
-            emissions += self._write(writers, rows[last_rows])
+            # Rows are as wide as the vocabulary: where all of them choose, none is copied.
+            emissions += self._write(writers, rows if len(last_rows) == len(rows) else rows[last_rows])
         return emissions
 
     def _start_waiting(self) -> list[Emission]:

@@ -19,6 +19,7 @@ from inference.engine_thread import EngineThread
 from inference.managed_runner import ManagedModel, ManagedRunner
 from inference.model_loading import context_length, end_ids, load_config, load_model, load_tokenizer
 from inference.process_memory import available_memory
+from inference.sampler import compile_choosing
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder
 
 DTYPES: Final = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -67,6 +68,7 @@ def load_continuous_batching_engine(
     report(0.3, "loading the weights")
     model = load_model(checked, DTYPES[dtype]).to(device)
     ends = end_ids(model, tokenizer)
+    compile_choosing(torch.float32)
     budget = kv_budget_tokens or (max_batch * min(context, 2_048) if device == "cpu" else None)
     report(0.8, "making room for keys and values")
     managed = ManagedModel(

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
 from inference.adapters import AdaptedLinear, AdapterBank, applied
-from inference.decode_kernels import KINDS, add_and_normalise, attend, gate
+from inference.decode_kernels import add_and_normalise, attend, gate
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.linear_layers import Linear, LinearMaker, PlainLinear
+from inference.native_code import KINDS
 from inference.slot_attention import Attention
 from inference.step_plan import Span, StepPlan
 

@@ -27,6 +27,7 @@ from inference.loaded_model import LoadedModel
 from inference.memory_need import MemoryNeed, memory_need
 from inference.model_loading import context_length, end_ids, load_config, load_model, load_tokenizer
 from inference.process_memory import available_memory, return_freed_memory
+from inference.sampler import compile_choosing
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder
 
 DTYPES: Final = {
@@ -115,6 +116,7 @@ def load_engine(
     forward = _forward(model, slots, dtype, may_copy=may_copy)
     adapters = AdapterBank(model)
     forward.adapt(adapters)
+    compile_choosing(DTYPES[dtype])
     ends = end_ids(model, tokenizer)
     renderer = PromptRenderer(tokenizer)
     loaded = LoadedModel(

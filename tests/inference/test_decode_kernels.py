@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
-from inference.decode_kernels import KINDS, add_and_normalise, attend, gate
+from inference.decode_kernels import add_and_normalise, attend, gate
+from inference.native_code import KINDS
 
 HEADS, GROUPS, SIZE, CAPACITY, SLOTS = 6, 2, 16, 64, 5
 TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 2e-2}

@@ -20,7 +20,6 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from inference import sampler
 from inference.sampler import Choice, SamplingState, choose
 from inference.sampling_params import SamplingParams
 
@@ -81,7 +80,7 @@ def _measured(logits: Tensor, params: SamplingParams) -> Tensor:
     top_p=st.sampled_from([1.0, 0.95, 0.6, 0.05]),
     min_p=st.sampled_from([0.0, 0.02, 0.3, 1.0]),
     repetition_penalty=st.sampled_from([1.0, 0.7, 1.5]),
-    candidates=st.sampled_from([4, 16, 128]),
+    spread=st.sampled_from([0.1, 2.5, 60.0]),
 )
 def test_the_distribution_is_that_of_transformers(
     seed: int,
@@ -90,16 +89,14 @@ def test_the_distribution_is_that_of_transformers(
     top_p: float,
     min_p: float,
     repetition_penalty: float,
-    candidates: int,
+    spread: float,
 ) -> None:
     params = SamplingParams(
         temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
     )
-    logits = _logits(seed)
-    with pytest.MonkeyPatch.context() as patch:
-        # Narrow enough that the search must sometimes widen.
-        patch.setattr(sampler, "CANDIDATES", candidates)
-        measured = _measured(logits, params)
+    # From nearly equal numbers to a few that are all of the sum.
+    logits = _logits(seed) / 2.5 * spread
+    measured = _measured(logits, params)
     expected = _oracle(logits, params)
     # Evenly spaced points hit each interval within one point at either end.
     assert torch.allclose(measured, expected, atol=2.5 / DRAWS)
@@ -168,6 +165,69 @@ def test_a_seed_repeats_and_neighbours_do_not_matter() -> None:
     assert tokens(neighbours=0) == tokens(neighbours=0) == tokens(neighbours=7)
 
 
+PARAMETERS = st.fixed_dictionaries(
+    {
+        "temperature": st.sampled_from([0, 1e-9, 0.4, 1.0, 2.0]),
+        "top_k": st.sampled_from([0, 1, 30]),
+        "top_p": st.sampled_from([1.0, 0.9, 0.3]),
+        "min_p": st.sampled_from([0.0, 0.05]),
+        "repetition_penalty": st.sampled_from([1.0, 1.3]),
+        "logit_bias": st.sampled_from([{}, {3: 4.0, 50: -100.0}]),
+        "min_tokens": st.sampled_from([0, 4]),
+        "top_logprobs": st.sampled_from([0, 2]),
+        "seed": st.integers(0, 99),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(PARAMETERS, min_size=2, max_size=6), seed=st.integers(0, 10_000), is_half=st.booleans())
+def test_every_row_is_chosen_exactly_as_it_is_alone(rows: list[dict[str, Any]], seed: int, is_half: bool) -> None:
+    logits = _logits(seed, len(rows), 1_300)
+    if is_half:
+        logits = logits.bfloat16()
+    together = choose(logits, [_state(**params) for params in rows])
+    assert together == [choose(logits[at : at + 1], [_state(**params)])[0] for at, params in enumerate(rows)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    spread=st.sampled_from([0.05, 2.5, 40.0]),
+    width=st.sampled_from([1, 511, 512, 513, 4_000]),
+    top_k=st.sampled_from([0, 20, 600]),
+    top_p=st.sampled_from([1.0, 0.9]),
+)
+def test_a_wide_row_is_drawn_from_where_its_running_sum_meets_the_point(
+    seed: int, spread: float, width: int, top_k: int, top_p: float
+) -> None:
+    """In the vocabulary's order, and in the order of probability where something is cut off."""
+    logits = (_logits(seed, 1, width) / 2.5 * spread).double()
+    probabilities, order = torch.softmax(logits[0], dim=0), torch.arange(width)
+    if top_k or top_p < 1:
+        order = probabilities.argsort(descending=True)[: top_k or width]
+        kept = probabilities[order] / probabilities[order].sum()
+        order = order[kept.cumsum(0) - kept < top_p - 1e-6]
+    sums = (probabilities[order] / probabilities[order].sum()).cumsum(0)
+    state = _state(temperature=1.0, top_k=top_k, top_p=top_p, seed=seed)
+    points = SamplingState(state.params, (), ()).random
+    for _ in range(20):
+        choice, point = choose(logits, [state])[0], points.random()
+        assert choice is not None
+        at = int((order == choice.token_id).nonzero())
+        assert (0 if at == 0 else sums[at - 1]) - 1e-5 <= point <= sums[at] + 1e-5
+        assert choice.logprob == pytest.approx(math.log(probabilities[choice.token_id]), abs=1e-5)
+
+
+def test_the_first_of_equal_numbers_is_the_best_and_forbidden_ones_are_never_chosen() -> None:
+    logits = torch.full((3, 700), -math.inf)
+    logits[0, [650, 651]] = -3.0
+    logits[1, [5, 600]] = torch.tensor([-0.0, 0.0])
+    logits[2, 699] = -1e30
+    states = [_state(temperature=0), _state(temperature=0), _state(temperature=2.0)]
+    assert [choice and choice.token_id for choice in choose(logits, states)] == [650, 5, 699]
+
+
 def test_a_row_that_is_not_numbers_has_no_choice_and_harms_no_other() -> None:
     logits = _logits(3, rows=4)
     logits[1] = math.nan
@@ -178,6 +238,7 @@ def test_a_row_that_is_not_numbers_has_no_choice_and_harms_no_other() -> None:
     assert choices[1] is None
     assert choices[2] is None
     assert choices[3] is not None
+    assert choose(torch.full((1, 9), -math.inf), [_state(temperature=1)]) == [None]
 
 
 def test_half_precision_logits_are_measured_in_float32() -> None:
