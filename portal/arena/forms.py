@@ -12,14 +12,19 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from inference.sampling_params import MAX_SEED, MAX_TEMPERATURE, InvalidParameter, SamplingParams
 from portal.arena.models import MAX_CONTENDERS, Outcome, Pool
 from portal.arena.services import Entry
 from portal.catalog.models import Variant
-from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
+from portal.playground.parameter_fields import (
+    MAIN_PARAMETERS,
+    MORE_PARAMETERS,
+    PARAMETERS,
+    ParameterFields,
+    parameters_as_typed,
+)
+from portal.playground.variant_defaults import default_parameters
 
 MIN_CONTENDERS: Final = 2
-PARAMETERS: Final = ("temperature", "top_p", "max_tokens", "seed")
 # Why an answer is better; stored with the vote by these keys.
 REASONS: Final = (
     ("correct", _("More correct")),
@@ -97,23 +102,13 @@ class SideBySideForm(PromptForm):
         return text if text.strip() else ""
 
 
-class ContenderForm(forms.Form):
+class ContenderForm(ParameterFields):
     """One column: a variant and its parameters. What is left empty takes the variant's default."""
 
     use_required_attribute = False
 
     variant = forms.ChoiceField(
         label=_("Variant"), error_messages={"invalid_choice": _("This variant cannot run here. Choose another.")}
-    )
-    temperature = forms.FloatField(label=_("Temperature"), required=False, min_value=0, max_value=MAX_TEMPERATURE)
-    top_p = forms.FloatField(label=_("Top-p"), required=False, min_value=0, max_value=1)
-    max_tokens = forms.IntegerField(label=_("Max tokens"), required=False, min_value=1)
-    seed = forms.IntegerField(
-        label=_("Seed"),
-        required=False,
-        min_value=0,
-        max_value=MAX_SEED,
-        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
     )
 
     def __init__(self, *args: Any, variants: Sequence[Variant], **kwargs: Any) -> None:
@@ -122,17 +117,12 @@ class ContenderForm(forms.Form):
         field = self.fields["variant"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(each.model_id, f"{each.card.title} · {each.slug}") for each in variants]
-        self.fields["max_tokens"].widget.attrs["max"] = max_tokens_allowed()
+        self.describe_parameters()
         chosen = self._variants.get(str(self["variant"].value()))
-        defaults = default_parameters(chosen) if chosen is not None else {}
+        defaults = parameters_as_typed(default_parameters(chosen)) if chosen is not None else {}
         for name in PARAMETERS:
-            value = defaults.get(name)
-            self.fields[name].widget.attrs |= {
-                "autocomplete": "off",
-                "placeholder": gettext("drawn") if name == "seed" else "" if value is None else str(value),
-            }
-        for name, step in (("temperature", "0.05"), ("top_p", "0.05")):
-            self.fields[name].widget.attrs["step"] = step
+            placeholder = gettext("drawn") if name == "seed" else defaults.get(name, "")
+            self.fields[name].widget.attrs |= {"placeholder": placeholder, "data-compared": name}
 
     @property
     def letter(self) -> str:
@@ -140,8 +130,17 @@ class ContenderForm(forms.Form):
         return "ABCD"[int((self.prefix or "c0")[1:])]
 
     @property
-    def parameters(self) -> list[forms.BoundField]:
-        return [self[name] for name in PARAMETERS]
+    def main_parameters(self) -> list[forms.BoundField]:
+        return [self[name] for name in MAIN_PARAMETERS]
+
+    @property
+    def more_parameters(self) -> list[forms.BoundField]:
+        return [self[name] for name in MORE_PARAMETERS]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something stands in the folded parameters, or was refused there."""
+        return any(field.value() or field.errors for field in self.more_parameters)
 
     def clean_variant(self) -> Variant:
         return self._variants[self.cleaned_data["variant"]]
@@ -149,15 +148,9 @@ class ContenderForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         variant = cleaned.get("variant")
-        if variant is None or self.errors:
-            return cleaned
-        given = {name: cleaned[name] for name in PARAMETERS if cleaned.get(name) is not None}
-        try:
-            params = SamplingParams.from_mapping(default_parameters(variant) | given)
-        except InvalidParameter as error:
-            self.add_error(error.field if error.field in self.fields else None, str(error))
-            return cleaned
-        cleaned["entry"] = Entry(variant, params)
+        params = self.sampling_params(variant) if variant is not None else None
+        if variant is not None and params is not None:
+            cleaned["entry"] = Entry(variant, params)
         return cleaned
 
 

@@ -154,6 +154,14 @@ def pair_votes(pool: Pool) -> dict[Pair, int]:
     return dict(counts)
 
 
+def own_votes(actor: Actor) -> QuerySet[Vote]:
+    """The actor's votes, newest first, each with its two variants and, while there are texts, what was asked."""
+    voted = ("variant_a__card", "variant_b__card", "pool", "comparison__contest", "comparison__generation_a")
+    texts = ("messages", "rendered_prompt", "provenance", "output", "thinking")
+    own = Vote.objects.filter(actor.owns()).select_related(*voted)
+    return own.defer(*(f"comparison__generation_a__{name}" for name in texts))
+
+
 def own_contests(actor: Actor, kind: Kind) -> QuerySet[Contest]:
     """The actor's contests, newest first, each with its contenders' conversations."""
     return Contest.objects.filter(actor.owns(), kind=kind).prefetch_related("contenders__conversation")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from django.utils.safestring import SafeString
 
-from portal.arena.models import Contest, Outcome, Reply, Vote
+from portal.arena.models import Contender, Contest, Outcome, Reply, Vote
 from portal.arena.queries import Turn
 from portal.catalog.markdown import render_markdown
 from portal.catalog.text_comparison import Segment, compare_texts
 from portal.playground.models import Generation, State
+from portal.playground.parameter_fields import PARAMETERS, parameters_as_typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +115,11 @@ def differences(turn: ShownTurn) -> list[Difference]:
         Difference(one.letter, other.letter, tuple(compare_texts(one.output, other.output)))
         for one, other in combinations(turn.replies, 2)
     ]
+
+
+def differing_settings(contenders: Sequence[Contender]) -> dict[str, list[tuple[str, str]]]:
+    """For each contender by its letter, the (parameter, value) in which it is not like all others, as typed; seeds that
+    were drawn are no setting."""
+    typed = {each.letter: parameters_as_typed(each.params) for each in contenders}
+    differing = [name for name in PARAMETERS if len({values[name] for values in typed.values()}) > 1]
+    return {letter: [(name, values[name] or "-") for name in differing] for letter, values in typed.items()}

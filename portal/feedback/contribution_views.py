@@ -18,12 +18,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import current_actor
+from portal.arena.queries import own_votes
+from portal.arena.withdrawing import withdraw_all_votes
 from portal.feedback import answer_quality, token_choice
 from portal.feedback.contribution_notes import ContributionNote, contribution_notes
 from portal.feedback.models import ReviewState, Submission, Target
 from portal.feedback.queries import contributions
 from portal.feedback.question_display import ShownAnswer, shown_answers
 from portal.feedback.services import withdraw_everything, withdraw_submission
+from portal.feedback.vote_views import vote_row
 
 CONTRIBUTIONS_PER_PAGE: Final = 25
 _TONES: Final = {
@@ -52,11 +55,13 @@ class Contribution:
 @require_http_methods(["GET", "HEAD"])
 def contribution_list(request: HttpRequest) -> HttpResponse:
     """Everything given, the last changed first."""
-    paginator = Paginator(contributions(current_actor(request)), CONTRIBUTIONS_PER_PAGE)
+    actor = current_actor(request)
+    paginator = Paginator(contributions(actor), CONTRIBUTIONS_PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
     notes = contribution_notes([submission.pk for submission in page])
     given = [_contribution(submission, notes.get(submission.pk, [])) for submission in page]
-    return render(request, "feedback/contributions.html", {"page": page, "given": given})
+    has_votes = own_votes(actor).exists()
+    return render(request, "feedback/contributions.html", {"page": page, "given": given, "has_votes": has_votes})
 
 
 @never_cache
@@ -77,22 +82,28 @@ def delete_all(request: HttpRequest) -> HttpResponse:
     """Asks once, then withdraws everything."""
     actor = current_actor(request)
     if request.method == "POST":
-        count = withdraw_everything(actor)
+        count, votes = withdraw_everything(actor), withdraw_all_votes(actor)
         done = ngettext("%d submission was withdrawn.", "%d submissions were withdrawn.", count) % count
+        if votes:
+            done += " " + ngettext("%d vote was withdrawn.", "%d votes were withdrawn.", votes) % votes
         messages.success(request, done)
         return redirect("feedback:contributions")
-    count = contributions(actor).filter(withdrawn_at=None).count()
-    return render(request, "feedback/delete_contributions.html", {"count": count})
+    count, votes = (
+        contributions(actor).filter(withdrawn_at=None).count(),
+        own_votes(actor).filter(withdrawn_at=None).count(),
+    )
+    return render(request, "feedback/delete_contributions.html", {"count": count, "votes": votes})
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD"])
 def download(request: HttpRequest) -> HttpResponse:
-    """All of it as JSON: what was said, on what, under which terms, and what became of it."""
-    found = contributions(current_actor(request))
-    rows = [_row(request, submission) for submission in found]
+    """All of it as JSON: what was said and voted, on what, under which terms, and what became of it."""
+    actor = current_actor(request)
+    rows = [_row(request, submission) for submission in contributions(actor)]
+    votes = [vote_row(request, vote) for vote in own_votes(actor)]
     response = JsonResponse(
-        {"downloaded_at": timezone.now().isoformat(), "contributions": rows},
+        {"downloaded_at": timezone.now().isoformat(), "contributions": rows, "votes": votes},
         json_dumps_params={"ensure_ascii": False, "indent": 2},
     )
     response["Content-Disposition"] = 'attachment; filename="contributions.json"'

@@ -10,6 +10,7 @@ from portal.feedback import (
     questionnaire_views,
     report_views,
     views,
+    vote_views,
 )
 
 app_name = "feedback"
@@ -93,6 +94,8 @@ urlpatterns = [
         "feedback/cards/<str:owner_name>/<str:card_slug>/", report_views.card_questionnaires, name="card_questionnaires"
     ),
     path("feedback/cards/<str:owner_name>/<str:card_slug>/<slug:slug>/", report_views.report_card, name="report_card"),
+    path("contributions/votes/", vote_views.vote_list, name="vote_contributions"),
+    path("contributions/votes/<uuid:vote_id>/withdraw/", vote_views.withdraw, name="withdraw_vote"),
     path("contributions/", contribution_views.contribution_list, name="contributions"),
     path("contributions/download/", contribution_views.download, name="download_contributions"),
     path("contributions/delete/", contribution_views.delete_all, name="delete_contributions"),

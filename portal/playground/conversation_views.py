@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -17,10 +18,11 @@ from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import variants_for
 from portal.playground.access import get_conversation, get_deleted_conversation
 from portal.playground.conversation_services import delete_conversation, rename_conversation, restore_conversation
+from portal.playground.forms import next_turn_form
 from portal.playground.models import Conversation, Kind
-from portal.playground.queries import MAX_SEARCH_CHARACTERS, find_turn, latest_variants, list_conversations
+from portal.playground.queries import MAX_SEARCH_CHARACTERS, latest_variants, list_conversations
 from portal.playground.services import preview_context
-from portal.playground.tree import read_tree
+from portal.playground.tab_changes import TabState, find_changes
 from portal.playground.variant_defaults import max_tokens_allowed
 
 CONVERSATIONS_PER_PAGE: Final = 25
@@ -82,16 +84,20 @@ def restore(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD"])
 def changes(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """What another tab did since this page was made: nothing (204), or a notice that leads to the newest turn.
+    """What other tabs did since this one was brought up to date: nothing (204), or what it puts in its page.
 
-    `seen` is the newest turn that the page knows.
+    `seen`, `leaf`, `title` and `notice` say what the tab shows (TabState).
     """
-    shown = get_conversation(current_actor(request), conversation_id)
-    newest = read_tree(shown).newest
-    if newest is None or str(newest) == request.GET.get("seen", ""):
+    actor, tab = current_actor(request), TabState.read(request.GET)
+    shown = _own_or_deleted(actor, conversation_id)
+    found = find_changes(shown, tab)
+    if found is None:
         return HttpResponse(status=204)
-    turn = find_turn(shown, newest)
-    return render(request, "playground/changes.html", {"conversation": shown, "turn": turn})
+    context: dict[str, Any] = {"conversation": shown, "changes": found, "seen": found.newest, "leaf": tab.leaf}
+    if found.added:
+        last = found.added[-1].generation
+        context |= {"leaf": last.pk, "form": next_turn_form(last, variants_for(request.user))}
+    return render(request, "playground/changes.html", context)
 
 
 @never_cache
@@ -110,7 +116,7 @@ def context_meter(request: HttpRequest) -> HttpResponse:
         conversation=within,
         parent_id=_uuid(sent.get("parent", "")),
         edits_id=_uuid(sent.get("edits", "")),
-        max_tokens=_max_tokens(sent.get("max_tokens", ""), variant.defaults.get("max_tokens")),
+        max_tokens=_max_tokens(sent, variant.defaults.get("max_tokens")),
         is_completion=sent.get("kind", Kind.CHAT) != Kind.CHAT,
     )
     return render(request, "playground/context_meter.html", {"use": use, "conversation": within, "variant": variant})
@@ -118,7 +124,15 @@ def context_meter(request: HttpRequest) -> HttpResponse:
 
 def _own_conversation(actor: Actor, conversation_id: str) -> Conversation | None:
     found = _uuid(conversation_id)
-    return get_conversation(actor, found) if found is not None else None
+    return _own_or_deleted(actor, found) if found is not None else None
+
+
+def _own_or_deleted(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
+    """Also one that another tab deleted while this one shows it."""
+    try:
+        return get_conversation(actor, conversation_id)
+    except Http404:
+        return get_deleted_conversation(actor, conversation_id)
 
 
 def _just_deleted(actor: Actor, conversation_id: str) -> Conversation | None:
@@ -135,7 +149,10 @@ def _uuid(text: str) -> uuid.UUID | None:
         return None
 
 
-def _max_tokens(typed: str, default: Any) -> int:
-    most = max_tokens_allowed()
+def _max_tokens(sent: Mapping[str, str], default: Any) -> int:
+    if sent.get("kind") == Kind.SCORE:
+        # Nothing is written behind the text.
+        return 0
+    typed, most = sent.get("max_tokens", ""), max_tokens_allowed()
     wanted = int(typed) if typed.isdecimal() and len(typed) < 7 else default
     return min(wanted, most) if isinstance(wanted, int) and wanted > 0 else most

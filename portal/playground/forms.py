@@ -15,11 +15,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.models import Variant
+from portal.catalog.queries import default_variant
 from portal.playground.models import Conversation, Generation, Kind
 from portal.playground.parameter_fields import (
     MAIN_PARAMETERS,
     MORE_PARAMETERS,
     PARAMETERS,
+    SCORE_PARAMETERS,
     SLIDERS,
     ParameterFields,
     parameters_as_typed,
@@ -116,9 +118,7 @@ class PromptForm(ParameterFields):
         self.describe_parameters()
         self.fields["prompt"].widget.attrs |= {
             "rows": 3,
-            "placeholder": gettext("Write a prompt…")
-            if self._conversation is None
-            else gettext("Write the next prompt…"),
+            "placeholder": self._placeholder(),
             "autocomplete": "off",
         }
         self.fields["system_prompt"].widget.attrs |= {"rows": 3, "autocomplete": "off"}
@@ -127,6 +127,11 @@ class PromptForm(ParameterFields):
             self.fields[name].widget.attrs["autocomplete"] = "off"
         for name in ("variant", "system_prompt", *PARAMETERS):
             self.fields[name].widget.attrs["form"] = COMPOSER_FORM_ID
+
+    def _placeholder(self) -> str:
+        if self.shown_kind != Kind.CHAT:
+            return gettext("Paste or write a text…")
+        return gettext("Write a prompt…") if self._conversation is None else gettext("Write the next prompt…")
 
     def clean_prompt(self) -> str:
         return _with_plain_line_ends(self.cleaned_data["prompt"])
@@ -193,11 +198,11 @@ class PromptForm(ParameterFields):
 
     @property
     def main_parameters(self) -> list[ShownParameter]:
-        return self._shown(MAIN_PARAMETERS)
+        return self._shown(SCORE_PARAMETERS if self.shown_kind == Kind.SCORE else MAIN_PARAMETERS)
 
     @property
     def more_parameters(self) -> list[ShownParameter]:
-        return self._shown(MORE_PARAMETERS)
+        return self._shown(() if self.shown_kind == Kind.SCORE else MORE_PARAMETERS)
 
     @property
     def changed_more(self) -> int:
@@ -236,6 +241,13 @@ def new_conversation_initial(
         defaults = default_parameters(variant)
         initial |= {"variant": variant.model_id} | parameters_as_typed(defaults)
     return initial
+
+
+def next_turn_form(last: Generation, variants: Sequence[Variant]) -> PromptForm:
+    """The form for the turn after `last`, with its settings, or the default variant where its own runs no more."""
+    runs_here = any(each.pk == last.variant_id for each in variants)
+    initial = next_turn_initial(last, runs_here=runs_here, instead=default_variant())
+    return PromptForm(initial=initial, variants=variants, conversation=last.conversation)
 
 
 def next_turn_initial(last: Generation, *, runs_here: bool, instead: Variant | None) -> dict[str, Any]:

@@ -37,6 +37,8 @@ MORE_PARAMETERS: Final = (
     "logit_bias",
     "top_logprobs",
 )
+# A text that is scored is not sampled: this is all that can be set.
+SCORE_PARAMETERS: Final = ("top_logprobs",)
 PARAMETERS: Final = (*MAIN_PARAMETERS, *MORE_PARAMETERS)
 # What a range beside the number covers; the number itself may go to its limits.
 SLIDERS: Final[dict[str, tuple[str, str, str]]] = {

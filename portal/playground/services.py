@@ -103,7 +103,7 @@ def start_generation(
     else:
         asked = {"role": "user", "content": prompt}
         before = _turns_before(conversation, system_prompt, parent, history) if kind == Kind.CHAT else []
-        messages, dropped = _fitted(variant, [*before, asked], params.max_tokens, overflow)
+        messages, dropped = _fitted(variant, [*before, asked], params.max_tokens, overflow, kind)
         dropped += parent.dropped_turns if parent is not None else 0
     order = _Order(actor, variant, prompt, params, kind, origin, messages, dropped, bool(parent or history))
     try:
@@ -281,7 +281,7 @@ def _require_room(actor: Actor) -> None:
 
 
 def _fitted(
-    variant: Variant, messages: list[dict[str, Any]], max_tokens: int, overflow: Overflow
+    variant: Variant, messages: list[dict[str, Any]], max_tokens: int, overflow: Overflow, kind: Kind
 ) -> tuple[list[dict[str, Any]], int]:
     """The messages that are sent, and how many turns were left out of them. Raises ValidationError."""
     if overflow == Overflow.LET_ENGINE_DECIDE:
@@ -290,7 +290,8 @@ def _fitted(
     if overflow == Overflow.DROP_OLDEST:
         shortened = drop_oldest_turns(variant, messages, max_tokens=max_tokens)
         messages, dropped = shortened.messages, shortened.dropped
-    use = measure_context(variant, [Message(**each) for each in messages], max_tokens=max_tokens)
+    asked = [Message(**each) for each in messages]
+    use = measure_context(variant, asked, max_tokens=max_tokens, is_completion=kind != Kind.CHAT)
     # An estimate refuses nothing: the engine knows better.
     if use.is_exact and use.room == Room.FULL:
         words = {

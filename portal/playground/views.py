@@ -26,7 +26,7 @@ from portal.catalog.access import require_access, variants_for
 from portal.catalog.models import Variant
 from portal.catalog.queries import default_variant, get_variant_by_model_id
 from portal.playground.access import get_conversation, get_generation
-from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_initial
+from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_form
 from portal.playground.models import Conversation, Generation, Kind
 from portal.playground.presets import BUILT_IN, own_presets
 from portal.playground.queries import example_prompts, find_turn
@@ -130,8 +130,14 @@ def retry(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
         return _not_again(request, earlier, error)
     if not request.htmx:
         return redirect(started)
-    keys = _next_turn_form(started, variants_for(request.user))
-    return render(request, "playground/retried.html", {"shown": show_turn(started), "form": keys})
+    context = {
+        "conversation": started.conversation,
+        "shown": show_turn(started),
+        "seen": started.pk,
+        "leaf": started.pk,
+    }
+    context["form"] = next_turn_form(started, variants_for(request.user))
+    return render(request, "playground/retried.html", context)
 
 
 @never_cache
@@ -233,7 +239,7 @@ def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conver
     }
     next_form = PromptForm(initial=again, variants=variants_for(request.user), conversation=shown)
     context = {"conversation": shown, "form": next_form, "shown": show_turn(started), "last": started}
-    context |= {"is_update": True, "seen": started.pk} | _beside(current_actor(request))
+    context |= {"is_update": True, "seen": started.pk, "leaf": started.pk} | _beside(current_actor(request))
     response = render(request, "playground/sent.html", context | _typed_since(sent))
     # The branch of the newest turn is what the address without a place shows.
     return replace_url(response, reverse("playground:conversation", args=[shown.pk]))
@@ -244,7 +250,7 @@ def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None)
     if shown is None:
         context |= _new_context(form)
     else:
-        context |= {"conversation": shown, "form": form, "edited": _edited(form), "seen": read_tree(shown).newest}
+        context |= {"conversation": shown, "form": form, "edited": _edited(form)}
     if request.htmx:
         return render(request, "playground/composer_update.html", context | {"is_update": True})
     if shown is None:
@@ -321,10 +327,10 @@ def _conversation_context(
     edited = find_turn(shown, place.edited) if place.edited is not None else None
     if edited is not None:
         edited.conversation = shown
-        form = _next_turn_form(edited, variants)
+        form = next_turn_form(edited, variants)
         form.initial = {**form.initial, "edits": edited.pk, "parent": None, "prompt": edited.prompt}
     elif last is not None:
-        form = _next_turn_form(last, variants)
+        form = next_turn_form(last, variants)
     else:
         form = PromptForm(variants=variants, conversation=shown)
     if sent is not None:
@@ -336,16 +342,11 @@ def _conversation_context(
         "edited": edited,
         "is_other_branch": place.leaf != tree.newest,
         "seen": tree.newest,
+        "leaf": last.pk if last is not None and edited is None else None,
         "form": form,
         **_beside(actor),
     }
     return context | (_typed_since(sent) if sent is not None else {})
-
-
-def _next_turn_form(last: Generation, variants: list[Variant]) -> PromptForm:
-    runs_here = any(each.pk == last.variant_id for each in variants)
-    initial = next_turn_initial(last, runs_here=runs_here, instead=default_variant())
-    return PromptForm(initial=initial, variants=variants, conversation=last.conversation)
 
 
 def _typed_since(sent: _Sent) -> dict[str, Any]:

@@ -45,6 +45,29 @@ def test_two_to_four_columns_answer_one_prompt_with_their_own_parameters(
     assert "Stop all" in page
 
 
+def test_every_parameter_may_differ_and_what_differs_stands_with_the_answers(
+    alice_client: Client, variants: list[Variant]
+) -> None:
+    page = alice_client.get(reverse("arena:compare")).content.decode()
+    names = ("temperature", "top_k", "min_p", "stop", "logit_bias", "top_logprobs", "frequency_penalty")
+    for name in names:
+        assert f'name="c1-{name}"' in page
+        assert f'data-compared="{name}"' in page
+    fields = {"c0-top_k": "5", "c1-stop": "END\n\\n", "c1-logit_bias": "7: -2", "c0-seed": "7", "c1-seed": "7"}
+    contest = begin(alice_client, variants[0], variants[0], **fields)
+    one, other = Generation.objects.order_by("reply__contender__position")
+    assert (one.params["top_k"], one.params["stop"], other.params["stop"]) == (5, [], ["END", "\n"])
+    assert other.params["logit_bias"] == {"7": -2.0}
+    page = alice_client.get(contest.get_absolute_url()).content.decode()
+    for shown in ("top_k 5", "top_k 0", "stop END", "logit_bias 7: -2"):
+        assert f"<span>{shown}" in page
+    assert "<span>seed" not in page
+    # A refused one is seen without unfolding anything.
+    refused = alice_client.post(reverse("arena:compare"), columns(*variants, **{"c1-min_p": "7"}))
+    assert refused.status_code == 422
+    assert refused.content.decode().count('<details class="settings__fold" open data-more-parameters>') == 1
+
+
 def test_the_address_says_what_the_form_shows(alice_client: Client, variants: list[Variant]) -> None:
     query = {"columns": "3", "prompt": "Why?", "c1-variant": variants[1].model_id, "c2-temperature": "0.9"}
     page = alice_client.get(reverse("arena:compare"), query).content.decode()

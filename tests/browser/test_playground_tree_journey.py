@@ -37,24 +37,41 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     page.get_by_role("button", name="Answer again").press("Enter")
     page.wait_for_url(re.compile(r"\?at="))
     visitor.wait_for_the_end()
-    expect(page.locator(".siblings__place")).to_have_text("2 of 2")
+    expect(page.locator(".siblings__place")).to_have_text("Answer 2 of 2")
     page.get_by_role("link", name="Previous version").press("Enter")
-    expect(page.locator(".siblings__place")).to_have_text("1 of 2")
+    expect(page.locator(".siblings__place")).to_have_text("Answer 1 of 2")
     expect(page.get_by_text("You are on an older branch")).to_be_visible()
     look(visitor)
 
-    # Another tab hears of what is sent here.
-    other = browser_context.new_page()
-    other.goto(page.url)
-    page.get_by_role("link", name=re.compile("^Edit")).press("Enter")
-    expect(visitor.page.get_by_role("textbox", name="Changed prompt")).to_have_value("Name a balance with two arms.")
-    page.get_by_role("textbox", name="Changed prompt").fill("Name a balance with one arm.")
-    page.get_by_role("textbox", name="Changed prompt").press("Control+Enter")
-    expect(page.locator(".siblings__place")).to_have_text("3 of 3")
+    # Another tab keeps its own draft, gets what is sent here token by token, and stays on its branch.
+    other = Visitor(browser_context.new_page(), portal)
+    other.page.goto(page.url)
+    other.prompt.press_sequentially("a draft")
+    visitor.set("Max tokens", "120").send("Write a long story about it.")
+    for tab in (visitor, other):
+        expect(tab.page.locator("[data-exchange]")).to_have_count(2)
+        tab.wait_for_the_end()
+    assert len(set(other.page.evaluate("window.lengths"))) > 20
+    assert other.streamed_text == visitor.streamed_text == visitor.newest_output()
+    expect(other.prompt).to_have_value("a draft")
+    page.get_by_role("link", name="Edit prompt 1").press("Enter")
+    changed = page.get_by_role("textbox", name="Changed prompt")
+    expect(changed).to_have_value("Name a balance with two arms.")
+    expect(changed).to_be_focused()
+    visitor.set("Max tokens", "24")
+    changed.fill("Name a balance with one arm.")
+    changed.press("Control+Enter")
+    expect(page.locator(".siblings__place")).to_have_text("Prompt 2 of 2")
+    expect(other.page.get_by_text("went on along another branch, in another tab")).to_be_visible()
+    expect(other.page.locator(".siblings__place")).to_have_text(["Prompt 1 of 2", "Answer 1 of 2"])
+    expect(other.page.locator("[data-exchange]")).to_have_count(2)
+    look(other)
     visitor.wait_for_the_end()
-    other.bring_to_front()
-    expect(other.get_by_text("This conversation went on in another tab.")).to_be_visible(timeout=20_000)
-    other.close()
+    page.get_by_role("link", name="Rename").press("Enter")
+    page.get_by_label("Title").fill("Arms")
+    page.get_by_label("Title").press("Enter")
+    expect(other.page.get_by_role("heading", level=1)).to_have_text("Arms")
+    other.page.close()
 
     # Inside: one Tab stop, arrows, Enter; then on from another choice.
     page.get_by_role("link", name="Look inside").press("Enter")
@@ -106,7 +123,7 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
     look(visitor)
     page.get_by_role("button", name="Undo").press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Name a balance")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Arms")
 
 
 def test_settings_raw_text_and_scores(visitor: Visitor) -> None:

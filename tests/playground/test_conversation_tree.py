@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from portal.accounts.models import User
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, State
-from portal.playground.tree import ConversationTree, read_tree, show_branch
+from portal.playground.tree import ConversationTree, read_tree, show_branch, versions_of
 from tests.playground.turns import add_turn, make_conversation
 
 
@@ -29,10 +29,11 @@ def trees(draw: st.DrawFn) -> ConversationTree:
 
 
 @settings(max_examples=60, deadline=None)
-@given(trees())
-def test_every_turn_is_on_the_branch_that_is_shown_for_it_and_siblings_lead_to_each_other(
-    tree: ConversationTree,
+@given(trees(), st.data())
+def test_every_turn_is_on_the_branch_that_is_shown_for_it_and_versions_lead_to_each_other(
+    tree: ConversationTree, data: st.DataObject
 ) -> None:
+    words = {turn: data.draw(st.sampled_from("abc")) for turn, _ in tree.nodes}
     parents = dict(tree.nodes)
     for turn in parents:
         path = tree.path_to(tree.newest_leaf_of(turn))
@@ -40,11 +41,19 @@ def test_every_turn_is_on_the_branch_that_is_shown_for_it_and_siblings_lead_to_e
         assert [parents[each] for each in path] == [None, *path[:-1]]
         assert path[-1] not in parents.values()
         siblings = tree.siblings_of(turn)
-        assert 1 <= siblings.number <= siblings.count
-        assert (siblings.previous is None) is (siblings.number == 1)
-        assert (siblings.next is None) is (siblings.number == siblings.count)
-        if siblings.next is not None:
-            assert tree.siblings_of(siblings.next).previous == turn
+        prompts, answers = versions_of(siblings, turn, words)
+        for versions in (prompts, answers):
+            assert 1 <= versions.number <= versions.count
+            assert (versions.previous is None) is (versions.number == 1)
+            assert (versions.next is None) is (versions.number == versions.count)
+        assert prompts.count == len({words[each] for each in siblings})
+        assert answers.count == [words[each] for each in siblings].count(words[turn])
+        if answers.next is not None:
+            assert words[answers.next] == words[turn]
+            assert versions_of(siblings, answers.next, words)[1].previous == turn
+        if prompts.next is not None:
+            assert words[prompts.next] != words[turn]
+            assert versions_of(siblings, prompts.next, words)[0].number == prompts.number + 1
     assert tree.newest_leaf_of(tree.path_to(tree.newest)[0]) is not None
 
 
@@ -57,7 +66,8 @@ def test_a_retry_takes_the_failed_turns_place_and_the_failed_one_stays_beside_it
     tree = read_tree(conversation)
     branch = show_branch(conversation, tree, tree.newest)
     assert [each.generation for each in branch.turns] == [first, again]
-    assert (branch.turns[1].siblings.number, branch.turns[1].siblings.previous) == (2, failed.pk)
+    assert (branch.turns[1].answers.number, branch.turns[1].answers.previous) == (2, failed.pk)
+    assert branch.turns[1].prompts.count == 1
 
 
 @pytest.mark.django_db
@@ -95,3 +105,21 @@ def test_a_conversation_without_turns_has_an_empty_branch(alice: User) -> None:
     conversation = make_conversation(alice)
     tree = read_tree(conversation)
     assert show_branch(conversation, tree, tree.newest).turns == ()
+
+
+@pytest.mark.django_db
+def test_versions_of_a_prompt_and_of_its_answers_are_counted_apart(
+    alice: User, variant: Variant, django_assert_num_queries: Any
+) -> None:
+    conversation = make_conversation(alice)
+    old = add_turn(conversation, variant, prompt="old")
+    edited = add_turn(conversation, variant, prompt="edited")
+    again = add_turn(conversation, variant, prompt="edited")
+    old_again = add_turn(conversation, variant, prompt="old")
+    tree = read_tree(conversation)
+    with django_assert_num_queries(2):
+        [shown] = show_branch(conversation, tree, again.pk).turns
+    assert (shown.prompts.number, shown.prompts.count, shown.prompts.previous) == (2, 2, old_again.pk)
+    assert (shown.answers.number, shown.answers.count, shown.answers.previous) == (2, 2, edited.pk)
+    [shown] = show_branch(conversation, tree, old.pk).turns
+    assert (shown.prompts.next, shown.answers.next) == (again.pk, old_again.pk)

@@ -44,6 +44,28 @@ def test_a_text_is_scored(alice: User, alice_client: Client, variant: Variant) -
     turn = add_turn(make_conversation(alice), variant, prompt="A given text.", kind=Kind.SCORE)
     page = alice_client.get(turn.get_absolute_url()).content.decode()
     assert "See the perplexity" in page
+    # Nothing is sampled and nothing branches: none of it stands there to be set.
+    for absent in (
+        'name="temperature"',
+        'name="seed"',
+        "more-parameters-fold",
+        "presets-fold",
+        "Branch here",
+        ">Top-p<",
+    ):
+        assert absent not in page
+    assert 'name="top_logprobs"' in page
+
+
+def test_a_text_to_score_is_measured_without_room_for_an_answer(alice_client: Client, variant: Variant) -> None:
+    sent = {"variant": variant.model_id, "prompt": "word " * 40, "kind": "score", "max_tokens": "999999"}
+    variant.__class__.objects.filter(pk=variant.pk).update(facts={"context_length": 120})
+    page = alice_client.post("/playground/context/", sent).content.decode()
+    assert "it would be cut there" not in page
+    assert (
+        "it would be cut there"
+        in alice_client.post("/playground/context/", sent | {"kind": "completion"}).content.decode()
+    )
 
 
 def test_an_unknown_kind_is_refused_or_shown_as_chat(alice_client: Client, variant: Variant) -> None:

@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.accounts.actors import Actor, current_actor, identified_actor
-from portal.arena.access import get_contest, get_reply
+from portal.accounts.actors import current_actor, identified_actor
+from portal.arena.access import get_contest
 from portal.arena.forms import BattleForm, BattleVoteForm, PromptForm, limit_words
 from portal.arena.models import Contest, Kind, Outcome, Vote
-from portal.arena.queries import contenders_of, own_contests, pools_with_pairs, turns_of
-from portal.arena.services import begin_battle, retry_reply, send_turn, stop_contest, vote_on_battle
-from portal.arena.showing import show_turn
+from portal.arena.queries import contenders_of, own_contests, pools_with_pairs
+from portal.arena.services import begin_battle, vote_on_battle
 from portal.arena.submitting import Refused, submit
+from portal.arena.views.turns import show_or_send, turns_context
 
 LATEST_SHOWN: Final = 5
 
@@ -67,57 +67,19 @@ def battle(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
     """One's own battle; POST sends both the next prompt. htmx gets the battle alone."""
     actor = current_actor(request)
     contest = get_contest(actor, contest_id, Kind.BATTLE)
-    if request.method == "POST":
-        form = PromptForm(request.POST)
-        sent = submit(form, lambda: _send(actor, contest, form)) if form.is_valid() else Refused()
-        if isinstance(sent, Contest):
-            return redirect(sent)
-        return sent.mark(render(request, "arena/battle.html", _context(contest, form)))
-    template = "arena/battle_body.html" if getattr(request, "htmx", False) else "arena/battle.html"
-    return render(request, template, _context(contest, PromptForm()))
-
-
-def _send(actor: Actor, contest: Contest, form: PromptForm) -> Contest:
-    send_turn(actor, contest, prompt=form.cleaned_data["prompt"], request_key=form.cleaned_data["request_key"])
-    return contest
+    is_part = request.method != "POST" and getattr(request, "htmx", False)
+    template = "arena/battle_body.html" if is_part else "arena/battle.html"
+    return show_or_send(request, actor, contest, lambda form: render(request, template, _context(contest, form)))
 
 
 def _context(contest: Contest, form: PromptForm) -> dict[str, Any]:
-    turns = [show_turn(contest, turn) for turn in turns_of(contest)]
-    context: dict[str, Any] = {
-        "contest": contest,
-        "turns": turns,
-        "last": turns[-1],
-        "form": form,
-        "title": turns[0].prompt[:80],
-    }
+    context = turns_context(contest, form)
+    context["title"] = context["turns"][0].prompt[:80]
     if not contest.is_blind:
         # Not before: what a template is not given, it cannot give away.
         context["contenders"] = contenders_of(contest)
         context["vote"] = Vote.objects.filter(comparison__contest=contest).first()
     return context
-
-
-@never_cache
-@require_POST
-def stop(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
-    """Stop both answers."""
-    contest = get_contest(current_actor(request), contest_id, Kind.BATTLE)
-    stop_contest(contest)
-    return redirect(contest)
-
-
-@never_cache
-@require_POST
-def retry(request: HttpRequest, contest_id: uuid.UUID, turn: int, letter: str) -> HttpResponse:
-    """Run an answer that failed again, in its place."""
-    actor = current_actor(request)
-    contest = get_contest(actor, contest_id, Kind.BATTLE)
-    try:
-        retry_reply(actor, contest, get_reply(contest, turn, letter), request_key=uuid.uuid4())
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-    return redirect(contest)
 
 
 @never_cache

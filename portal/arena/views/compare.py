@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.accounts.actors import Actor, current_actor, identified_actor
+from portal.accounts.actors import current_actor, identified_actor
 from portal.arena.access import get_contest, get_reply
 from portal.arena.forms import (
     REASONS,
@@ -27,10 +27,11 @@ from portal.arena.forms import (
     contender_initials,
 )
 from portal.arena.models import MAX_CONTENDERS, Contest, Kind
-from portal.arena.queries import contenders_of, own_contests, turns_of
-from portal.arena.services import begin_side_by_side, retry_reply, send_turn, stop_contest, vote_side_by_side
-from portal.arena.showing import differences, show_turn
+from portal.arena.queries import contenders_of, own_contests
+from portal.arena.services import begin_side_by_side, vote_side_by_side
+from portal.arena.showing import differences, differing_settings
 from portal.arena.submitting import Refused, submit
+from portal.arena.views.turns import show_or_send, turns_context
 from portal.catalog.queries import runnable_variants
 
 LATEST_SHOWN: Final = 5
@@ -83,30 +84,18 @@ def side_by_side(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
     """One's own comparison; POST sends all contenders the next prompt. `?differences=1` marks what differs."""
     actor = current_actor(request)
     contest = get_contest(actor, contest_id, Kind.SIDE_BY_SIDE)
-    if request.method == "POST":
-        form = PromptForm(request.POST)
-        sent = submit(form, lambda: _send(actor, contest, form)) if form.is_valid() else Refused()
-        if isinstance(sent, Contest):
-            return redirect(sent)
-        return sent.mark(render(request, "arena/side_by_side.html", _context(request, contest, form)))
-    return render(request, "arena/side_by_side.html", _context(request, contest, PromptForm()))
-
-
-def _send(actor: Actor, contest: Contest, form: PromptForm) -> Contest:
-    send_turn(actor, contest, prompt=form.cleaned_data["prompt"], request_key=form.cleaned_data["request_key"])
-    return contest
+    template = "arena/side_by_side.html"
+    return show_or_send(
+        request, actor, contest, lambda form: render(request, template, _context(request, contest, form))
+    )
 
 
 def _context(request: HttpRequest, contest: Contest, form: PromptForm) -> dict[str, Any]:
-    turns = [show_turn(contest, turn) for turn in turns_of(contest)]
-    last = turns[-1]
+    context = turns_context(contest, form)
+    last = context["last"]
     shows_differences = bool(request.GET.get("differences")) and not last.is_active
-    return {
-        "contest": contest,
-        "contenders": contenders_of(contest),
-        "turns": turns,
-        "last": last,
-        "form": form,
+    return context | {
+        "settings": differing_settings(contenders_of(contest)),
         "reasons": REASONS,
         "differences": differences(last) if shows_differences else None,
     }
@@ -121,28 +110,6 @@ def reply(request: HttpRequest, contest_id: uuid.UUID, turn: int, letter: str) -
     if not getattr(request, "htmx", False):
         return redirect(contest)
     return render(request, "arena/answer.html", {"run": shown.generation, "reply": shown, "contest": contest})
-
-
-@never_cache
-@require_POST
-def stop(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
-    """Stop all answers that are still being written."""
-    contest = get_contest(current_actor(request), contest_id, Kind.SIDE_BY_SIDE)
-    stop_contest(contest)
-    return redirect(contest)
-
-
-@never_cache
-@require_POST
-def retry(request: HttpRequest, contest_id: uuid.UUID, turn: int, letter: str) -> HttpResponse:
-    """Run an answer that failed again, in its place."""
-    actor = current_actor(request)
-    contest = get_contest(actor, contest_id, Kind.SIDE_BY_SIDE)
-    try:
-        retry_reply(actor, contest, get_reply(contest, turn, letter), request_key=uuid.uuid4())
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-    return redirect(contest)
 
 
 @never_cache

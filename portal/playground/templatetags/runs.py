@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from inference.events import FinishReason
 from portal.catalog.markdown import render_markdown
-from portal.playground.models import Generation
+from portal.playground import tab_changes
+from portal.playground.models import Conversation, Generation
 from portal.playground.queries import RunFigures, run_figures
 from portal.playground.queue_position import QueuePosition, queue_position
 
@@ -31,6 +32,12 @@ _FINISH_WORDS: Final[dict[str, str | Promise]] = {
 def answer_html(generation: Generation) -> SafeString:
     """The answer's Markdown, safe on any page."""
     return render_markdown(generation.output)
+
+
+@register.filter
+def title_mark(conversation: Conversation) -> str:
+    """What a tab keeps of the title, to hear of another."""
+    return tab_changes.title_mark(conversation)
 
 
 @register.filter

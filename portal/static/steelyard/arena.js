@@ -26,6 +26,29 @@ document.addEventListener("submit", ({ target }) => {
   if (target.dataset.keepsText) sessionStorage.removeItem(keptText(target));
 });
 
+// --- Columns side by side: a value that is not the same in all of them is marked
+
+const compared = Object.groupBy(document.querySelectorAll("[data-compared]"), (field) => field.dataset.compared);
+
+function markDifferences() {
+  for (const fields of Object.values(compared)) {
+    const values = fields.map((field) => field.value.trim() || field.placeholder);
+    const differ = new Set(values.map((value) => (value !== "" && !Number.isNaN(Number(value)) ? Number(value) : value))).size > 1;
+    for (const field of fields) field.closest(".field").querySelector("[data-differs]").hidden = !differ;
+  }
+  for (const fold of document.querySelectorAll("[data-more-parameters]")) {
+    const count = fold.querySelectorAll("[data-differs]:not([hidden])").length;
+    const badge = fold.querySelector("[data-differing]");
+    badge.hidden = count === 0;
+    badge.textContent = badge.dataset.words.replace("{count}", count);
+  }
+}
+
+if (compared.temperature) {
+  document.addEventListener("input", ({ target }) => target.dataset.compared && markDifferences());
+  markDifferences();
+}
+
 // --- A battle: both sides' text goes into text nodes alone, so nothing a model writes can become markup
 
 const announcer = document.getElementById("arena-announcer");

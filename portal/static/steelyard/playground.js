@@ -12,21 +12,29 @@ function draftKey(form) {
   return DRAFT + form.dataset.draft + (form.elements.prompt.defaultValue ? "-offered" : "");
 }
 
-function storeDraft(key, text) {
+// This tab's own, which another tab with the same conversation leaves alone; and one that outlives the tab.
+const shelves = ["sessionStorage", "localStorage"];
+
+function onShelf(name, act) {
   try {
-    if (text) localStorage.setItem(key, text);
-    else localStorage.removeItem(key);
+    return act(window[name]);
   } catch {
     // Storage is full or forbidden: the page works without drafts.
+    return null;
   }
 }
 
+function storeDraft(key, text) {
+  for (const shelf of shelves) onShelf(shelf, (kept) => (text ? kept.setItem(key, text) : kept.removeItem(key)));
+}
+
+// What was typed meanwhile, here or in another tab, is still a draft.
+function forgetDraft(key, sent) {
+  for (const shelf of shelves) onShelf(shelf, (kept) => kept.getItem(key) === sent && kept.removeItem(key));
+}
+
 function storedDraft(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
+  return onShelf("sessionStorage", (kept) => kept.getItem(key)) ?? onShelf("localStorage", (kept) => kept.getItem(key));
 }
 
 function restoreDraft(form) {
@@ -46,9 +54,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const { elt, parameters, path } = detail.requestConfig;
   // "Answer again" goes through the composer for its settings, and leaves what is typed.
   if (elt.id !== "composer" || !detail.successful || /\/(again|settings)\/$/.test(path)) return;
-  // What was typed while the prompt was on its way is still a draft.
-  const key = draftKey(elt);
-  if (storedDraft(key) === parameters.prompt) storeDraft(key, "");
+  forgetDraft(draftKey(elt), parameters.prompt);
 });
 
 // --- The text area grows with its text; browsers with field-sizing do that themselves
@@ -194,8 +200,6 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   const field = prompt();
   if (!form || !field) return;
   grow(field);
-  const place = document.querySelector("[data-changes]");
-  if (place && detail.xhr.status < 400) tabs?.postMessage(place.dataset.changes);
   const refused = detail.xhr.status >= 400;
   const lostFocus = sentFrom && !sentFrom.isConnected && (document.activeElement === document.body || document.activeElement?.disabled);
   if (lostFocus || (refused && field.getAttribute("aria-invalid") === "true")) field.focus({ preventScroll: !refused });
@@ -228,25 +232,6 @@ function offerCopies() {
 
 document.addEventListener("htmx:afterSettle", offerCopies);
 offerCopies();
-
-// --- Several tabs: each tells the others that a turn was sent, and asks when it comes back to the front
-
-const tabs = "BroadcastChannel" in window ? new BroadcastChannel("steelyard-conversations") : null;
-const LOOK_EVERY_MS = 15000;
-
-async function lookForChanges() {
-  const place = document.querySelector("[data-changes]");
-  if (!place || document.visibilityState !== "visible" || place.childElementCount) return;
-  const known = place.dataset.seen;
-  const source = `${place.dataset.changes}?seen=${encodeURIComponent(known)}`;
-  await htmx.ajax("GET", source, { source: place, target: place, swap: "innerHTML" }).catch(() => {});
-}
-
-tabs?.addEventListener("message", ({ data }) => {
-  if (document.querySelector("[data-changes]")?.dataset.changes === data) lookForChanges();
-});
-document.addEventListener("visibilitychange", lookForChanges);
-setInterval(lookForChanges, LOOK_EVERY_MS);
 
 // --- A conversation that is opened shows its newest turn
 
