@@ -68,7 +68,7 @@ def find_changes(conversation: Conversation, tab: TabState) -> TabChanges | None
         return None if tab.notice == Notice.DELETED else TabChanges((), (), Notice.DELETED, False, tab.seen)
     tree = read_tree(conversation)
     new = tree.since(tab.seen) if tab.seen is None or tab.seen in tree else list(tree.path_to(tree.newest))
-    leaf = tab.leaf if tab.leaf in tree else None
+    leaf = tab.leaf if tab.leaf is not None and tab.leaf in tree else None
     added = _going_on_from(tree, leaf, new)
     is_renamed = tab.title != title_mark(conversation)
     if not (new or is_renamed or tab.notice == Notice.DELETED):
