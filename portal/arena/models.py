@@ -337,6 +337,7 @@ class Vote(models.Model):
             models.Index(fields=["owner", "-created_at"], name="vote_of_owner"),
             models.Index(fields=["visitor", "-created_at"], name="vote_of_visitor"),
             models.Index(fields=["prompt_digest", "variant_a", "variant_b"], name="vote_on_prompt"),
+            models.Index(fields=["network_digest", "created_at"], name="vote_of_network"),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,8 @@
-"""Votes that one preference does not explain: a voter one-sided beyond chance, or a burst that all says the same. Pure.
+"""Votes that one preference does not explain: a voter, or several from one network, one-sided beyond chance, or a burst
+that all says the same. Pure.
 
-What is compared is one pair of variants. Against a voter, or a burst, stand all *other* votes on the pair: `won` for
-the same variant and `lost` against it. With a uniform prior on the pair's true share, k and more of n votes for that
+What is compared is one pair of variants. Against a voter, a network, or a burst, stand all *other* votes on the pair:
+`won` for the same variant and `lost` against it. With a uniform prior on the pair's true share, k and more of n votes for that
 variant have the beta-binomial tail probability P(K ≥ k | n, won + 1, lost + 1), doubled since either side might have
 been it; it allows for how few the others may be. A burst must in addition be faster than the pair's other votes let
 expect, by the tail of the negative binomial: a Poisson count whose rate is itself estimated from those. Both are
@@ -32,13 +33,15 @@ class CastVote:
     winner: int
     loser: int
     at: datetime
+    # Equal for votes from one network; empty where it is not known.
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`votes` of `of` for `winner` against `loser`, where others say so in `won` of `won + lost`; `chance` is adjusted.
 
-    `began` is set for a burst, whose votes may be of many voters.
+    `began` is set for a burst, `network` for what came from one: their votes may be of many voters.
     """
 
     voters: tuple[Hashable, ...]
@@ -50,6 +53,7 @@ class Finding:
     lost: int
     chance: float
     began: datetime | None = None
+    network: str = ""
 
     @property
     def others(self) -> int:
@@ -76,14 +80,14 @@ def burst_tail(least: int, others: int, share_of_time: float) -> float:
 
 
 def find_rings(votes: Iterable[CastVote]) -> list[Finding]:
-    """One-sided voters and bursts with an adjusted chance of at most 1 %, the least likely first."""
+    """One-sided voters and networks, and bursts, with an adjusted chance of at most 1 %, the least likely first."""
     of_pair: defaultdict[tuple[int, int], list[CastVote]] = defaultdict(list)
     for vote in votes:
         of_pair[min(vote.winner, vote.loser), max(vote.winner, vote.loser)].append(vote)
     found = []
     for pair in of_pair.values():
         pair.sort(key=lambda vote: vote.at)
-        found += _one_sided(pair)
+        found += [*_one_sided(pair), *_of_networks(pair)]
     looks = len(found)
     starts = sum(len(pair) for pair in of_pair.values())
     bursts = [burst for pair in of_pair.values() for burst in _bursts(pair)]
@@ -97,6 +101,20 @@ def _one_sided(pair: Sequence[CastVote]) -> list[Finding]:
     for vote in pair:
         by_voter[vote.voter].append(vote)
     return [_compared(own, pair, (voter,)) for voter, own in by_voter.items() if len(own) >= FEWEST_VOTES]
+
+
+def _of_networks(pair: Sequence[CastVote]) -> list[Finding]:
+    """Each network with enough votes on the pair of more than one voter: of a single one, that voter answers for it."""
+    by_network: defaultdict[str, list[CastVote]] = defaultdict(list)
+    for vote in pair:
+        if vote.network:
+            by_network[vote.network].append(vote)
+    found = []
+    for network, own in by_network.items():
+        voters = tuple(dict.fromkeys(vote.voter for vote in own))
+        if len(own) >= FEWEST_VOTES and len(voters) > 1:
+            found.append(replace(_compared(own, pair, voters), network=network))
+    return found
 
 
 def _bursts(pair: Sequence[CastVote]) -> list[Finding]:

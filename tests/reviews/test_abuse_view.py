@@ -15,7 +15,7 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.arena.models import Outcome, Vote
 from portal.feedback.models import Submission
-from portal.feedback.services import submit_feedback, withdraw_feedback
+from portal.feedback.services import submit_feedback, withdraw_feedback, withdraw_submission
 from portal.reviews.models import Block, Event, Review, ReviewItem
 from portal.reviews.queries import resemblance
 from portal.reviews.queries.rings import vote_rings
@@ -119,3 +119,45 @@ def test_many_in_a_short_time_are_marked_and_their_contributor_shown(
     page = operator_client.get(reverse("reviews:abuse")).text
     assert "alice" in page
     assert "Many from one person in a short time" in page
+
+
+def test_a_network_is_blocked_for_a_time_after_a_look_at_whom_it_meets(
+    alice: User, bob: User, operator: User, operator_client: Client
+) -> None:
+    there = Actor(user=alice, network="192.0.2.7")
+    earlier = submit_feedback(there, make_generation(alice), {"thumb": "up"})
+    name = f"network:{there.network_digest}"
+    address = reverse("reviews:abuse")
+    sent = {"action": "block", "person": name, "reason": "A flood from there", "days": "7"}
+    page = operator_client.post(address, sent).text
+    assert "accounts 1, anonymous browsers 0, their submissions 1, their votes 0" in page
+    assert not Block.objects.exists()
+    for days in ("", "91"):
+        assert operator_client.post(address, sent | {"confirmed": "1", "days": days}).status_code == 422
+    assert operator_client.post(address, sent | {"person": "network:xyz", "confirmed": "1"}).status_code == 422
+    assert operator_client.post(address, sent | {"confirmed": "1"}).status_code == 302
+    assert name in operator_client.get(address).text
+    for person, generation in ((alice, make_generation(alice)), (bob, make_generation(bob))):
+        with pytest.raises(PermissionDenied, match="A flood from there"):
+            submit_feedback(Actor(user=person, network="192.0.2.7"), generation, {"thumb": "up"})
+        assert submit_feedback(Actor(user=person, network="192.0.2.8"), generation, {"thumb": "up"})
+    assert withdraw_submission(there, earlier.pk).is_withdrawn, "withdrawing stays free"
+    block = Block.objects.get()
+    Block.objects.update(until=timezone.now() - timedelta(seconds=1))
+    assert submit_feedback(there, make_generation(alice), {"thumb": "up"}), "it has run out"
+    Block.objects.update(until=timezone.now() + timedelta(days=1))
+    operator_client.post(reverse("reviews:lift_block", args=[block.pk]))
+    assert submit_feedback(there, make_generation(alice), {"thumb": "up"}), "it was lifted"
+
+
+def test_a_network_of_several_with_marked_items_is_listed_and_quarantined(
+    alice: User, bob: User, operator_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resemblance, "FLOOD_PER_NETWORK", 2)
+    for person in (alice, bob, alice, bob):
+        submit_feedback(Actor(user=person, network="192.0.2.7"), make_generation(person), {"thumb": "up"})
+    name = f"network:{Actor(network='192.0.2.7').network_digest}"
+    assert ReviewItem.objects.filter(signs=["network-flood"]).count() == 2
+    assert name in operator_client.get(reverse("reviews:abuse")).text
+    operator_client.post(reverse("reviews:abuse"), {"action": "quarantine", "person": name, "confirmed": "1"})
+    assert ReviewItem.objects.filter(state="quarantined").count() == 4

@@ -61,6 +61,16 @@ def test_a_burst_of_new_browsers_is_found_and_one_that_says_this_and_that_is_not
     assert find_rings(honest(1) + crowd) == []
 
 
+def test_several_voters_of_one_network_who_all_say_the_same_are_found() -> None:
+    ring = [CastVote(f"browser {n}", 2, 1, BEGAN + timedelta(days=n), "office") for n in range(25)]
+    guests = [CastVote(f"guest {n}", 1 + n % 2, 2 - n % 2, BEGAN + timedelta(days=n % 29), "café") for n in range(20)]
+    (found,) = find_rings(honest(3) + ring + guests)
+    assert (found.network, found.votes, found.of, found.began) == ("office", 25, 25, None)
+    assert set(found.voters) == {each.voter for each in ring}
+    alone = [CastVote("one", 2, 1, BEGAN + timedelta(days=n), "office") for n in range(25)]
+    assert [each.network for each in find_rings(honest(3) + alone)] == [""], "the voter answers for a network of one"
+
+
 def test_nothing_comes_of_few_votes() -> None:
     assert find_rings([]) == []
     assert find_rings([CastVote(1, 1, 2, BEGAN)] * 5) == []

@@ -156,6 +156,7 @@ class Submission(models.Model):
             models.Index(fields=["review_state", "created_at", "id"], name="submission_in_review_state"),
             models.Index(fields=["card", "created_at", "id"], name="submission_about_card"),
             models.Index(fields=["questionnaire_slug", "created_at", "id"], name="submission_of_questionnaire"),
+            models.Index(fields=["network_digest", "created_at"], name="submission_of_network"),
             models.Index(fields=["text_digest"], condition=~Q(text_digest=""), name="submission_text_digest"),
         ]
 

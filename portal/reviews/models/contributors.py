@@ -53,13 +53,23 @@ class ContributorRecord(models.Model):
         return good / (good + bad)
 
 
+def _exactly_one(*columns: str) -> Q:
+    """Of the columns, one alone says something; the others are null."""
+    cases = Q()
+    for said in columns:
+        cases |= Q(**{f"{column}__isnull": column != said for column in columns})
+    return cases
+
+
 class Block(models.Model):
-    """A contributor who may give nothing more until `until`, or until it is lifted; they are told so."""
+    """A contributor or a network that may give nothing more until `until`, or until it is lifted; they are told so."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="blocks"
     )
     visitor = models.UUIDField(_("anonymous visitor"), null=True, blank=True, db_index=True)
+    # As submissions and votes keep it: tells that something comes from there, and not where that is.
+    network_digest = models.CharField(_("network"), max_length=20, null=True, blank=True, db_index=True)  # noqa: DJ001
     reason = models.CharField(_("reason"), max_length=200)
     until = models.DateTimeField(_("until"), null=True, blank=True)
     created_by = models.ForeignKey(
@@ -74,8 +84,7 @@ class Block(models.Model):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(owner__isnull=False, visitor__isnull=True) | Q(owner__isnull=True, visitor__isnull=False),
-                name="block_of_one_contributor",
+                condition=_exactly_one("owner", "visitor", "network_digest"), name="block_of_one_contributor"
             )
         ]
 

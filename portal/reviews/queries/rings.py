@@ -48,13 +48,13 @@ def _newest_votes() -> list[CastVote]:
     counted = Vote.objects.filter(kind=Kind.BATTLE, void_reason="", withdrawn_at=None)
     ranked = counted.exclude(review_state__in=SET_ASIDE)
     newest = ranked.order_by("-created_at", "-id").values_list(
-        "id", "owner__username", "visitor", "outcome", "variant_a", "variant_b", "created_at"
+        "id", "owner__username", "visitor", "outcome", "variant_a", "variant_b", "created_at", "network_digest"
     )[:NEWEST_VOTES]
     votes = []
-    for pk, username, visitor, outcome, a, b, at in newest:
+    for pk, username, visitor, outcome, a, b, at, network in newest:
         # Whose account is gone is one voter for each vote: nothing is known of who they were.
         voter = username or (str(visitor) if visitor else pk)
         if outcome in {Outcome.A, Outcome.B}:
             winner, loser = (a, b) if outcome == Outcome.A else (b, a)
-            votes.append(CastVote(voter, winner, loser, at))
+            votes.append(CastVote(voter, winner, loser, at, network))
     return votes

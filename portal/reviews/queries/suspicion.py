@@ -1,19 +1,25 @@
-"""Who shows signs of abuse: contributors with marked items, by their newest marked items."""
+"""Who shows signs of abuse, by the newest marked items: contributors, and networks; and who gave from a network."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
+from portal.arena.models import Vote
+from portal.feedback.models import Submission
 from portal.reviews.models import ContributorRecord, ReviewItem
 from portal.reviews.models.queue import Sign
 
 NEWEST_MARKED: Final = 500
 MOST_SHOWN: Final = 30
+# What a block of a network would have met: what came from there lately.
+LATELY: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +63,52 @@ def suspects() -> list[Suspect]:
         )
         for (username, visitor), count in most
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedNetwork:
+    """A network among the newest marked items; `name` is what the measures' form takes."""
+
+    name: str
+    items: int
+    contributors: int
+
+
+def marked_networks() -> list[MarkedNetwork]:
+    """Networks from which more than one contributor's marked items came, by how many those are."""
+    marked = ReviewItem.objects.filter(is_suspicious=True).order_by("-entered_at", "-id")
+    rows = marked.values_list(
+        Coalesce("submission__network_digest", "vote__network_digest"),
+        Coalesce("submission__owner", "vote__owner"),
+        Coalesce("submission__visitor", "vote__visitor"),
+    )[:NEWEST_MARKED]
+    items: Counter[str] = Counter()
+    contributors: defaultdict[str, set[tuple[Any, Any]]] = defaultdict(set)
+    for network, owner, visitor in rows:
+        if network:
+            items[network] += 1
+            contributors[network].add((owner, visitor))
+    shared = [(name, count) for name, count in items.most_common() if len(contributors[name]) > 1]
+    return [MarkedNetwork(f"network:{name}", count, len(contributors[name])) for name, count in shared[:MOST_SHOWN]]
+
+
+@dataclass(frozen=True, slots=True)
+class FromNetwork:
+    """What came from a network in the last 30 days, and of how many accounts and anonymous browsers."""
+
+    submissions: int
+    votes: int
+    accounts: int
+    visitors: int
+
+
+def from_network(digest: str) -> FromNetwork:
+    """Whom a block of the network would keep from giving, as far as the last 30 days tell."""
+    lately = {"network_digest": digest, "created_at__gte": timezone.now() - LATELY}
+    accounts, visitors, counts = set(), set(), []
+    for rows in (Submission.objects.filter(**lately), Vote.objects.filter(**lately)):
+        people = list(rows.order_by().values_list("owner", "visitor").annotate(given=Count("pk")))
+        accounts |= {owner for owner, _visitor, _given in people if owner is not None}
+        visitors |= {visitor for _owner, visitor, _given in people if visitor is not None}
+        counts.append(sum(given for _owner, _visitor, given in people))
+    return FromNetwork(*counts, len(accounts), len(visitors))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -24,40 +25,50 @@ from portal.reviews.services.verdicts import revert_verdicts
 from portal.reviews.settling import ItemState, Kind
 
 MAX_REASON_CHARACTERS: Final = 200
+LONGEST_OF_A_NETWORK: Final = timedelta(days=90)
+_NETWORK: Final = re.compile(r"network:([0-9a-f]{20})")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A contributor: an account, or an anonymous browser."""
+    """Whom a measure is against: an account, an anonymous browser, or everybody of one network, by its digest."""
 
     user: User | None = None
     visitor: uuid.UUID | None = None
+    network: str = ""
 
     @classmethod
     def named(cls, text: str) -> Person:
-        """By user name, or by a visitor's id. Raises ValidationError when there is none."""
+        """By user name, a visitor's id, or `network:` and a digest. Raises ValidationError when there is none."""
         text = text.strip()
+        if found := _NETWORK.fullmatch(text):
+            return cls(network=found[1])
         user = User.objects.filter(username__iexact=text).first()
         if user is not None:
             return cls(user=user)
         try:
             return cls(visitor=uuid.UUID(text))
         except ValueError:
-            unknown = _("There is no account of this name, and it is no visitor's id.")
+            unknown = _("There is no account of this name, and it is no visitor's id and no network.")
             raise ValidationError({"person": [unknown]}) from None
 
     def columns(self) -> dict[str, Any]:
-        return {"owner": self.user, "visitor": self.visitor}
+        return {"owner": self.user, "visitor": self.visitor, "network_digest": self.network or None}
+
+    def own(self) -> dict[str, Any]:
+        """What selects their submissions and votes."""
+        if self.network:
+            return {"network_digest": self.network}
+        return {"owner": self.user} if self.user is not None else {"visitor": self.visitor}
 
     def items(self) -> list[int]:
         """Their items that a quarantine would touch, the newest first."""
-        own = {"owner": self.user} if self.user is not None else {"visitor": self.visitor}
         open_ones = ReviewItem.objects.filter(is_quarantined=False).exclude(state=ItemState.WITHDRAWN)
         # One look each: an OR over two joins goes by no index.
         found = [
             key
             for kind in ("submission", "vote")
-            for key in open_ones.filter(**{f"{kind}__{column}": value for column, value in own.items()})
+            for key in open_ones.filter(**{f"{kind}__{column}": value for column, value in self.own().items()})
             .order_by("-id")
             .values_list("pk", flat=True)[:MOST_ITEMS]
         ]
@@ -65,7 +76,10 @@ class Person:
 
 
 def block_contributor(operator: User, person: Person, reason: str, until: datetime | None = None) -> Block:
-    """Let them give nothing more; they are told why. Raises ValidationError naming the field."""
+    """Let them give nothing more; they are told why. A network's block has an end.
+
+    Raises ValidationError naming the field.
+    """
     reason = reason.strip()
     if not reason or len(reason) > MAX_REASON_CHARACTERS:
         limit = {"limit": MAX_REASON_CHARACTERS}
@@ -73,6 +87,9 @@ def block_contributor(operator: User, person: Person, reason: str, until: dateti
         raise ValidationError({"reason": [needed]})
     if person.user is not None and person.user.pk == operator.pk:
         raise ValidationError({"person": [_("You cannot block yourself.")]})
+    if person.network and not (until and until <= timezone.now() + LONGEST_OF_A_NETWORK):
+        limit = {"limit": LONGEST_OF_A_NETWORK.days}
+        raise ValidationError({"days": [_("A network changes hands: say for how many days, 1 to %(limit)d.") % limit]})
     with transaction.atomic():
         block = Block.objects.create(reason=reason, until=until, created_by=operator, **person.columns())
         record_event(block, "blocked", operator, reason=reason, until=str(until or ""))
@@ -88,20 +105,22 @@ def lift_block(operator: User, block: Block) -> bool:
     return lifted
 
 
-def block_of(actor: Actor) -> Block | None:
-    """What keeps this actor from giving anything now."""
-    if actor.user is None and actor.visitor is None:
-        return None
-    now = timezone.now()
-    in_force = Block.objects.filter(Q(until__isnull=True) | Q(until__gt=now), lifted_at=None)
-    return in_force.filter(**actor.ownership()).first()
+def block_of(actor: Actor, network_digest: str = "") -> Block | None:
+    """What keeps this actor, or everybody of the network, from giving anything now."""
+    met = Q(pk__in=[])
+    if actor.user is not None or actor.visitor is not None:
+        met |= Q(**actor.ownership())
+    if network_digest:
+        met |= Q(network_digest=network_digest)
+    in_force = Q(until__isnull=True) | Q(until__gt=timezone.now())
+    return Block.objects.filter(met, in_force, lifted_at=None).first()
 
 
 def require_not_blocked(subject: Subject) -> None:
     """Raises PermissionDenied, in the block's words, when who gave this may give nothing. Withdrawing stays free."""
     if subject.is_withdrawn:
         return
-    block = block_of(Actor(user=subject.owner, visitor=subject.visitor))
+    block = block_of(Actor(user=subject.owner, visitor=subject.visitor), subject.network_digest)
     if block is not None:
         raise PermissionDenied(_("You cannot give anything at the moment: %(reason)s") % {"reason": block.reason})
 

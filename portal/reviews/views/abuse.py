@@ -19,7 +19,7 @@ from portal.accounts.models import User
 from portal.reviews.access import require_operator
 from portal.reviews.models import Block
 from portal.reviews.queries.rings import vote_rings
-from portal.reviews.queries.suspicion import suspects
+from portal.reviews.queries.suspicion import from_network, marked_networks, suspects
 from portal.reviews.services.abuse import (
     Person,
     block_contributor,
@@ -35,7 +35,7 @@ MAX_DAYS = 3_650
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def abuse(request: HttpRequest) -> HttpResponse:
-    """POST previews a measure against one person, or takes it when it is confirmed."""
+    """POST previews a measure against one person or network, or takes it when it is confirmed."""
     operator = require_operator(request)
     context: dict[str, Any] = {"sent": request.POST, "status": 200}
     if request.method == "POST":
@@ -49,6 +49,7 @@ def abuse(request: HttpRequest) -> HttpResponse:
                 return redirect("reviews:abuse")
     context |= {
         "suspects": suspects(),
+        "networks": marked_networks(),
         "rings": vote_rings(),
         "blocks": Block.objects.filter(lifted_at=None).select_related("owner", "created_by")[:100],
     }
@@ -68,6 +69,10 @@ def _measure(request: HttpRequest, operator: User, context: dict[str, Any]) -> s
     """What was done, in words; or nothing, with the preview in the context."""
     person = Person.named(request.POST.get("person", ""))
     action = request.POST.get("action", "")
+    if action == "block" and person.network and not request.POST.get("confirmed"):
+        # Who they are is not known, so whom it would meet is shown before it does.
+        context |= {"network": from_network(person.network), "person": request.POST["person"], "action": action}
+        return ""
     if action == "block":
         block_contributor(operator, person, request.POST.get("reason", ""), _until(request.POST.get("days", "")))
         return _("Blocked. They read the reason when they try to give something.")
