@@ -2,12 +2,13 @@
 that all says the same. Pure.
 
 What is compared is one pair of variants. Against a voter, a network, or a burst, stand all *other* votes on the pair:
-`won` for the same variant and `lost` against it. With a uniform prior on the pair's true share, k and more of n votes for that
-variant have the beta-binomial tail probability P(K ≥ k | n, won + 1, lost + 1), doubled since either side might have
-been it; it allows for how few the others may be. A burst must in addition be faster than the pair's other votes let
-expect, by the tail of the negative binomial: a Poisson count whose rate is itself estimated from those. Both are
-multiplied by the number of looks (Bonferroni), which for bursts is one for each vote that might begin one. Ties say
-nothing of a side and are left out. A person of firm taste may show up too: this orders, and an operator decides.
+`won` for the same variant and `lost` against it. With a uniform prior on the pair's true share, k and more of n votes
+for that variant have the beta-binomial tail probability P(K ≥ k | n, won + 1, lost + 1), doubled since either side
+might have been it; it allows for how few the others may be. A burst must in addition be faster than the pair's other
+votes let expect, by the tail of the negative binomial: a Poisson count whose rate is itself estimated from those.
+Both are multiplied by the number of looks (Bonferroni), which for bursts is one for each vote that might begin one.
+Ties say nothing of a side and are left out. A person of firm taste may show up too: this orders, and an operator
+decides.
 """
 
 from __future__ import annotations
