@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from portal.accounts.models import User
 from portal.arena.models import Vote
 from portal.arena.signals import vote_changed, vote_given
-from portal.catalog.models import CardRevision, ModelCard
+from portal.catalog.models import CardRevision, ModelCard, Variant
 from portal.feedback.models import Campaign, Question, Questionnaire, Submission
 from portal.feedback.signals import submission_changed
 from portal.reviews.acting import acting_user
@@ -23,8 +23,11 @@ from portal.reviews.services.abuse import require_not_blocked
 from portal.reviews.services.entering import enter_queue, follow_submission, follow_withdrawal
 
 # Changed one row at a time and through `save`; what changes by UPDATE records its own history where it does.
-RECORDED: Final = (ModelCard, CardRevision, Questionnaire, Question, Campaign)
+RECORDED: Final = (ModelCard, CardRevision, Variant, Questionnaire, Question, Campaign)
 MAX_CHARACTERS: Final = 200
+MOST_KEYS: Final = 40
+# Remembered so that unchanged weights are not read again; says nothing that `digests` do not.
+NOT_TOLD: Final = frozenset({"file_stamps"})
 
 
 @receiver(post_migrate, dispatch_uid="reviews.seed_policy")
@@ -75,14 +78,22 @@ def _record(sender: type[Model], instance: Model, created: bool, raw: bool, **kw
     if created or before is None:
         record_event(instance, "added", acting_user(), name=str(instance)[:MAX_CHARACTERS])
         return
-    names = [field.attname for field in sender._meta.concrete_fields]  # noqa: SLF001
-    changes = {
-        name: [_short(before[name]), _short(getattr(instance, name))]
-        for name in names
-        if before[name] != getattr(instance, name)
-    }
+    names = {field.attname for field in sender._meta.concrete_fields} - NOT_TOLD  # noqa: SLF001
+    changes: dict[str, list[str]] = {}
+    for name in sorted(names):
+        changes |= _change(name, before[name], getattr(instance, name))
     if changes:
         record_event(instance, "changed", acting_user(), **changes)
+
+
+def _change(name: str, before: object, after: object) -> dict[str, list[str]]:
+    """What a column said and says, where that differs; of a mapping, each of its keys by itself."""
+    if before == after:
+        return {}
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        return {f"{name}.{key}": [_short(before.get(key)), _short(after.get(key))] for key in keys[:MOST_KEYS]}
+    return {name: [_short(before), _short(after)]}
 
 
 def _record_deletion(sender: type[Model], instance: Model, **kwargs: Any) -> None:

@@ -1,15 +1,17 @@
-"""Krippendorff's alpha against the tables of his paper, and against a second implementation from the definition."""
+"""Krippendorff's alpha against published tables, against the definition in fractions, and against another library."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from itertools import permutations
 
+import krippendorff
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from portal.reviews.agreement import Metric, confusion, krippendorff_alpha
+from portal.reviews.charts import estimates, heat_grid
 
 # Krippendorff (2011), Computing Krippendorff's Alpha-Reliability: one row per observer, "." is a missing value.
 BINARY = ["0 1 0 0 0 0 0 0 1 0", "1 1 1 0 0 1 0 0 0 0"]
@@ -19,6 +21,14 @@ FOUR_OBSERVERS = [
     "1 2 3 3 2 2 4 1 2 5 . 3",
     ". 3 3 3 2 3 4 2 2 5 1 .",
     "1 2 3 3 2 4 4 1 2 5 1 .",
+]
+# Hayes and Krippendorff (2007), Answering the Call for a Standard Reliability Measure for Coding Data, table 1.
+FIVE_OBSERVERS = [
+    "1 1 2 . 0 0 1 1 2 2 . 0 1 3 1 1 2 1 1 0 0 0 2 0 1 0 0 1 1 1 1 2 2 3 2 2 2 2 2 1",
+    "1 1 3 0 0 0 0 . 2 1 1 0 2 3 1 1 1 2 1 0 0 0 3 0 2 1 0 2 1 1 1 1 2 2 2 2 2 2 2 1",
+    "2 0 3 0 0 0 2 2 2 1 0 0 2 2 1 1 2 3 0 0 1 . 3 0 . 1 0 1 2 2 0 2 . 2 2 3 2 . 2 1",
+    ". 1 3 . . . . 0 . 1 0 0 2 2 . . . 3 1 . 1 0 3 0 2 1 1 2 2 . . 1 2 2 . . . 1 2 .",
+    "2 . . 0 0 0 1 . 2 . . . . 3 1 1 2 . . 0 . 0 . . 2 . 0 . . 2 0 . 2 . 2 2 2 2 . 1",
 ]
 
 
@@ -35,6 +45,9 @@ def units_of(rows: list[str], *, numbers: bool = False) -> list[list[object]]:
         (FOUR_OBSERVERS, Metric.NOMINAL, 0.743),
         (FOUR_OBSERVERS, Metric.ORDINAL, 0.815),
         (FOUR_OBSERVERS, Metric.INTERVAL, 0.849),
+        (FIVE_OBSERVERS, Metric.NOMINAL, 0.477),
+        (FIVE_OBSERVERS, Metric.ORDINAL, 0.7598),
+        (FIVE_OBSERVERS, Metric.INTERVAL, 0.757),
     ],
 )
 def test_alpha_is_the_published_one(rows: list[str], metric: Metric, published: float) -> None:
@@ -82,6 +95,19 @@ def test_alpha_is_what_the_definition_says(units: list[list[int]], metric: Metri
         assert found == pytest.approx(float(expected), abs=1e-9)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=4), min_size=2, max_size=8),
+    st.sampled_from(list(Metric)),
+)
+def test_alpha_is_what_another_implementation_says(units: list[list[int]], metric: Metric) -> None:
+    values = sorted({value for unit in units for value in unit})
+    assume(len(values) > 1)
+    counts = [[unit.count(value) for value in values] for unit in units]
+    expected = krippendorff.alpha(value_counts=counts, value_domain=values, level_of_measurement=metric.value)
+    assert krippendorff_alpha(units, metric, resamples=0).alpha == pytest.approx(float(expected), abs=1e-9)
+
+
 def test_alpha_of_everybody_always_saying_one_thing_is_not_defined() -> None:
     assert krippendorff_alpha([["accept", "accept"]] * 20).alpha is None
 
@@ -113,3 +139,27 @@ def test_confusion_counts_ordered_pairs() -> None:
         ("accept", "reject"): 2,
         ("reject", "accept"): 1,
     }
+
+
+def test_estimates_stand_in_their_intervals_on_a_scale_that_holds_them() -> None:
+    chart = estimates(
+        [("Verdicts", 0.5, 0.2, 0.9), ("Worse than chance", -0.6, -0.8, -0.1), ("Not defined", None, None, None)]
+    )
+    first, second = chart.rows
+    assert [tick.label for tick in chart.ticks] == ["-1.0", "-0.5", "0.0", "0.5", "1.0"]
+    for row in (first, second):
+        assert row.low is not None
+        assert row.high is not None
+        assert chart.ticks[0].at <= row.low < row.point < row.high <= chart.ticks[-1].at
+    assert second.point < chart.zero < first.point
+
+
+def test_a_heat_grid_weighs_each_cell_by_the_fullest() -> None:
+    grid = heat_grid(["Accept", "Reject"], [[8, 2], [0, 4]])
+    assert [(cell.count, cell.weight, cell.is_diagonal) for cell in grid.cells] == [
+        (8, 1.0, True),
+        (2, 0.25, False),
+        (0, 0.0, False),
+        (4, 0.5, True),
+    ]
+    assert heat_grid(["Accept"], [[0]]).cells[0].weight == 0

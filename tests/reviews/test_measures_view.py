@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -15,7 +17,7 @@ from django.utils import timezone
 
 from portal.accounts.models import User
 from portal.catalog.models import ModelCard
-from portal.reviews.models import Event, QueuePolicy, Review
+from portal.reviews.models import Event, QueuePolicy, Review, ReviewItem
 from portal.reviews.proportions import Share
 from portal.reviews.queries.agreeing import agreement_report
 from portal.reviews.queries.filters import QueueFilters
@@ -93,9 +95,25 @@ def test_a_long_period_is_shown_by_weeks_and_holds_everything(reviewed: None) ->
 
 
 def test_the_links_lead_to_the_rows_behind_the_numbers(reviewed: None, maintainer_client: Client) -> None:
-    for line in overview(QueueFilters()).outcomes:
-        page = maintainer_client.get(f"{reverse('reviews:queue')}?{line.query}").text
-        assert page.count("data-row-link") == line.count
+    def rows_behind(query: str) -> int:
+        return maintainer_client.get(f"{reverse('reviews:queue')}?{query}").text.count("data-row-link")
+
+    # What entered long ago and was decided today is behind today's decisions alone.
+    ReviewItem.objects.filter(outcome="spam").update(entered_at=timezone.now() - timedelta(days=90))
+    found = overview(QueueFilters())
+    cards = next(each for each in found.breakdowns if each.title == "Card")
+    for line in [*found.outcomes, *found.reasons, *found.times[1:]]:
+        assert rows_behind(line.query) == (line.count if line.label != "longer" else 1)
+    for line in cards.lines:
+        assert line.share is not None
+        assert rows_behind(line.share_query) == line.share.whole
+    for each in found.periods[-2:]:
+        assert rows_behind(each.decided_query) == each.decided
+    page = maintainer_client.get(reverse("reviews:overview")).text
+    drawn = re.findall(r'<a href="[^"]*\?([^"]*)" aria-label="[^"]*(?:entered|decided) (\d+)"', page)
+    assert [(html.unescape(query), int(number)) for query, number in drawn if "decided_since" in query] == [
+        (found.periods[-1].decided_query, 5)
+    ]
 
 
 def test_the_file_adds_up_to_the_page(reviewed: None, maintainer_client: Client) -> None:
@@ -127,7 +145,9 @@ def test_agreement_is_measured_per_question_pair_and_on_gold(
     assert gold is not None
     mark_gold(maintainer, gold.item_id)
     gold.item.refresh_from_db()
-    assert "Krippendorff" in maintainer_client.get(reverse("reviews:agreement")).text
+    page = maintainer_client.get(reverse("reviews:agreement")).text
+    assert "Krippendorff" in page
+    assert page.count('<svg class="review-chart') == 1 + len(report.pairs)
 
 
 def test_saving_rules_makes_a_version_and_leaves_the_one_before(maintainer_client: Client, maintainer: User) -> None:
@@ -162,6 +182,13 @@ def test_what_is_changed_in_a_card_is_in_the_history_with_who_did_it(
     card.save()
     event = Event.objects.filter(target="catalog.modelcard", action="changed").get()
     assert event.changes["title"] == ["Card of smol/lm2", "Another title"]
+    variant.defaults, variant.is_runnable = {"temperature": 0.2}, False
+    variant.save()
+    variant.file_stamps = {"model.safetensors": [1, 2]}
+    variant.save()
+    added, changed = Event.objects.filter(target="catalog.variant", target_id=variant.pk).order_by("id")
+    assert (added.action, changed.action) == ("added", "changed"), "the stamps of files are no change"
+    assert changed.changes == {"defaults.temperature": ["None", "0.2"], "is_runnable": ["True", "False"]}
     judge(alice)
     page = operator_client.get(reverse("reviews:history"), {"actor": "alice", "target": "feedback.submission"}).text
     assert "given" in page

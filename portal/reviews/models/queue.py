@@ -197,6 +197,7 @@ class ReviewItem(models.Model):
             models.Index(fields=["questionnaire", "state", "-entered_at", "-id"], name="item_of_questionnaire"),
             models.Index(fields=["campaign", "state", "-entered_at", "-id"], name="item_of_campaign"),
             models.Index(fields=["-entered_at", "-id"], condition=Q(is_suspicious=True), name="item_suspicious"),
+            models.Index(fields=["-decided_at"], condition=Q(decided_at__isnull=False), name="item_decided"),
             models.Index(fields=["target_kind", "state", "-entered_at", "-id"], name="item_of_target_kind"),
         ]
 

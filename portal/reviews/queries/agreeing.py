@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from portal.accounts.models import User
 from portal.feedback.models import Question, QuestionKind
 from portal.reviews.agreement import Agreement, Metric, confusion, krippendorff_alpha
+from portal.reviews.charts import Estimates, HeatGrid, estimates, heat_grid
 from portal.reviews.models import Review
 from portal.reviews.proportions import Share
 from portal.reviews.settling import DECISIVE_VERDICTS, Kind, Verdict
@@ -48,6 +50,7 @@ class Pair:
     same: Share
     agreement: Agreement
     cells: list[tuple[str, list[int]]]
+    grid: HeatGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class AgreementReport:
     pairs: list[Pair]
     gold: list[GoldScore]
     columns: list[str]
+    chart: Estimates
 
 
 def agreement_report(since: date | None = None, until: date | None = None) -> AgreementReport:
@@ -89,17 +93,29 @@ def agreement_report(since: date | None = None, until: date | None = None) -> Ag
     for row in rows:
         by_item[row["item_id"]].append(row)
     judged = [group for group in by_item.values() if len(group) > 1]
+    verdicts = krippendorff_alpha([row["verdict"] for row in group] for group in judged)
+    questions, months = _questions(judged), _months(judged)
     return AgreementReport(
         since=since,
         until=until,
         is_cut=is_cut,
-        verdicts=krippendorff_alpha([row["verdict"] for row in group] for group in judged),
-        questions=_questions(judged),
-        months=_months(judged),
+        verdicts=verdicts,
+        questions=questions,
+        months=months,
         pairs=_pairs(judged),
         gold=_gold(since, until),
         columns=[str(verdict.label) for verdict in _VERDICTS],
+        chart=_chart(verdicts, questions, months),
     )
+
+
+def _chart(verdicts: Agreement, questions: Iterable[Measured], months: Iterable[Measured]) -> Estimates:
+    lines = [
+        (_("Verdicts"), verdicts),
+        *((each.label, each.agreement) for each in questions),
+        *((_("Verdicts of %(month)s") % {"month": each.label}, each.agreement) for each in months),
+    ]
+    return estimates([(label, found.alpha, found.low, found.high) for label, found in lines])
 
 
 def _questions(judged: Iterable[list[Row]]) -> list[Measured]:
@@ -151,7 +167,9 @@ def _pairs(judged: Iterable[list[Row]]) -> list[Pair]:
             (str(row.label), [counts.get((row.value, column.value), 0) for column in _VERDICTS]) for row in _VERDICTS
         ]
         same = Share(sum(a == b for a, b in verdicts), len(verdicts))
-        pairs.append(Pair(people[one].username, people[other].username, same, krippendorff_alpha(verdicts), cells))
+        grid = heat_grid([label for label, _counts in cells], [counts for _label, counts in cells])
+        alpha = krippendorff_alpha(verdicts)
+        pairs.append(Pair(people[one].username, people[other].username, same, alpha, cells, grid))
     return pairs
 
 

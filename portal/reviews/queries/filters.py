@@ -8,16 +8,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from portal.arena.models import Kind as ContestKind
 from portal.feedback.models import Target
 from portal.reviews.models import ReviewItem
+from portal.reviews.models.counts import HOURS
 from portal.reviews.settling import OPEN_STATES, ItemState, Reason, Verdict
 
 MAX_CHARACTERS: Final = 80
 PREFIX: Final = "filter."
+# The classes of time from entering to the verdict, by their place in HOURS; the last has no end.
+TOOK: Final = frozenset(str(place) for place in range(len(HOURS) + 1))
 # What an item can be about: what a submission judges, or the two kinds of votes.
 ABOUT: Final = {**dict(Target.choices), **dict(ContestKind.choices)}
 _KEY_DIGITS: Final = 18
@@ -38,8 +41,11 @@ class QueueFilters:
     language: str = ""
     thumb: str = ""
     signs: bool = False
+    took: str = ""
     since: date | None = None
     until: date | None = None
+    decided_since: date | None = None
+    decided_until: date | None = None
 
     @classmethod
     def from_query(cls, query: Mapping[str, Any]) -> QueueFilters:
@@ -56,8 +62,11 @@ class QueueFilters:
             language=text["language"],
             thumb=text["thumb"] if text["thumb"] in {"up", "down"} else "",
             signs=text["signs"] == "1",
+            took=text["took"] if text["took"] in TOOK else "",
             since=_date(text["since"]),
             until=_date(text["until"]),
+            decided_since=_date(text["decided_since"]),
+            decided_until=_date(text["decided_until"]),
         )
 
     @classmethod
@@ -96,6 +105,21 @@ class QueueFilters:
             items = items.filter(entered_at__gte=_start(self.since))
         if self.until:
             items = items.filter(entered_at__lt=_start(self.until + timedelta(days=1)))
+        return self._narrow_to_decided(items)
+
+    def _narrow_to_decided(self, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+        if self.decided_since:
+            items = items.filter(decided_at__gte=_start(self.decided_since))
+        if self.decided_until:
+            items = items.filter(decided_at__lt=_start(self.decided_until + timedelta(days=1)))
+        if self.took:
+            edges = [timedelta(0), *(timedelta(hours=hours) for hours in HOURS)]
+            place = int(self.took)
+            items = items.filter(decided_at__isnull=False)
+            if place:
+                items = items.filter(decided_at__gt=F("entered_at") + edges[place])
+            if place < len(HOURS):
+                items = items.filter(decided_at__lte=F("entered_at") + edges[place + 1])
         return items
 
 

@@ -12,16 +12,17 @@ from typing import Any, Final
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models import Campaign
 from portal.reviews.charts import Columns, Shares, columns, shares
 from portal.reviews.models import DailyCount, ReviewItem
-from portal.reviews.models.counts import FACETS, HOURS, Flow
+from portal.reviews.models.counts import FACETS, Flow
 from portal.reviews.proportions import Share
 from portal.reviews.queries.entry import vote_form_name
 from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.queries.queue_page import enumerate_times
 from portal.reviews.settling import OPEN_STATES, Reason
 
 DEFAULT_DAYS: Final = 30
@@ -40,12 +41,13 @@ _BREAKDOWNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a table: what, how much, and the address's query of the rows behind it."""
+    """One line of a table: what, how much, and the addresses' queries of the rows behind the number and the share."""
 
     label: str
     count: int
     query: str
     share: Share | None = None
+    share_query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Period:
     decided: int
     accepted: int
     query: str
+    decided_query: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ def overview(filters: QueueFilters) -> Overview:
     chart = columns(
         [each.label for each in periods],
         [
-            ("a", _("entered"), [each.entered for each in periods]),
-            ("b", _("decided"), [each.decided for each in periods]),
+            ("a", _("entered"), [(each.entered, each.query) for each in periods]),
+            ("b", _("decided"), [(each.decided, each.decided_query) for each in periods]),
         ],
     )
     return Overview(
@@ -106,7 +109,7 @@ def overview(filters: QueueFilters) -> Overview:
         backlog=_backlog(filters),
         outcomes=_outcomes(by_flow, decided, filters),
         reasons=_reasons(rows, filters),
-        times=_times(rows, decided),
+        times=_times(rows, decided, filters),
         breakdowns=[each for name, title in _BREAKDOWNS if (each := _breakdown(rows, name, str(title), filters)).lines],
     )
 
@@ -152,10 +155,23 @@ def _periods(rows: QuerySet[DailyCount], filters: QueueFilters) -> list[Period]:
         counts = per_start[start]
         end = min(filters.until, start + timedelta(days=step - 1))
         decided = sum(count for flow, count in counts.items() if flow != Flow.ENTERED)
-        query = replace(filters, since=start, until=end).query()
-        periods.append(Period(start.isoformat(), counts[Flow.ENTERED], decided, counts[Flow.ACCEPT], query))
+        part = replace(filters, since=start, until=end)
+        queries = part.query(), _decided(part).query()
+        periods.append(Period(start.isoformat(), counts[Flow.ENTERED], decided, counts[Flow.ACCEPT], *queries))
         start = end + timedelta(days=1)
     return periods
+
+
+def _decided(filters: QueueFilters) -> QueueFilters:
+    """The rows that were decided in the period, whenever they entered."""
+    return replace(
+        filters,
+        state="decided",
+        since=None,
+        until=None,
+        decided_since=filters.since,
+        decided_until=filters.until,
+    )
 
 
 def _backlog(filters: QueueFilters) -> list[Line]:
@@ -176,10 +192,10 @@ def _backlog(filters: QueueFilters) -> list[Line]:
 
 def _age(young: int, old: int | None) -> str:
     if young == 0:
-        return _("since today")
+        return _("entered today")
     if old is None:
-        return _("%(days)d days and more") % {"days": young}
-    return _("%(low)d to %(high)d days") % {"low": young, "high": old - 1}
+        return _("%(days)d days ago and before") % {"days": young}
+    return _("%(low)d to %(high)d days ago") % {"low": young, "high": old - 1}
 
 
 def _outcomes(by_flow: dict[str, int], decided: int, filters: QueueFilters) -> list[Line]:
@@ -187,7 +203,7 @@ def _outcomes(by_flow: dict[str, int], decided: int, filters: QueueFilters) -> l
     for flow in Flow:
         count = by_flow.get(flow, 0)
         if flow != Flow.ENTERED and count:
-            query = replace(filters, state="decided", outcome=flow.value).query()
+            query = replace(_decided(filters), outcome=flow.value).query()
             lines.append(Line(str(flow.label), count, query, Share(count, decided)))
     return lines
 
@@ -199,17 +215,17 @@ def _reasons(rows: QuerySet[DailyCount], filters: QueueFilters) -> list[Line]:
     lines = []
     for reason, count in sorted(counts.items(), key=lambda pair: -pair[1]):
         label = str(labels.get(reason, reason or _("none")))
-        lines.append(Line(label, count, replace(filters, reason=reason).query(), Share(count, total)))
+        lines.append(Line(label, count, replace(_decided(filters), reason=reason).query(), Share(count, total)))
     return lines
 
 
-def _times(rows: QuerySet[DailyCount], decided: int) -> list[Line]:
+def _times(rows: QuerySet[DailyCount], decided: int, filters: QueueFilters) -> list[Line]:
     counts = _summed(rows.exclude(flow=Flow.ENTERED), "hours_class")
-    labels = [
-        ngettext("up to %(hours)d hour", "up to %(hours)d hours", hours) % {"hours": hours} for hours in HOURS
-    ] + [_("longer")]
-    per_class = [counts.get(index, 0) for index in range(len(labels))]
-    return [Line(label, count, "", Share(count, decided)) for label, count in zip(labels, per_class, strict=True)]
+    lines = []
+    for place, label in enumerate_times():
+        count = counts.get(int(place), 0)
+        lines.append(Line(label, count, replace(_decided(filters), took=place).query(), Share(count, decided)))
+    return lines
 
 
 def _breakdown(rows: QuerySet[DailyCount], name: str, title: str, filters: QueueFilters) -> Breakdown:
@@ -229,9 +245,10 @@ def _breakdown(rows: QuerySet[DailyCount], name: str, title: str, filters: Queue
     lines = []
     for value in values:
         label, key = names.get(value, (str(value), value))
-        query = replace(filters, **{name: key}).query()
-        lines.append(Line(label, entered[value], query, Share(accepted[value], decided[value])))
-    return Breakdown(title, lines, shares([(line.label, line.share) for line in lines]))
+        part = replace(filters, **{name: key})
+        queries = part.query(), _decided(part).query()
+        lines.append(Line(label, entered[value], queries[0], Share(accepted[value], decided[value]), queries[1]))
+    return Breakdown(title, lines, shares([(line.label, line.share, line.share_query) for line in lines]))
 
 
 def _names(name: str, values: list[Any]) -> dict[Any, tuple[str, Any]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.accounts.models import User
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.models import Campaign, Questionnaire
 from portal.reviews.models import ReviewItem, SavedView
+from portal.reviews.models.counts import HOURS
 from portal.reviews.queries.entry import VOTE_FORMS, vote_form_name
 from portal.reviews.queries.filters import ABOUT, QueueFilters
 from portal.reviews.settling import DECISIVE_VERDICTS, ItemState, Reason, Verdict
@@ -78,8 +81,16 @@ def filter_choices(filters: QueueFilters) -> list[Choice]:
         _choice("questionnaire", _("Questionnaire"), questionnaires, filters.questionnaire),
         _choice("language", _("Language"), [(code, code) for code in languages()], filters.language),
         _choice("thumb", _("Thumb"), [("up", str(_("Up"))), ("down", str(_("Down")))], filters.thumb),
+        _choice("took", _("Time to the verdict"), list(enumerate_times()), filters.took),
         _choice("signs", _("Abuse"), [("1", str(_("Shows signs of it")))], "1" if filters.signs else ""),
     ]  # fmt: skip
+
+
+def enumerate_times() -> Iterator[tuple[str, str]]:
+    """The classes of time from entering to the verdict: what the filter takes, and in words."""
+    for place, hours in enumerate(HOURS):
+        yield str(place), ngettext("up to %(hours)d hour", "up to %(hours)d hours", hours) % {"hours": hours}
+    yield str(len(HOURS)), gettext("longer")
 
 
 def saved_views(reviewer: User) -> QuerySet[SavedView]:
