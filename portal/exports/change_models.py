@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from django.db import connection, models
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-_CURRENT_TRANSACTION: Final = "SELECT pg_current_xact_id()::text::bigint"
+_CURRENT_TRANSACTION: Final = "pg_current_xact_id()::text::bigint"
 
 
 class RecordKind(models.TextChoices):
@@ -51,12 +52,5 @@ class Change(models.Model):
     @classmethod
     def note(cls, kind: RecordKind, record_id: object, change: ChangeKind) -> None:
         """Say that a record moved. Call inside the transaction that moves it."""
-        cls.objects.create(transaction_id=_transaction_id(), kind=kind, record_id=record_id, change=change)
-
-
-def _transaction_id() -> int:
-    if connection.vendor != "postgresql":
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(_CURRENT_TRANSACTION)
-        return int(cursor.fetchone()[0])
+        number = RawSQL(_CURRENT_TRANSACTION, ()) if connection.vendor == "postgresql" else 0  # noqa: S611  no input
+        cls.objects.create(transaction_id=number, kind=kind, record_id=record_id, change=change)

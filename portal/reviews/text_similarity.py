@@ -6,6 +6,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -43,18 +44,19 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / union if union else 0.0
 
 
-def text_bands(text: str) -> list[int]:
+@lru_cache(maxsize=64)
+def text_bands(text: str) -> tuple[int, ...]:
     """Numbers of which two texts share at least one when they are nearly the same; none for a short text.
 
     With 8 bands of 3 rows, texts that share 80 % of their shingles share a band with probability 0.997, and texts that
     share 20 % with 0.06. The hash is zlib's, so that the numbers are the same in every process and every version.
     """
     if len(words(text)) < FEWEST_WORDS:
-        return []
+        return ()
     hashes = np.array([zlib.crc32(each.encode()) for each in shingles(text)], dtype=np.uint64) % _PRIME
     signature = ((hashes[:, None] * _FACTORS + _OFFSETS) % _PRIME).min(axis=0).reshape(BANDS, ROWS_PER_BAND)
     # The band's number is part of what is hashed: the same rows in another band are no match.
-    return [zlib.crc32(bytes([index]) + row.tobytes()) for index, row in enumerate(signature)]
+    return tuple(zlib.crc32(bytes([index]) + row.tobytes()) for index, row in enumerate(signature))
 
 
 def tf_idf(texts: Sequence[str], fewest_documents: int = 1) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,8 +12,11 @@ from django.db import connections
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
-from portal.feedback.models import Submission
+from portal.feedback.campaign_services import send_answers
+from portal.feedback.models import Campaign, Submission
+from portal.feedback.seed import seed_questionnaires
 from portal.feedback.services import VersionConflict, submit_feedback, withdraw_feedback
+from portal.feedback.terms import Terms
 from tests.feedback.judgements import judge, make_generation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,3 +85,38 @@ def test_withdrawing_while_changing_ends_live_with_answers_or_withdrawn_without(
     after = Submission.objects.get()
     assert after.values() == ({} if after.is_withdrawn else {"thumb": "down"})
     assert after.version == 3
+
+
+@pytest.mark.parametrize("is_anonymous", [False, True])
+def test_a_campaign_that_takes_one_of_each_person_has_one_however_many_are_sent_at_once(
+    alice: User, bob: User, is_anonymous: bool
+) -> None:
+    seed_questionnaires()
+    campaign = Campaign.objects.get(slug="next-open-model")
+    people = [Actor(visitor=uuid.uuid4()), Actor(visitor=uuid.uuid4())] if is_anonymous else [Actor(alice), Actor(bob)]
+    results = at_once(
+        *(
+            lambda actor=actor, number=number: send_answers(
+                actor, campaign, {"uses": ["coding"], "wish": f"Wish {number}", "would_switch": number}, Terms()
+            )
+            for number in range(WRITERS // 2)
+            for actor in people
+        )
+    )
+    assert all(isinstance(result, Submission) for result in results), results
+    assert Submission.objects.count() == len(people)
+    for actor in people:
+        submission = Submission.objects.get(actor.owns())
+        assert submission.version == WRITERS // 2, "each sending was kept in its turn"
+        values = submission.values()
+        assert values["wish"] == f"Wish {values['would_switch']}", "the answers are of one sending"
+
+
+def test_of_first_sendings_that_expect_none_before_exactly_one_is_taken(alice: User) -> None:
+    seed_questionnaires()
+    campaign = Campaign.objects.get(slug="next-open-model")
+    one = lambda: send_answers(Actor(alice), campaign, {"uses": ["coding"]}, Terms(), expected_version=0)  # noqa: E731
+    results = at_once(*[one] * WRITERS)
+    assert sum(isinstance(result, Submission) for result in results) == 1, results
+    assert sum(isinstance(result, VersionConflict) for result in results) == WRITERS - 1
+    assert Submission.objects.get().version == 1

@@ -24,8 +24,8 @@ def test_case_and_punctuation_make_no_difference() -> None:
 
 
 def test_a_short_text_has_no_bands() -> None:
-    assert text_bands("good answer") == []
-    assert text_bands("") == []
+    assert text_bands("good answer") == ()
+    assert text_bands("") == ()
 
 
 def test_near_copies_are_found_and_strangers_are_not() -> None:

@@ -217,8 +217,14 @@ class Submission(models.Model):
         """Make `answers` all there is. Call inside a transaction that holds this row."""
         if not self.is_first_version:
             self.answers.all().delete()
-        self.answers.bulk_create(answers)
+        self._remember(self.answers.bulk_create(answers))
         submission_changed.send(sender=Submission, submission=self)
+
+    def _remember(self, answers: list[Answer]) -> None:
+        """Whoever asks next what this says is told without a query, as if it had been prefetched."""
+        remembered = self.answers.all()._chain()  # type: ignore[attr-defined]  # noqa: SLF001
+        remembered._result_cache, remembered._prefetch_done = answers, True  # noqa: SLF001
+        self._prefetched_objects_cache = {"answers": remembered}
 
     def revise(self, columns: Mapping[str, str], at: datetime) -> None:
         """Say something else, or say it again after a withdrawal. Call inside a transaction that holds this row.
@@ -237,6 +243,7 @@ class Submission(models.Model):
     def withdraw(self, at: datetime) -> None:
         """Become a tombstone: when and on what, but no longer what. Call inside a transaction that holds this row."""
         self.answers.all().delete()
+        self._remember([])
         self.withdrawn_at = self.changed_at = at
         self.version += 1
         self.language = self.text_digest = self.network_digest = ""

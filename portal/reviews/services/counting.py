@@ -49,10 +49,12 @@ def count_given(subject: Subject) -> ContributorRecord | None:
     person = _person(subject)
     if person is None:
         return None
-    first = {"given": 1, "last_given_at": subject.created_at}
-    record, is_new = ContributorRecord.objects.get_or_create(**person, defaults=first)
-    if not is_new:
-        ContributorRecord.objects.filter(pk=record.pk).update(given=F("given") + 1, last_given_at=subject.created_at)
+    record = ContributorRecord.objects.filter(**person).first()
+    if record is None:
+        # Nobody's row is in the way of this statement, so it needs no savepoint; what counts is the increment below.
+        record = ContributorRecord(**person)
+        ContributorRecord.objects.bulk_create([record], ignore_conflicts=True)
+    ContributorRecord.objects.filter(**person).update(given=F("given") + 1, last_given_at=subject.created_at)
     return record
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -44,7 +45,9 @@ def enter_queue(subject: Subject, *, by_hand: bool = False, actor: User | None =
     policy = current_policy()
     answers = said(subject)
     signs = find_signs(subject, answers)
-    entered_by = EnteredBy.HAND if by_hand else _rule_for(policy, subject, answers, bool(signs))
+    # Asked for once: it decides whether the subject enters, and who enters with it.
+    others = others_say_otherwise(subject, answers) if policy.enter_disagreement and not by_hand else []
+    entered_by = EnteredBy.HAND if by_hand else _rule_for(policy, subject, answers, bool(signs), bool(others))
     record = None if by_hand else count_given(subject)
     if entered_by is None:
         return None
@@ -59,17 +62,24 @@ def enter_queue(subject: Subject, *, by_hand: bool = False, actor: User | None =
         is_suspicious=bool(signs),
         **item_facts(subject, answers),
     )
+    _insert(item, is_new=isinstance(subject, Submission) and subject.is_first_version)
+    _write_bands(item, answers)
+    count_entry(item)
+    record_event(item, "entered", actor, rule=entered_by, policy=policy.version, signs=signs)
+    _bring_in(others)
+    return item
+
+
+def _insert(item: ReviewItem, *, is_new: bool) -> None:
+    """Of what is new in this transaction nobody else can have made an item: no savepoint is needed to find out."""
+    if is_new:
+        item.save(force_insert=True)
+        return
     try:
         with transaction.atomic():
             item.save(force_insert=True)
     except IntegrityError as error:
         raise AlreadyInQueue from error
-    _write_bands(item, answers)
-    count_entry(item)
-    record_event(item, "entered", actor, rule=entered_by, policy=policy.version, signs=signs)
-    if not by_hand and policy.enter_disagreement:
-        _bring_in_the_other_side(subject, answers)
-    return item
 
 
 def follow_submission(submission: Submission) -> None:
@@ -146,10 +156,12 @@ def _reviewed(subject: Subject) -> dict[str, Subject]:
     return {"vote": subject} if isinstance(subject, Vote) else {"submission": subject}
 
 
-def _rule_for(policy: QueuePolicy, subject: Subject, answers: dict[str, Any], has_signs: bool) -> EnteredBy | None:
+def _rule_for(
+    policy: QueuePolicy, subject: Subject, answers: dict[str, Any], has_signs: bool, is_disputed: bool
+) -> EnteredBy | None:
     if policy.enter_flagged and (has_signs or is_flagged(subject, answers)):
         return EnteredBy.FLAGGED
-    if policy.enter_disagreement and others_say_otherwise(subject, answers):
+    if is_disputed:
         return EnteredBy.DISAGREEMENT
     if policy.enter_all:
         return EnteredBy.ALL
@@ -158,8 +170,8 @@ def _rule_for(policy: QueuePolicy, subject: Subject, answers: dict[str, Any], ha
     return None
 
 
-def _bring_in_the_other_side(subject: Subject, answers: dict[str, Any]) -> None:
-    for other in others_say_otherwise(subject, answers):
+def _bring_in(others: Iterable[Subject]) -> None:
+    for other in others:
         if not ReviewItem.objects.filter(**_reviewed(other)).exists():
             enter_queue(other)
 

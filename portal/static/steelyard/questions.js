@@ -58,6 +58,10 @@ for (const marker of document.querySelectorAll("[data-marker]")) {
   for (const event of ["select", "keyup", "pointerup", "touchend"]) {
     text.addEventListener(event, () => takeSelection(marker, raw));
   }
+  // Fingers move the ends of a selection by handles that are the system's: of those no event reaches the text.
+  document.addEventListener("selectionchange", () => {
+    if (document.activeElement === text) takeSelection(marker, raw);
+  });
   // Who types the words themselves does not know their place; the server finds it.
   marker.querySelector("[data-marker-quote]").addEventListener("input", () => {
     marker.querySelector("[data-marker-start]").value = "";
