@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -11,7 +12,6 @@ from django.db.models import Count, Prefetch, QuerySet
 from portal.feedback.models import Answer, Submission
 from portal.reviews.models import ReviewItem, TextBand
 from portal.reviews.models.queue import Sign, Subject
-from portal.reviews.queries.entry import said
 from portal.reviews.text_similarity import jaccard, shingles, text_bands
 
 FLOOD_WINDOW: Final = timedelta(minutes=10)
@@ -49,7 +49,7 @@ def _signs_of_copying(submission: Submission, answers: Mapping[str, Any]) -> lis
     same = _others(submission).filter(text_digest=submission.text_digest).exclude(text_digest="")
     if submission.text_digest and same.exists():
         return [Sign.COPY]
-    is_near = any(likeness >= NEAR for _item, likeness in _near_copies(submission, answers))
+    is_near = any(likeness >= NEAR for _number, likeness in _near_copies(submission, answers))
     return [Sign.NEAR_COPY] if is_near else []
 
 
@@ -61,9 +61,12 @@ def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[Re
     if item.submission is None:
         return [(each, None) for each in _votes_on_same_prompt(item)]
     alike = sorted(_near_copies(item.submission, answers), key=lambda pair: -pair[1])[:_SIMILAR_SHOWN]
-    found: list[tuple[ReviewItem, int | None]] = [(each, round(100 * likeness)) for each, likeness in alike]
+    items = {each.pk: each for each in _listed(ReviewItem.objects.filter(pk__in=[number for number, _alike in alike]))}
+    found: list[tuple[ReviewItem, int | None]] = [
+        (items[number], round(100 * likeness)) for number, likeness in alike if number in items
+    ]
     if item.variant_id is not None and len(found) < _SIMILAR_SHOWN:
-        known = {item.pk, *(each.pk for each, _likeness in found)}
+        known = {item.pk, *items}
         same = _listed(ReviewItem.objects.filter(variant_id=item.variant_id, state=item.state))
         found += [(each, None) for each in same[: _SIMILAR_SHOWN + len(known)] if each.pk not in known]
     return found[:_SIMILAR_SHOWN]
@@ -82,8 +85,8 @@ def _others(subject: Subject) -> QuerySet[Any]:
     return rows.exclude(pk=subject.pk).order_by()
 
 
-def _near_copies(submission: Submission, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, float]]:
-    """The likeness is computed from the texts themselves; the bands only find whose."""
+def _near_copies(submission: Submission, answers: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """Items' numbers with their likeness, which is computed from the texts themselves; the bands only find whose."""
     text = said_text(answers)
     bands = text_bands(text)
     if not bands:
@@ -96,10 +99,14 @@ def _near_copies(submission: Submission, answers: Mapping[str, Any]) -> list[tup
         .order_by("-shared", "-item")
         .values_list("item", flat=True)[:_CANDIDATES]
     )
+    # What a text is made of, as in `said_text`: of the kinds of answers, only texts have spaces.
+    said = Answer.objects.filter(submission__review_item__in=sharing, text__contains=" ")
+    texts: defaultdict[int, list[str]] = defaultdict(list)
+    for number, part in said.order_by("question__position", "question").values_list("submission__review_item", "text"):
+        texts[number].append(part)
     own = shingles(text)
-    items = _listed(ReviewItem.objects.filter(pk__in=list(sharing)))
-    pairs = [(item, jaccard(own, shingles(said_text(said(item.subject))))) for item in items]
-    return [(item, likeness) for item, likeness in pairs if likeness >= 0.3]
+    pairs = [(number, jaccard(own, shingles("\n".join(parts)))) for number, parts in texts.items()]
+    return [(number, likeness) for number, likeness in pairs if likeness >= 0.3]
 
 
 def _listed(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
