@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -105,10 +105,18 @@ class FromNetwork:
 def from_network(digest: str) -> FromNetwork:
     """Whom a block of the network would keep from giving, as far as the last 30 days tell."""
     lately = {"network_digest": digest, "created_at__gte": timezone.now() - LATELY}
-    accounts, visitors, counts = set(), set(), []
-    for rows in (Submission.objects.filter(**lately), Vote.objects.filter(**lately)):
-        people = list(rows.order_by().values_list("owner", "visitor").annotate(given=Count("pk")))
-        accounts |= {owner for owner, _visitor, _given in people if owner is not None}
-        visitors |= {visitor for _owner, visitor, _given in people if visitor is not None}
-        counts.append(sum(given for _owner, _visitor, given in people))
-    return FromNetwork(*counts, len(accounts), len(visitors))
+    submissions = _given_by(Submission.objects.filter(**lately))
+    votes = _given_by(Vote.objects.filter(**lately))
+    people = submissions.keys() | votes.keys()
+    return FromNetwork(
+        submissions=submissions.total(),
+        votes=votes.total(),
+        accounts=len({owner for owner, _visitor in people if owner is not None}),
+        visitors=len({visitor for _owner, visitor in people if visitor is not None}),
+    )
+
+
+def _given_by(rows: QuerySet[Any]) -> Counter[tuple[Any, Any]]:
+    """(account, anonymous browser) → how many are theirs."""
+    counted = rows.order_by().values_list("owner", "visitor").annotate(given=Count("pk"))
+    return Counter({(owner, visitor): given for owner, visitor, given in counted})
