@@ -3,7 +3,7 @@
 import os
 import warnings
 
-from django.core.asgi import get_asgi_application
+import django
 
 from portal.environment import exit_unless_configured
 
@@ -13,4 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 exit_unless_configured()
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from portal.operations.request_threads import OneThreadHandler  # noqa: E402 - needs the settings
+
+application = OneThreadHandler()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 
@@ -26,35 +25,21 @@ _ACCEPTABLE = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 logger = logging.getLogger(__name__)
 
-GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class RequestIdMiddleware:
     """Takes a well-formed X-Request-ID from a proxy, else makes one: `request.request_id`, the log, the answer."""
 
-    sync_capable = True
-    async_capable = True
-
     def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
+        self._get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         offered = request.headers.get(HEADER, "")
         request_id = offered if _ACCEPTABLE.fullmatch(offered) else secrets.token_hex(8)
         request.request_id = request_id  # type: ignore[attr-defined]
         current_request_id.set(request_id)
-        response = self.get_response(request)
-        if isinstance(response, HttpResponseBase):
-            response[HEADER] = request_id
-            return response
-        return self._with_header(response, request_id)
-
-    async def _with_header(self, pending: Awaitable[HttpResponseBase], request_id: str) -> HttpResponseBase:
-        # Once more: whoever awaits may do so in a context that is not the caller's.
-        current_request_id.set(request_id)
-        response = await pending
+        response = self._get_response(request)
         response[HEADER] = request_id
         return response
 
@@ -62,25 +47,12 @@ class RequestIdMiddleware:
 class KnownFailureMiddleware:
     """Turns what a view may honestly fail with into its page: a limit reached, a data service away, a wrong method."""
 
-    sync_capable = True
-    async_capable = True
-
     def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
+        self._get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        response = self.get_response(request)
-        if not isinstance(response, HttpResponseBase):
-            return self._awaited(request, response)
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
         return method_not_allowed(request, response["Allow"]) if _is_untold(response) else response
-
-    async def _awaited(self, request: HttpRequest, pending: Awaitable[HttpResponseBase]) -> HttpResponseBase:
-        response = await pending
-        if _is_untold(response):
-            return await sync_to_async(method_not_allowed)(request, response["Allow"])
-        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, LimitExceeded):

@@ -6,11 +6,10 @@ must cost no session. `/healthz` asks nothing but this process.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
@@ -19,36 +18,21 @@ from portal.operations.readiness import readiness
 HEALTH_PATH: Final = "/healthz"
 READY_PATH: Final = "/readyz"
 
-Handler = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+Handler = Callable[[HttpRequest], HttpResponseBase]
 
 
 class ProbeMiddleware:
     """Answers the two probes and passes everything else on."""
 
-    sync_capable = True
-    async_capable = True
-
     def __init__(self, get_response: Handler) -> None:
         self._get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if self._is_async:
-            return self._answer_async(request)
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info == HEALTH_PATH:
             return healthz(request)
         if request.path_info == READY_PATH:
             return readyz(request)
         return self._get_response(request)
-
-    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info == HEALTH_PATH:
-            return healthz(request)
-        if request.path_info == READY_PATH:
-            return await sync_to_async(readyz)(request)
-        return await cast("Awaitable[HttpResponseBase]", self._get_response(request))
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connection
 
 from portal.playground import stream
 from portal.playground.fanout import Subscription, stream_fanout
@@ -137,6 +137,7 @@ async def run_query(query: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
         try:
             return query(*args, **kwargs)
         finally:
-            close_old_connections()
+            if not connection.in_atomic_block:  # as in a test
+                connection.close()
 
     return await sync_to_async(run)()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import IO, Any, cast
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -51,7 +52,7 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
     """Starts the run, and stops it when the client goes away before its end."""
     run = AttendedRun()
     try:
-        asked, generation, quota = await run_query(_start, request, form, run)
+        asked, generation, quota = await sync_to_async(_start)(request, form, run)
         if asked.stream:
             response = _streamed(request, form.writer(generation, asked), generation, run)
             for name, value in quota.items():

@@ -1,0 +1,162 @@
+"""A request's synchronous work has one thread, which the next request gets."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.test import override_settings
+from django.urls import path
+
+from portal.operations.request_threads import OneThreadHandler, RequestThreads
+
+waiting = threading.Event()
+let_go = threading.Event()
+cancelled = threading.Event()
+
+
+def _thread() -> str:
+    return str(threading.get_ident())
+
+
+class NotingMiddleware:
+    def __init__(self, get_response: object) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = self._get_response(request)  # type: ignore[operator]
+        response["X-Middleware-Thread"] = _thread()
+        return response
+
+
+def plain(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(_thread())
+
+
+def held(_request: HttpRequest) -> HttpResponse:
+    waiting.set()
+    let_go.wait(10)
+    return HttpResponse(_thread())
+
+
+async def awaited(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"{_thread()} {await sync_to_async(_thread)()}")
+
+
+async def endless(_request: HttpRequest) -> HttpResponse:
+    waiting.set()
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        cancelled.set()
+        raise
+    raise AssertionError("nobody left")
+
+
+def streamed(_request: HttpRequest) -> StreamingHttpResponse:
+    async def pieces() -> AsyncIterator[str]:
+        yield await sync_to_async(_thread)()
+
+    return StreamingHttpResponse(pieces())
+
+
+urlpatterns = [path(view.__name__, view) for view in (plain, held, awaited, endless, streamed)]
+
+
+@pytest.fixture
+def application() -> Iterator[OneThreadHandler]:
+    for event in (waiting, let_go, cancelled):
+        event.clear()
+    own = {"ROOT_URLCONF": sys.modules[__name__], "MIDDLEWARE": [f"{__name__}.NotingMiddleware"]}
+    with override_settings(**own):
+        yield OneThreadHandler()
+
+
+def _asked(application: OneThreadHandler, address: str) -> ApplicationCommunicator:
+    scope = {"type": "http", "method": "GET", "path": f"/{address}", "query_string": b"", "headers": []}
+    return ApplicationCommunicator(application, scope)  # type: ignore[arg-type]
+
+
+async def _get(application: OneThreadHandler, address: str) -> tuple[str, str]:
+    """The middleware's thread and the body."""
+    asked = _asked(application, address)
+    await asked.send_input({"type": "http.request"})
+    start = await asked.receive_output(10)
+    body = b""
+    while True:
+        part = await asked.receive_output(10)
+        body += part.get("body", b"")
+        if not part.get("more_body"):
+            break
+    await asked.wait(10)
+    return dict(start["headers"])[b"X-Middleware-Thread"].decode(), body.decode()
+
+
+def test_middleware_views_and_what_streams_do_in_threads_share_one(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        thread, body = await _get(application, "plain")
+        assert thread == body != _thread()
+        thread, body = await _get(application, "awaited")
+        assert body == f"{_thread()} {thread}"
+        thread, body = await _get(application, "streamed")
+        assert body == thread
+
+    asyncio.run(scenario())
+
+
+def test_the_next_request_gets_the_same_thread_and_one_beside_it_another(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        first, _ = await _get(application, "plain")
+        second, _ = await _get(application, "plain")
+        assert first == second
+        slow = asyncio.create_task(_get(application, "held"))
+        await asyncio.to_thread(waiting.wait, 10)
+        beside, _ = await _get(application, "plain")
+        let_go.set()
+        assert (await slow)[0] == first
+        assert beside != first
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_leaves_cancels_its_view_and_the_thread_is_free_again(
+    application: OneThreadHandler,
+) -> None:
+    async def scenario() -> None:
+        first, _ = await _get(application, "plain")
+        asked = _asked(application, "endless")
+        await asked.send_input({"type": "http.request"})
+        await asyncio.to_thread(waiting.wait, 10)
+        await asked.send_input({"type": "http.disconnect"})
+        await asked.wait(10)
+        assert cancelled.is_set()
+        assert (await _get(application, "plain"))[0] == first
+
+    asyncio.run(scenario())
+
+
+def test_anything_but_http_is_refused(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        with pytest.raises(ValueError, match="HTTP alone, not websocket"):
+            await application({"type": "websocket"}, None, None)
+
+    asyncio.run(scenario())
+
+
+def test_no_more_threads_are_kept_than_a_rush_needs() -> None:
+    threads = RequestThreads(kept=1)
+    first, second = threads.lend(), threads.lend()
+    assert first is not second
+    threads.take_back(first)
+    threads.take_back(second)
+    assert threads.lend() is first
+    with pytest.raises(RuntimeError, match="shutdown"):
+        second.submit(_thread)
+    first.shutdown()
