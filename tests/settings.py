@@ -32,6 +32,8 @@ if "TEST_DATABASE_URL" in os.environ:
 else:
     # A file and not memory, so that real worker processes can share it, with the options that the product has.
     DATABASES["default"]["TEST"] = {"NAME": str(TEST_RUN_FOLDER / "test.sqlite3")}
+    # What a power failure would leave of it matters to nobody.
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
 # Worker processes (tests/processes) keep the product's connection pool; here it would hold the test database open.
 if "TEST_REDIS_URL" not in os.environ:
     DATABASES["default"].get("OPTIONS", {}).pop("pool", None)

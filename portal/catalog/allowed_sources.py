@@ -7,9 +7,9 @@ from pathlib import Path
 
 from django.conf import settings
 
+from portal.catalog.hub_source import HubSource
 from portal.catalog.import_source import HUB_PREFIX, PACKAGE_PREFIX, ImportRequest, SourceKind
 from portal.catalog.importing import ImportRefused
-from portal.catalog.importing_hub import HubSource
 
 
 def allowed_kinds() -> list[SourceKind]:

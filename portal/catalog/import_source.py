@@ -10,10 +10,10 @@ from typing import Final
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from portal.catalog.hub_source import HUB_ID, HubSource
 from portal.catalog.importing import CardChoice, ImportedModel, ImportRefused, import_folder
 from portal.catalog.importing_adapter import import_adapter, is_adapter
 from portal.catalog.importing_gguf import SUFFIX, import_gguf
-from portal.catalog.importing_hub import HUB_ID, HubSource, import_from_hub
 from portal.catalog.importing_upstream import import_upstream
 from portal.catalog.weight_shelf import Progress
 
@@ -80,6 +80,8 @@ def import_source(request: ImportRequest, on_progress: Progress | None = None) -
             public_only=request.public_only,
         )
     if kind == SourceKind.HUB:
+        from portal.catalog.importing_hub import import_from_hub  # noqa: PLC0415 - slow, and no web process needs it
+
         source = HubSource.of(request.source.removeprefix(HUB_PREFIX), request.file)
         choice = choice or CardChoice.of(source.repo_id, is_published=request.is_published)
         return import_from_hub(source, card=choice, base=request.base, on_progress=on_progress)

@@ -25,6 +25,7 @@ from huggingface_hub.utils._headers import build_hf_headers
 from tqdm import tqdm
 
 from inference.adapter_folder import CONFIG_NAME
+from portal.catalog.hub_source import HubSource
 from portal.catalog.importing import (
     MAX_FILES,
     README,
@@ -41,29 +42,9 @@ from portal.catalog.importing_gguf import SUFFIX, import_gguf
 from portal.catalog.models import Variant
 from portal.catalog.weight_shelf import Progress, ShelfRefused, download_folder, require_room
 
-HUB_ID: Final = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,200}))?", re.ASCII
-)
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w.+ -]{0,200}", re.ASCII)
 _PARTIAL: Final = ".partial"
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class HubSource:
-    """What is wanted of a hub: a repository, a revision of it, and of GGUF repositories one file."""
-
-    repo_id: str
-    revision: str
-    file: str = ""
-
-    @classmethod
-    def of(cls, text: str, file: str = "") -> HubSource:
-        """From org/name or org/name@revision. Raises ImportRefused for anything else."""
-        match = HUB_ID.fullmatch(text)
-        if match is None or ".." in text or "--" in match["name"]:
-            raise ImportRefused(f"{text} is no hub id; it must be like org/name or org/name@revision.")
-        return cls(match["name"], match["revision"] or "main", file)
 
 
 @dataclass(frozen=True, slots=True)

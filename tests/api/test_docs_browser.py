@@ -18,12 +18,6 @@ from tests.feedback.judgements import make_generation
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(autouse=True)
-def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Playwright's loop runs in this thread, but nothing here is asynchronous.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
 def hosts_asked(page: Page) -> set[str]:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
@@ -52,7 +46,7 @@ def test_redoc_shows_the_api(live_server: Any) -> None:
         page = context.new_page()
         hosts = hosts_asked(page)
         page.goto(reverse("api:redoc"))
-        expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible()
+        expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible(timeout=20_000)
         # Its own look is there: the menu stands beside the text.
         menu = page.locator(".menu-content").bounding_box()
         text = page.locator(".api-content").bounding_box()

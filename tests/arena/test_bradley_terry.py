@@ -7,7 +7,6 @@ import time
 import choix
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -104,6 +103,8 @@ def _with_ties(truth: np.ndarray) -> np.ndarray:
 
 
 def test_style_control_is_the_regression_that_statsmodels_makes() -> None:
+    import statsmodels.api as sm
+
     left, right, score = simulate(np.array([0.6, 0.0, -0.6]), 3000, seed=5, tie_share=0.2)
     style = np.random.default_rng(6).uniform(-1, 1, (3000, 2))
     ours = rank_with_style(3, left, right, score, style, prior=1e-9)

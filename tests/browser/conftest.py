@@ -18,16 +18,15 @@ ROOM_FOR_TESTS = {"GENERATION_RATE": "1000/minute", "FEEDBACK_RATE": "1000/minut
 
 
 @pytest.fixture(scope="module")
-def portal(prepared_weights: Path, migrated_file: Path | None) -> Iterator[Installation]:
+def portal(prepared_weights: Path, seeded_file: Path | None) -> Iterator[Installation]:
     """One installation for the tests of a file."""
-    with home_with(prepared_weights, migrated_file) as home, installation_in(home, **ROOM_FOR_TESTS) as installation:
+    with home_with(prepared_weights, seeded_file) as home, installation_in(home, **ROOM_FOR_TESTS) as installation:
         yield installation.start().wait_until_ready()
 
 
-@pytest.fixture(scope="module")
-def browser_program() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+@pytest.fixture
+def browser_program() -> Browser:
+    return chromium()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from django.core.management import CommandError, call_command
 from huggingface_hub import snapshot_download
 from safetensors.numpy import save_file
 
-from portal.catalog.importing_hub import HubSource, import_from_hub
+from portal.catalog.hub_source import HubSource
+from portal.catalog.importing_hub import import_from_hub
 from portal.catalog.models import ModelCard, Variant
 from tests.catalog.shelf import CARD_TEXT, write_weights
 from tests.services.hub import StandInHub, stand_in_hub

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from inference.forward_choice import ROUNDINGS
-from inference.fused_decoder import MODEL_TYPES
 from portal.catalog.models import Backend, Relation, Variant
 from portal.catalog.number_formats import NUMBER_FORMATS, ROUNDED_ARCHITECTURES, NoSuchFormat, offer_number_format
 from portal.catalog.services import refresh_variant
@@ -16,6 +14,9 @@ from tests.catalog.shelf import make_card, make_variant, write_weights
 
 
 def test_the_formats_and_architectures_are_the_engines() -> None:
+    from inference.forward_choice import ROUNDINGS
+    from inference.fused_decoder import MODEL_TYPES
+
     assert set(NUMBER_FORMATS) == set(ROUNDINGS)
     assert ROUNDED_ARCHITECTURES == MODEL_TYPES
 

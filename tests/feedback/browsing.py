@@ -16,14 +16,15 @@ from tests.services.chromium import chromium
 @contextlib.contextmanager
 def browsing(server_url: str, client: Client | None = None, **options: object) -> Iterator[BrowserContext]:
     """The browser context has the session of `client`."""
-    with chromium() as browser:
-        context = browser.new_context(base_url=server_url, **options)  # type: ignore[arg-type]
+    context = chromium().new_context(base_url=server_url, **options)  # type: ignore[arg-type]
+    try:
         context.set_default_timeout(10_000)
         complaints = hear_complaints(context)
         if client is not None:
             name = settings.SESSION_COOKIE_NAME
             context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": server_url}])
         yield context
+    finally:
         context.close()
     # htmx's own word for a request that found no network.
     complaints = [each for each in complaints if not each.startswith("htmx:afterRequest")]

@@ -19,12 +19,6 @@ from tests.services.accessibility import violations
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(autouse=True)
-def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Playwright's loop runs in this thread, but nothing here is asynchronous.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
 @pytest.fixture
 def generation(alice: User) -> Generation:
     return make_generation(alice)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import ConsoleMessage, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from portal.accounts.models import User
 from portal.accounts.services import create_token
 from tests.conftest import signed_in
 from tests.services.accessibility import violations
+from tests.services.chromium import chromium
 from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -203,8 +204,8 @@ def test_a_range_and_its_number_are_one_value(login_page: Page) -> None:
     expect(number).to_have_value("0.5")
 
 
-def test_without_javascript_a_phone_can_still_open_the_navigation(chromium: Browser, live_server: LiveServer) -> None:
-    context = chromium.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
+def test_without_javascript_a_phone_can_still_open_the_navigation(live_server: LiveServer) -> None:
+    context = chromium().new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
     page = context.new_page()
     page.goto(f"{live_server.url}/accounts/login/")
     status = page.get_by_role("navigation", name="Main").get_by_role("link", name="Status")

@@ -30,9 +30,9 @@ def gone(installation: Installation) -> bool:
 
 
 @pytest.fixture(scope="module")
-def running(prepared_weights: Path, migrated_file: Path | None) -> Iterator[Installation]:
+def running(prepared_weights: Path, seeded_file: Path | None) -> Iterator[Installation]:
     """One installation for the tests that only look at it."""
-    with home_with(prepared_weights, migrated_file) as home, installation_in(home) as installation:
+    with home_with(prepared_weights, seeded_file) as home, installation_in(home) as installation:
         yield installation.start().wait_until_ready()
 
 

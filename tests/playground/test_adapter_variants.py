@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from inference.engine import Engine, GenerationRequest, Message
 from inference.events import Finished
@@ -20,7 +18,6 @@ from portal.playground.adapter_shelf import AdapterShelf, NoRoom
 from portal.playground.engine_pool import EnginePool
 from portal.playground.engines import transformers_footprint
 from tests.inference.recorder import Recorder
-from tests.inference.tiny_models import save_tiny_model
 from tests.services.installation import eventually
 
 
@@ -100,6 +97,11 @@ def test_an_adapter_beyond_the_room_is_refused_with_both_sizes() -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    from tests.inference.tiny_models import save_tiny_model
+
     home = tmp_path_factory.mktemp("home")
     save_tiny_model("llama", home / "weights" / "tiny")
     adapter = home / "weights" / "tiny-lora"

@@ -14,13 +14,14 @@ from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import refresh_variant
 from portal.catalog.variant_facts import all_facts
 from tests.catalog.shelf import write_adapter
-from tests.inference.tiny_models import save_tiny_model
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.inference.tiny_models import save_tiny_model
+
     home = tmp_path_factory.mktemp("home")
     save_tiny_model("llama", home / "weights" / "tiny")
     return home

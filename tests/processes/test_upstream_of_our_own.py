@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.weights]
 
 
 @pytest.fixture(scope="module")
-def upstream(prepared_weights: Path, migrated_file: Path | None) -> Iterator[tuple[str, str]]:
+def upstream(prepared_weights: Path, seeded_file: Path | None) -> Iterator[tuple[str, str]]:
     """The base URL of an installation, and a token."""
-    with home_with(prepared_weights, migrated_file) as home, installation_in(home) as installation:
+    with home_with(prepared_weights, seeded_file) as home, installation_in(home) as installation:
         installation.start().wait_until_ready()
         made = manage(home, "create_token", "--user", "admin", "--scope", "read", "submit")
         assert made.returncode == 0, made.stderr

@@ -21,12 +21,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ITEMS = 20
 
 
-@pytest.fixture(autouse=True)
-def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Playwright's loop runs in this thread, but nothing here is asynchronous.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
 def on_item(page: Page, number: int) -> None:
     expect(page.get_by_role("heading", name=f"Item {number}", exact=True)).to_be_visible()
 

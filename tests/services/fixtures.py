@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.services import databases
+from tests.services.chromium import end_chromium
 from tests.services.installation import ROOT, Installation
 from tests.services.postgres import postgres
 from tests.services.valkey import Valkey
@@ -25,7 +27,9 @@ def django_db_setup(
     """In the place of pytest-django's, which migrates a database for every process."""
     with django_db_blocker.unblock():
         original = databases.connect_to_copy(getattr(request.config, "workerinput", {}).get("workerid", "alone"))
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: databases.restore())
+        yield
     with django_db_blocker.unblock():
         try:
             connection.creation.destroy_test_db(original, verbosity=0)
@@ -38,11 +42,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         databases.drop_migrated_database()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_browser_outlives_its_module() -> Iterator[None]:
+    yield
+    end_chromium()
+
+
 @pytest.fixture(scope="session")
 def migrated_file(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Path | None:
-    """A migrated SQLite database to start installations with; None where the tests run on another one."""
+    """A migrated SQLite database; None where the tests run on another one."""
     with django_db_blocker.unblock():
         return databases.migrated_file()
+
+
+@pytest.fixture(scope="session")
+def seeded_file(
+    prepared_weights: Path, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Path | None:
+    """The database to start installations with, as a first start would leave it but for the admin."""
+    with django_db_blocker.unblock():
+        return databases.seeded_file(prepared_weights.parents[1])
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +79,7 @@ def prepared_weights() -> Path:
 def home_with(weights: Path, database: Path | None = None) -> Iterator[Path]:
     """A new STEELYARD_HOME that has the prepared weights already, with a path short enough for sockets.
 
-    With a copy of `database`, a start migrates nothing; in everything else it is a first start.
+    With a copy of `database`, a start migrates and seeds nothing; in everything else it is a first start.
     """
     with tempfile.TemporaryDirectory(prefix="steelyard-test-", ignore_cleanup_errors=True) as folder:
         home = Path(folder).resolve() / "home"
@@ -96,9 +115,9 @@ def new_installation(new_home: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def installation(prepared_weights: Path, migrated_file: Path | None) -> Iterator[Installation]:
-    """An `up` that is not started yet and finds a migrated database."""
-    with home_with(prepared_weights, migrated_file) as home, installation_in(home) as installation:
+def installation(prepared_weights: Path, seeded_file: Path | None) -> Iterator[Installation]:
+    """An `up` that is not started yet and finds a database that is migrated and seeded."""
+    with home_with(prepared_weights, seeded_file) as home, installation_in(home) as installation:
         yield installation
 
 
