@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
 
-from inference.sampler import Choice, SamplingState, choose
+from inference.sampler import Choice, SamplingState, choose, choose_greatest
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +59,19 @@ class ManagerSampling(ContinuousBatchingLogitsProcessor):
         """Choose for each row, and leave the chosen token alone in it."""
         with self._lock:
             known = [(row, key, self._states[key]) for row, key in enumerate(self._rows) if key in self._states]
-        forced = torch.full_like(scores, -torch.inf)
-        forced[:, 0] = 0
-        if known:
-            # On the processor, where the sampler's small tensors are; a row is as wide as the vocabulary.
-            logits = scores[[row for row, _, _ in known]].float().cpu()
-            for (row, key, state), choice in zip(known, choose(logits, [each[2] for each in known]), strict=True):
+        tokens = [0] * len(scores)
+        for is_greedy in (True, False):
+            asked = [each for each in known if each[2].is_plainly_greedy is is_greedy]
+            if not asked:
+                continue
+            logits = scores[[row for row, _, _ in asked]]
+            states = [state for _, _, state in asked]
+            # Sampling is written for the processor, and each of its rows goes there, as wide as the vocabulary.
+            choices = choose_greatest(logits, states) if is_greedy else choose(logits.float().cpu(), states)
+            for (row, key, state), choice in zip(asked, choices, strict=True):
                 if choice is not None:
                     state.note(choice.token_id)
-                    forced[row, 0] = -torch.inf
-                    forced[row, choice.token_id] = 0
+                    tokens[row] = choice.token_id
                 self.choices.put((key, choice))
-        return forced
+        chosen = torch.tensor(tokens, device=scores.device)[:, None]
+        return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0)

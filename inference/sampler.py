@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,6 +90,16 @@ class SamplingState:
         return self._counts_output or self._penalises_seen or bool(self._biased)
 
     @property
+    def is_plainly_greedy(self) -> bool:
+        """Whether the greatest logit decides, and nothing but its probability is told."""
+        return self.params.temperature == 0 and not self.penalises and self.params.top_logprobs == 0
+
+    @property
+    def forbidden_ids(self) -> Sequence[int]:
+        """What must not be chosen now: the ends, until the output has its least length."""
+        return self._end_ids if self._length < self.params.min_tokens else ()
+
+    @property
     def adjusts(self) -> bool:
         """Whether the logits must be changed before choosing."""
         return self.penalises or self._length < self.params.min_tokens
@@ -105,8 +116,8 @@ class SamplingState:
         if self._counts_output:
             penalties = params.presence_penalty + np.float32(params.frequency_penalty) * self._output.counts
             row[self._output.ids] -= penalties
-        if self._length < params.min_tokens and self._end_ids:
-            row[self._end_ids] = -np.inf
+        if self.forbidden_ids:
+            row[self.forbidden_ids] = -np.inf
 
 
 def choose(logits: Tensor, states: Sequence[SamplingState]) -> list[Choice | None]:
@@ -131,6 +142,24 @@ def choose(logits: Tensor, states: Sequence[SamplingState]) -> list[Choice | Non
     tops = _tops(logits, totals, params)
     rows = zip(tokens.tolist(), logprobs.tolist(), tops, strict=True)
     return [Choice(token, logprob, top) if token != NO_TOKEN else None for token, logprob, top in rows]
+
+
+def choose_greatest(logits: Tensor, states: Sequence[SamplingState]) -> list[Choice | None]:
+    """`choose` for plainly greedy rows, on the logits' own device; little more than the choices leaves it."""
+    raw = logits.float()
+    totals = raw.logsumexp(dim=-1)
+    open_to = raw
+    forbidden = [(row, token_id) for row, state in enumerate(states) for token_id in state.forbidden_ids]
+    if forbidden:
+        rows, token_ids = torch.tensor(forbidden).T.to(raw.device)
+        open_to = raw.index_put((rows, token_ids), raw.new_tensor(-torch.inf))
+    tokens = open_to.argmax(dim=-1)
+    logprobs = raw.gather(1, tokens[:, None])[:, 0] - totals
+    # One copy out of the device; a double holds every token's id exactly.
+    told = torch.stack((tokens.double(), logprobs.double())).tolist()
+    return [
+        Choice(int(token), logprob) if math.isfinite(logprob) else None for token, logprob in zip(*told, strict=True)
+    ]
 
 
 def compile_choosing(dtype: torch.dtype) -> None:

@@ -20,7 +20,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from inference.sampler import Choice, SamplingState, choose
+from inference.sampler import Choice, SamplingState, choose, choose_greatest
 from inference.sampling_params import SamplingParams
 
 VOCABULARY = 60
@@ -226,6 +226,28 @@ def test_the_first_of_equal_numbers_is_the_best_and_forbidden_ones_are_never_cho
     logits[2, 699] = -1e30
     states = [_state(temperature=0), _state(temperature=0), _state(temperature=2.0)]
     assert [choice and choice.token_id for choice in choose(logits, states)] == [650, 5, 699]
+
+
+@given(seed=st.integers(0, 2**32 - 1), lengths=st.lists(st.integers(0, 3), min_size=1, max_size=6))
+def test_plainly_greedy_rows_are_chosen_alike_where_the_logits_are(seed: int, lengths: list[int]) -> None:
+    logits = _logits(seed, rows=len(lengths))
+    logits[:, 0] += 4  # the end would often be the best
+    logits[-1, 3] = math.nan if seed % 3 == 0 else 0
+    states = [_state(temperature=0, min_tokens=length) for length in lengths]
+    for state in states:
+        state.note(5)
+    assert all(state.is_plainly_greedy for state in states)
+    expected, found = choose(logits, states), choose_greatest(logits, states)
+    assert [each and each.token_id for each in found] == [each and each.token_id for each in expected]
+    told = [(each.logprob, other.logprob) for each, other in zip(found, expected, strict=True) if each and other]
+    assert all(mine == pytest.approx(theirs, abs=1e-5) for mine, theirs in told)
+
+
+@pytest.mark.parametrize(
+    "params", [{"temperature": 1}, {"logit_bias": {3: 1.0}}, {"presence_penalty": 1}, {"top_logprobs": 1}]
+)
+def test_whatever_asks_for_more_is_not_plainly_greedy(params: dict[str, Any]) -> None:
+    assert not _state(**{"temperature": 0, **params}).is_plainly_greedy
 
 
 def test_a_row_that_is_not_numbers_has_no_choice_and_harms_no_other() -> None:
