@@ -20,8 +20,9 @@ from tests.processes.worker_process import WorkerProcess
 from tests.services.valkey import Valkey
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _valkey_process() -> Iterator[Valkey]:
+    """Ends with its file: other tests, which find none, count limits in memory and forget them."""
     server = Valkey(Path(settings.REDIS_URL.removeprefix("unix://").partition("?")[0]))
     yield server
     server.close()
