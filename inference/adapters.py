@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from inference.adapter_folder import WEIGHTS_NAME, AdapterFolder
-from inference.linear_layers import Linear
+from inference.linear_layers import Guessing, Linear
 from inference.weight_folder import WeightsRefused
 
 EVERY_ROW: Final = None
@@ -149,6 +149,10 @@ class AdaptedLinear:
         self._bank = bank
         columns = [sum(bank.shapes[module][1] for module in modules[:at]) for at in range(len(modules))]
         self._parts = tuple(zip(modules, columns, strict=True))
+
+    @property
+    def guessing(self) -> Guessing:
+        return self._base.guessing
 
     def __call__(self, rows: Tensor) -> Tensor:
         return self._bank.add_to(self._base(rows), rows, self._parts)

@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicCache
 
 from inference.adapters import EVERY_ROW, AdapterBank, applied
 from inference.key_value_slots import KeyValueSlots, Place
+from inference.linear_layers import GUESSING, NO_GUESSING, Guessing
 from inference.slot_attention import ATTENTION_NAME, SlotCache
 from inference.step_plan import Span, StepPlan
 
@@ -25,6 +26,14 @@ class BatchForward(Protocol):
     @property
     def shares_prefixes(self) -> bool:
         """Whether a slot's content may be copied to another request's slot."""
+
+    @property
+    def guessing(self) -> Guessing:
+        """What steps with guessed tokens cost.
+
+        There can be none where a span may not begin before the end of the one before it, so that its last tokens are
+        forgotten.
+        """
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
         """`(rows, vocabulary)`: for each span in turn, the logits after its last `wanted` tokens."""
@@ -44,6 +53,7 @@ class PackedForward:
 
     name = "packed"
     shares_prefixes = True
+    guessing = GUESSING
 
     def __init__(self, model: Any, slots: KeyValueSlots) -> None:
         self._model = model
@@ -88,6 +98,7 @@ class SequentialForward:
 
     name = "sequential"
     shares_prefixes = False
+    guessing = NO_GUESSING
 
     def __init__(self, model: Any) -> None:
         self._model = model

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,22 +21,33 @@ from inference.events import Alternative, Emission, Failed, FailureCode, FinishR
 from inference.forward_failure import failure_of, isolated_logits
 from inference.given_tokens import MEASURED_ROWS, measure
 from inference.key_value_slots import Place
+from inference.linear_layers import NO_GUESSING
 from inference.loaded_model import LoadedModel
 from inference.prefix_archive import PrefixArchive
 from inference.process_memory import return_freed_memory
 from inference.running_request import OVERFLOW_MESSAGE, TOKENIZER_MESSAGE, RunningRequest
 from inference.sampler import Choice, SamplingState, choose
-from inference.schedule import ReadingPace, share_prefill
+from inference.schedule import ReadingPace, guesses_per_writer, share_prefill
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A request that chooses from `rows` rows of logits; at the first of them it has `computed` positions."""
+
+    request: RunningRequest
+    computed: int
+    rows: int
+
+
 class BatchRunner:
     """Implements `engine_thread.Runner` by continuous batching: requests join and leave between steps."""
 
-    def __init__(self, model: LoadedModel, *, max_batch: int, threads: int | None) -> None:
+    def __init__(self, model: LoadedModel, *, max_batch: int, threads: int | None, guesses_ahead: bool = True) -> None:
         self._model = model
+        self._guessing = model.forward.guessing if guesses_ahead else NO_GUESSING
         self._max_batch = max_batch
         self._threads = threads
         self._waiting: deque[RunningRequest] = deque()
@@ -91,19 +104,25 @@ class BatchRunner:
         )
         for index, failure in failures.items():
             emissions += self._fail(requests[index], failure)
-        writers, last_rows, end = [], [], 0
+        writers: list[Writer] = []
+        chosen_rows: list[int] = []
+        end = 0
         for index, (request, span) in enumerate(zip(requests, spans, strict=True)):
             first, end = end, end + span.wanted
             if index in failures:
                 continue
+            if not request.unread:
+                writers.append(Writer(request, span.start + 1, end - first))
+                chosen_rows.extend(range(first, end))
+                continue
             request.computed = span.end
             emissions += self._tell_given(request, span, rows[first:end])
             if not request.unread and request.request_id in self._running:
-                writers.append(request)
-                last_rows.append(end - 1)
+                writers.append(Writer(request, span.end, 1))
+                chosen_rows.append(end - 1)
         if writers:
             # Rows are as wide as the vocabulary: where all of them choose, none is copied.
-            emissions += self._write(writers, rows if len(last_rows) == len(rows) else rows[last_rows])
+            emissions += self._write(writers, rows if len(chosen_rows) == len(rows) else rows[chosen_rows])
         return emissions
 
     def _start_waiting(self) -> list[Emission]:
@@ -144,9 +163,11 @@ class BatchRunner:
         pieces = {request.request_id: share for request, share in zip(readers, shares, strict=True)}
         requests, spans = [], []
         measurable = MEASURED_ROWS
+        guessed = 0 if readers else guesses_per_writer(len(running), self._guessing.rows)
         for request in running:
             piece = pieces.get(request.request_id, 1)
             if request.place is not None and piece > 0:
+                request.propose(guessed, self._guessing.price)
                 span = request.span(request.place, piece, measurable)
                 requests.append(request)
                 spans.append(span)
@@ -173,24 +194,33 @@ class BatchRunner:
             emissions += self.finish(request.request_id, FinishReason.STOP)
         return emissions
 
-    def _write(self, requests: Sequence[RunningRequest], logits: Tensor) -> list[Emission]:
+    def _write(self, writers: Sequence[Writer], logits: Tensor) -> list[Emission]:
         now = time.monotonic()
         emissions: list[Emission] = []
-        choices = choose(logits, [request.sampling for request in requests])
-        for request, choice in zip(requests, choices, strict=True):
+        choices = iter(choose(logits, [each.request.sampling for each in writers for _ in range(each.rows)]))
+        for writer in writers:
+            request, proposed = writer.request, writer.request.proposed
             if request.first_token_at is None:
                 request.first_token_at = now
-            if choice is None:
-                emissions += self._fail(request, Failed(FailureCode.NUMERICAL, OVERFLOW_MESSAGE))
-            else:
+            ahead = list(itertools.islice(choices, writer.rows))
+            right = sum(1 for _ in itertools.takewhile(_is_right, zip(proposed, ahead, strict=False)))
+            if proposed and request.lookup is not None:
+                request.lookup.judge(right)
+            # Behind a wrong guess, and behind the answer's end, nothing is meant.
+            for row, choice in enumerate(ahead[: right + 1]):
+                if request.request_id not in self._running:
+                    break
+                request.computed = writer.computed + row
+                if choice is None:
+                    emissions += self._fail(request, Failed(FailureCode.NUMERICAL, OVERFLOW_MESSAGE))
+                    break
                 emissions += self._chosen(request, choice)
         return emissions
 
     def _chosen(self, request: RunningRequest, choice: Choice) -> list[Emission]:
         if choice.token_id in self._model.end_ids:
             return list(self.finish(request.request_id, FinishReason.STOP))
-        request.written.append(choice.token_id)
-        request.sampling.note(choice.token_id)
+        request.write(choice.token_id)
         emissions = self._show(request, choice)
         if request.request_id in self._running and request.is_full:
             return emissions + list(self.finish(request.request_id, FinishReason.LENGTH))
@@ -270,3 +300,8 @@ class BatchRunner:
         self._model.forward.clear()
         self._model.slots.clear()
         return_freed_memory()
+
+
+def _is_right(guess: tuple[int, Choice | None]) -> bool:
+    proposed, choice = guess
+    return choice is not None and choice.token_id == proposed

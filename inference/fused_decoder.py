@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -17,10 +18,10 @@ from torch.nn.functional import rms_norm, silu
 from inference.adapters import AdaptedLinear, AdapterBank, applied
 from inference.decode_kernels import add_and_normalise, attend, gate
 from inference.key_value_slots import KeyValueSlots, Place
-from inference.linear_layers import Linear, LinearMaker, PlainLinear
+from inference.linear_layers import Guessing, Linear, LinearMaker, PlainLinear
 from inference.native_code import KINDS
 from inference.slot_attention import Attention
-from inference.step_plan import Span, StepPlan
+from inference.step_plan import RowWrite, Span, StepPlan
 
 MODEL_TYPES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 FIRST_POSITIONS: Final = 1_024
@@ -157,6 +158,8 @@ class FusedDecoder:
         self._stores = [JoinedStore(slots, number, self._heads.groups) for number in range(len(self._layers))]
         self._norm = _norm(model.model.norm)
         self._head = (make_head or make_linear)(model.lm_head.weight.detach(), None)
+        layers, head = self._layers[0].down.guessing, self._head.guessing
+        self.guessing = Guessing(min(layers.rows, head.rows), max(layers.price, head.price))
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
         plan = StepPlan(spans, self._embedding.dtype)
@@ -203,8 +206,8 @@ class FusedDecoder:
     def _natively(self, plan: StepPlan, rows: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         """All layers and the last normalisation, with native calls between the products."""
         attended = self._attended
-        if not plan.chunks and plan.keys_read <= MOST_NATIVE_KEYS:
-            attended = self._natively_attended
+        if plan.keys_read <= MOST_NATIVE_KEYS:
+            attended = partial(self._natively_attended, plan.single_rows())
         count, width = rows.shape
         normed = torch.empty_like(rows)
         product: Tensor | None = None
@@ -227,12 +230,19 @@ class FusedDecoder:
         return normed
 
     def _natively_attended(
-        self, layer: Layer, store: JoinedStore, plan: StepPlan, states: Tensor, cosines: Tensor, sines: Tensor
+        self,
+        rows: Sequence[RowWrite],
+        layer: Layer,
+        store: JoinedStore,
+        plan: StepPlan,
+        states: Tensor,
+        cosines: Tensor,
+        sines: Tensor,
     ) -> Tensor:
         heads, item = self._heads, states.element_size()
         self._normalise_heads(layer, states)
         attended = states.new_empty((len(states), heads.queries * heads.size))
-        for write in plan.writes:
+        for write in rows:
             both = store.whole(write.capacity, cosines)
             attend(
                 self._kind,

@@ -13,6 +13,7 @@ from inference.chat_prompt import Prompt
 from inference.engine_thread import Submission
 from inference.events import Emission, Event, Failed, Finished, FinishReason, Started, Timings, Usage
 from inference.key_value_slots import Place
+from inference.prompt_lookup import PromptLookup
 from inference.sampler import SamplingState
 from inference.step_plan import Span
 
@@ -42,6 +43,8 @@ class RunningRequest:
     cached: int = 0
     told: int = 0
     written: list[int] = field(default_factory=list)
+    proposed: list[int] = field(default_factory=list)
+    lookup: PromptLookup | None = None
     started_at: float | None = None
     first_token_at: float | None = None
 
@@ -80,16 +83,42 @@ class RunningRequest:
         return [*self.given, *self.written][: self.computed]
 
     def span(self, place: Place, piece: int, most_wanted: int) -> Span:
-        """The next step's share: a piece of what is given, or the last token of the answer.
+        """The next step's share: a piece of what is given, or the last token of the answer and what may follow it.
 
         At most `most_wanted` rows of logits come of it, or one where that is less.
         """
+        tokens: Sequence[int]
         if not self.unread:
-            return Span(place, self.computed, self.written[-1:], self.adapter)
+            tokens = [self.written[-1], *self.proposed]
+            return Span(place, self.computed, tokens, self.adapter, wanted=len(tokens))
         # The logits after a token are those for the next one.
         unmeasured = max(0, self.told_from - 1 - self.computed)
-        tokens: Sequence[int] = self.given[self.computed : self.computed + min(piece, unmeasured + max(1, most_wanted))]
+        tokens = self.given[self.computed : self.computed + min(piece, unmeasured + max(1, most_wanted))]
         return Span(place, self.computed, tokens, self.adapter, wanted=max(1, len(tokens) - unmeasured))
+
+    def propose(self, most: int, price: float) -> None:
+        """Guess at most so many tokens behind the last one, which the next step verifies, if that is worth its price.
+
+        Only what is greedy and free of penalties is guessed: a guess is then right or wrong by the logits alone.
+        """
+        params, self.proposed = self.submission.request.params, []
+        if self.unread or most < 1 or params.temperature > 0 or self.sampling.penalises:
+            return
+        if self.lookup is None:
+            self.lookup = PromptLookup([*self.given, *self.written], price)
+        written = len(self.written)
+        room = min(params.max_tokens - written - 1, self.limit - self.length)
+        if written < params.min_tokens:
+            # The rows of a span share its beginning's length: either all are too short to end, or none.
+            room = min(room, params.min_tokens - written - 1)
+        self.proposed = self.lookup.propose(max(0, min(most, room)))
+
+    def write(self, token_id: int) -> None:
+        """The next token of the answer."""
+        self.written.append(token_id)
+        self.sampling.note(token_id)
+        if self.lookup is not None:
+            self.lookup.note(token_id)
 
     def measured_by(self, span: Span) -> Sequence[int]:
         """The given tokens that the span's wanted rows of logits measure, in order; the row behind them chooses."""

@@ -23,6 +23,15 @@ STEPS_REMEMBERED: Final = 15
 READING_REMEMBERED: Final = 9
 
 
+# Guesses are rows, and with more writers than these a step has enough of them.
+MOST_GUESSING_WRITERS: Final = 4
+
+
+def guesses_per_writer(writers: int, rows: int) -> int:
+    """How many tokens each writer may guess ahead in a step of at most so many rows, in which nobody reads."""
+    return max(0, rows // writers - 1) if 0 < writers <= MOST_GUESSING_WRITERS else 0
+
+
 def _remembering(count: int) -> Callable[[], deque[float]]:
     return lambda: deque(maxlen=count)
 

@@ -6,7 +6,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from inference.engine import Engine, GenerationRequest, Listener, Message
@@ -123,7 +123,10 @@ def _run(engine: Engine, watch: _Watch, prompt: str, *, count: int, tokens: int)
     with watch.changed:
         watch.moments.clear()
         watch.ended.clear()
-    params = SamplingParams(temperature=0, max_tokens=tokens, min_tokens=tokens if watch.takes_min_tokens else 0)
+    params = SamplingParams(temperature=0, max_tokens=tokens)
+    if watch.takes_min_tokens:
+        # Sampled, since what is forced on behind its end repeats itself, and would be guessed ahead.
+        params = replace(params, temperature=1, seed=0, min_tokens=tokens)
     for number in range(count):
         message = Message("user", f"{number + 1}. {prompt}")
         engine.submit(

@@ -111,9 +111,8 @@ class StepPlan:
             self.chunks.append(Chunk(span.place, offset, span.start, len(span.tokens)))
             offset += len(span.tokens)
         self.length = offset
-        ends = [span.end for span in self.spans]
-        self.longest = max(ends)
-        self.keys_read = sum(ends)
+        self.longest = max(span.end for span in self.spans)
+        self.keys_read = sum(len(span.tokens) * (span.start + 1 + span.end) // 2 for span in self.spans)
         self.tokens = torch.tensor([token for span in self.spans for token in span.tokens])
         self.positions = torch.tensor([at for span in self.spans for at in range(span.start, span.end)])
         last_tokens: list[int] = []
@@ -143,6 +142,14 @@ class StepPlan:
         if any(len(indices) == self.length for indices in rows.values()):
             return [(name, None) for name in rows]
         return [(name, torch.tensor(indices)) for name, indices in rows.items()]
+
+    def single_rows(self) -> list[RowWrite]:
+        """All tokens as rows that see their slot up to themselves: what runs hold, then each chunk's in its order."""
+        rows = list(self.writes)
+        for chunk in self.chunks:
+            slots = torch.full((chunk.length,), chunk.place.index)
+            rows.append(RowWrite(chunk.place.capacity, chunk.offset, slots, torch.arange(chunk.start, chunk.end)))
+        return rows
 
     def _lay_out_rows(self, rows: Sequence[Span]) -> None:
         offset = 0

@@ -46,13 +46,19 @@ class TransformersEngine(EngineThread):
     """Local weights behind the `Engine` interface; made by `load_engine`."""
 
     def __init__(
-        self, listener: Listener, model: LoadedModel, facts: dict[str, object], *, max_batch: int, threads: int | None
+        self,
+        listener: Listener,
+        model: LoadedModel,
+        facts: dict[str, object],
+        *,
+        max_batch: int,
+        threads: int | None,
+        guesses_ahead: bool,
     ) -> None:
         self._base_name = model.name
         self._adapters = model.adapters
-        super().__init__(
-            listener, BatchRunner(model, max_batch=max_batch, threads=threads), provenance=lambda: dict(facts)
-        )
+        runner = BatchRunner(model, max_batch=max_batch, threads=threads, guesses_ahead=guesses_ahead)
+        super().__init__(listener, runner, provenance=lambda: dict(facts))
 
     def with_adapter(self, folder: Path, *, name: str | None = None, is_trusted: bool = False) -> AdaptedEngine:
         """This engine under a LoRA adapter (peft's folder), whose requests run in the same batches on the same weights.
@@ -84,12 +90,14 @@ def load_engine(
     max_batch: int = 16,
     kv_budget_tokens: int | None = None,
     threads: int | None = None,
+    guesses_ahead: bool = True,
     on_progress: ProgressListener | None = None,
 ) -> TransformersEngine:
     """Load a safetensors folder and start its engine.
 
     `max_batch` requests run at once; `kv_budget_tokens` positions of keys and values are held at most (by default
     2048 for each request, and a whole context at least); `threads` are torch's, None leaves its own choice;
+    with `guesses_ahead` greedy requests verify several tokens at once where they repeat their prompt or themselves;
     `on_progress` gets the share done, 0 to 1, and what is being done.
     Raises WeightsRefused (a ValueError) with one sentence when the folder must not or cannot be loaded, and ValueError
     for an argument out of range. `dtype` "int8" rounds the weights to int8, "int4" to GGUF's Q4_1 (the output layer to
@@ -140,6 +148,7 @@ def load_engine(
         "chat_template_sha256": renderer.template_sha256,
         "dtype": dtype,
         "forward": forward.name,
+        "guesses_ahead": guesses_ahead and forward.guessing.rows > 0,
         "context_length": context,
         "kv_budget_tokens": budget,
         "max_batch": max_batch,
@@ -150,7 +159,9 @@ def load_engine(
     }
     del model  # a fused path has its own copies
     return_freed_memory()
-    engine = TransformersEngine(listener, loaded, facts, max_batch=max_batch, threads=threads)
+    engine = TransformersEngine(
+        listener, loaded, facts, max_batch=max_batch, threads=threads, guesses_ahead=guesses_ahead
+    )
     report(1.0, "ready")
     return engine
 

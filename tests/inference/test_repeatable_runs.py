@@ -1,4 +1,4 @@
-"""A seeded run that is alone repeats exactly, whatever the engine has remembered in between."""
+"""A run that is alone repeats exactly if it is seeded or greedy, whatever the engine has remembered in between."""
 
 from __future__ import annotations
 
@@ -47,3 +47,24 @@ def test_the_same_seed_gives_the_same_tokens_after_any_history(engine: Transform
         again = _run(engine, listener, f"again-{seed}", PROMPT, seed, reuse_prefix=False)
         assert again.usage.cached_tokens == 0
         assert listener.tokens(f"again-{seed}") == listener.tokens(f"first-{seed}")
+
+
+def test_a_greedy_answer_that_is_guessed_ahead_repeats_to_the_last_digit(
+    engine: TransformersEngine, listener: Recorder
+) -> None:
+    text = "The keeper rose before dawn, trimmed the lamp, and wrote the weather of the day into his book."
+    prompt = f"Repeat this text twice, word for word:\n\n{text}"
+    params = SamplingParams(temperature=0, max_tokens=40, top_logprobs=2)
+    for name, reuse_prefix in (("first", False), ("between", True), ("again", False)):
+        steps_before = len(listener.steps)
+        engine.submit(
+            GenerationRequest(
+                request_id=f"ahead-{name}",
+                messages=(Message("user", prompt),),
+                params=params,
+                reuse_prefix=reuse_prefix,
+            )
+        )
+        listener.wait_for_end(f"ahead-{name}")
+        assert len(listener.steps) - steps_before < 0.7 * len(listener.tokens(f"ahead-{name}")), "nothing was guessed"
+    assert listener.tokens("ahead-again") == listener.tokens("ahead-first")
