@@ -399,6 +399,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    # Not drf-spectacular's own, which names enumerations: of many things each with a kind and a state.
+    "POSTPROCESSING_HOOKS": ["portal.api.links.add_links"],
 }
 
 # --- Pages

@@ -10,7 +10,7 @@ from typing import Final
 from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -42,6 +42,10 @@ FACETS: Final = (Facet.LICENSE, Facet.LANGUAGE, Facet.TASK, Facet.GATE)
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_CHARACTERS}
 _CARD_NAME: Final = re.compile(f"{schema.NAME}/{schema.NAME}")
 _NAME_PART: Final = {"type": "string", "pattern": f"^{schema.NAME}$"}
+CARD_PATH: Final = [
+    schema.in_path("owner_name", _NAME_PART, gettext_lazy("The card's owner.")),
+    schema.in_path("slug", _NAME_PART, gettext_lazy("The card's name.")),
+]
 
 
 class CardList(ApiView):
@@ -83,10 +87,7 @@ class CardDetail(ApiView):
     @extend_schema(
         operation_id="cards_retrieve",
         summary="One model card with its text",
-        parameters=[
-            OpenApiParameter("owner_name", _NAME_PART, OpenApiParameter.PATH, description="Its owner."),
-            OpenApiParameter("slug", _NAME_PART, OpenApiParameter.PATH, description="Its name."),
-        ],
+        parameters=CARD_PATH,
         responses={200: CardDetailSerializer, **schema.problems(404)},
         examples=[
             OpenApiExample(
@@ -103,7 +104,7 @@ class CardDetail(ApiView):
     )
     def get(self, request: Request, owner_name: str, slug: str) -> Response:
         assert self.actor.user is not None
-        if not _CARD_NAME.fullmatch(f"{owner_name}/{slug}"):
+        if not _is_name(owner_name, slug):
             raise Http404
         card = get_card(self.actor.user, owner_name, slug)
         if not card.is_published:
@@ -136,10 +137,23 @@ class VariantList(ApiView):
         if "runnable" in asked:
             variants = variants.filter(is_runnable=True)
         if "card" in asked:
-            variants = variants.filter(card=_published_card(asked["card"]))
+            variants = variants.filter(card=named_card(asked["card"]))
         found, following = read_page(request, variants)
         open_to = open_cards(self.actor.user, [variant.card for variant in found])
         return Response({"results": [variant_row(variant, open_to) for variant in found], "next": following})
+
+
+def published_card(owner_name: str, slug: str) -> ModelCard:
+    """A card that everybody sees, with its current text. Raises Http404."""
+    cards = ModelCard.objects.select_related("current_revision").filter(is_published=True)
+    card = cards.filter(owner_name=owner_name, slug=slug).first() if _is_name(owner_name, slug) else None
+    if card is None:
+        raise Http404
+    return card
+
+
+def _is_name(owner_name: str, slug: str) -> bool:
+    return _CARD_NAME.fullmatch(f"{owner_name}/{slug}") is not None
 
 
 def _value(facet: Facet, text: str) -> str:
@@ -148,7 +162,8 @@ def _value(facet: Facet, text: str) -> str:
     return text
 
 
-def _published_card(name: str) -> ModelCard:
+def named_card(name: str) -> ModelCard:
+    """A published card by its name. Raises InvalidCriterion."""
     if not _CARD_NAME.fullmatch(name):
         raise InvalidCriterion("card", _("Must be owner/name."))
     owner_name, slug = name.split("/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from csp.constants import SELF
 from csp.decorators import csp_update
@@ -13,9 +13,13 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from portal.api.problems import PROBLEMS, Problem, problem_document
+from portal.api.resources import RESOURCES
 
 
 class SchemaView(SpectacularAPIView):
@@ -27,6 +31,12 @@ class SwaggerView(SpectacularSwaggerSplitView):
 
     url_name = "api:schema"
     template_name = "api/swagger.html"
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        response.data["resources"] = RESOURCES
+        return response
 
 
 # ReDoc's styled-components put their rules into style elements that are empty in the document, and one script of it

@@ -59,3 +59,9 @@ class CsvRenderer(StreamedRenderer):
 class ParquetRenderer(StreamedRenderer):
     format = FORMATS["parquet"].name
     media_type = FORMATS["parquet"].media_type
+
+
+class MarkdownRenderer(StreamedRenderer):
+    format = "md"
+    media_type = "text/markdown"
+    charset = "utf-8"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from portal.accounts.models import ApiToken, Scope
+from portal.accounts.models import ApiToken, Scope, User
 from portal.api.problems import Problem
 
 
@@ -45,3 +47,14 @@ def has_any_scope(request: Request, *scopes: Scope) -> bool:
     """Whether the request's token has one of these; a signed-in session needs none."""
     token = request.auth
     return not isinstance(token, ApiToken) or any(token.allows(scope) for scope in scopes)
+
+
+def role_of(request: Request) -> User | AnonymousUser:
+    """The person with their roles; nobody in particular for a token that does not speak for these (scope admin)."""
+    user: User | AnonymousUser = request.user
+    return user if has_any_scope(request, Scope.ADMIN) else AnonymousUser()
+
+
+def page_request(request: Request) -> HttpRequest:
+    """The request as the pages' own look-ups take it; its `user` is whom the token speaks for."""
+    return request._request  # noqa: SLF001

@@ -25,7 +25,10 @@ from portal.accounts.limits import LimitExceeded
 from portal.catalog.access import GateClosed
 from portal.exports.criteria import InvalidCriterion
 from portal.feedback.answer_rules import AnswersInvalid
+from portal.feedback.campaign_services import CampaignClosed
+from portal.feedback.revising import CannotBeChanged
 from portal.feedback.services import AlreadyReviewed, GenerationNotJudgeable, VersionConflict
+from portal.reviews.services.verdicts import ClaimLost, UndoRefused
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -42,23 +45,27 @@ PROBLEMS: Final = {
     "not-acceptable": (HTTPStatus.NOT_ACCEPTABLE, gettext_lazy("None of the accepted formats is offered")),
     "not-judgeable": (HTTPStatus.CONFLICT, gettext_lazy("The run has no answer to judge")),
     "already-reviewed": (HTTPStatus.CONFLICT, gettext_lazy("The judgement was reviewed already")),
-    "version-conflict": (HTTPStatus.CONFLICT, gettext_lazy("The judgement was changed in the meantime")),
+    "version-conflict": (HTTPStatus.CONFLICT, gettext_lazy("It was changed in the meantime")),
+    "cannot-be-changed": (HTTPStatus.CONFLICT, gettext_lazy("It can be withdrawn, and not changed")),
+    "closed": (HTTPStatus.CONFLICT, gettext_lazy("The campaign takes no answers now")),
+    "claim-lost": (HTTPStatus.CONFLICT, gettext_lazy("The item is not yours to judge, or no longer")),
+    "undo-refused": (HTTPStatus.CONFLICT, gettext_lazy("The verdict cannot be taken back")),
     "precondition-failed": (HTTPStatus.PRECONDITION_FAILED, gettext_lazy("It was changed since you read it")),
     "idempotency-key-reused": (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         gettext_lazy("The Idempotency-Key belongs to another request"),
+    ),
+    "personal-data": (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        gettext_lazy("Something in it looks like personal data"),
     ),
     "withdrawn": (HTTPStatus.GONE, gettext_lazy("The judgement was withdrawn")),
     "body-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, gettext_lazy("The body is too large")),
     "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, gettext_lazy("The body's type is not supported")),
     "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, gettext_lazy("Too many requests")),
 }
-_CODE_OF_STATUS: Final = {
-    status: code
-    for code, (status, _title) in PROBLEMS.items()
-    if code
-    not in {"malformed-json", "gated", "insufficient-scope", "version-conflict", "not-judgeable", "already-reviewed"}
-}
+# Of several with one status the first is what DRF's own refusals are told as.
+_CODE_OF_STATUS: Final = {status: code for code, (status, _title) in reversed(PROBLEMS.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,14 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
                 for key, messages in exc.message_dict.items()
             )
             return Problem("invalid-request", _("Some answers are not valid."), errors)
+        case CampaignClosed():
+            return Problem("closed", " ".join(exc.messages))
+        case CannotBeChanged():
+            return Problem("cannot-be-changed", str(exc))
+        case ClaimLost():
+            return Problem("claim-lost", str(exc))
+        case UndoRefused():
+            return Problem("undo-refused", str(exc))
         case GenerationNotJudgeable():
             return Problem("not-judgeable", " ".join(exc.messages))
         case AlreadyReviewed():

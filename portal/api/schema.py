@@ -36,6 +36,11 @@ def query(name: str, schema: Any, description: Any, **more: Any) -> OpenApiParam
     return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=description, **more)
 
 
+def in_path(name: str, schema: Any, description: Any) -> OpenApiParameter:
+    """A part of the address."""
+    return OpenApiParameter(name, schema, OpenApiParameter.PATH, description=description)
+
+
 def _header(name: str, schema: Any, description: Any) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description)
 

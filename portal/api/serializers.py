@@ -94,6 +94,16 @@ class StrictTextField(serializers.CharField):
         return value
 
 
+class StrictPatternField(serializers.RegexField):
+    """A JSON string of a form; DRF's also takes numbers."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        value: str = super().to_internal_value(data)
+        return value
+
+
 @extend_schema_field({"type": "string", "enum": Consent.values})
 class ConsentField(StrictTextField):
     """How far a judgement may go."""

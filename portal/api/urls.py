@@ -2,14 +2,27 @@
 
 from django.urls import include, path, re_path
 
+from portal.api.campaign_views import CampaignDetail, CampaignList, CampaignResultsView
+from portal.api.card_facts_view import CardFacts
+from portal.api.card_history_views import CardComparison, RevisionDetail, RevisionList, RevisionReadme
 from portal.api.catalog_views import CardDetail, CardList, VariantList
 from portal.api.change_views import ChangeList
+from portal.api.contribution_views import ContributionList
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.export_views import ExportDetail, ExportList
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
 from portal.api.leaderboard_view import LeaderboardView
+from portal.api.limitation_views import CardLimitations, LimitationDetail, LimitationList, MeTooView
 from portal.api.me_view import Me
+from portal.api.question_views import QuestionAdding, QuestionChanging, QuestionMoving, Translations
+from portal.api.questionnaire_views import NextDraft, Publication, QuestionnaireDetail, QuestionnaireList
+from portal.api.replay_views import ReplayAgain, ReplayDetail, ReplayList, ReplayRunDetail
+from portal.api.review_views import ItemClaim, ItemDetail, ItemList, ItemReopening, NextClaim
 from portal.api.snapshot_views import SnapshotDetail, SnapshotFile, SnapshotList, SnapshotTombstones
+from portal.api.submission_views import SubmissionCheck, SubmissionDetail, SubmissionList
+from portal.api.verdict_views import AgreementView, VerdictDetail, VerdictGiving, VerdictUndoing
+
+QUESTIONNAIRE = "api/v1/questionnaires/<slug:slug>/<int:version>"
 
 app_name = "api"
 urlpatterns = [
@@ -18,6 +31,51 @@ urlpatterns = [
     path("api/v1/me/", Me.as_view(), name="me"),
     path("api/v1/cards/", CardList.as_view(), name="card-list"),
     path("api/v1/cards/<str:owner_name>/<str:slug>/", CardDetail.as_view(), name="card-detail"),
+    path("api/v1/cards/<str:owner_name>/<str:slug>/facts/", CardFacts.as_view(), name="card-facts"),
+    path("api/v1/cards/<str:owner_name>/<str:slug>/comparison/", CardComparison.as_view(), name="card-comparison"),
+    path("api/v1/cards/<str:owner_name>/<str:slug>/revisions/", RevisionList.as_view(), name="revision-list"),
+    path(
+        "api/v1/cards/<str:owner_name>/<str:slug>/revisions/<int:number>/",
+        RevisionDetail.as_view(),
+        name="revision-detail",
+    ),
+    path(
+        "api/v1/cards/<str:owner_name>/<str:slug>/revisions/<int:number>/readme/",
+        RevisionReadme.as_view(),
+        name="revision-readme",
+    ),
+    path("api/v1/cards/<str:owner_name>/<str:slug>/limitations/", CardLimitations.as_view(), name="card-limitations"),
+    path("api/v1/limitations/", LimitationList.as_view(), name="limitation-list"),
+    path("api/v1/limitations/<uuid:limitation_id>/", LimitationDetail.as_view(), name="limitation-detail"),
+    path("api/v1/limitations/<uuid:limitation_id>/me-too/", MeTooView.as_view(), name="limitation-me-too"),
+    path("api/v1/limitations/<uuid:limitation_id>/replays/", ReplayList.as_view(), name="replay-list"),
+    path("api/v1/replays/<uuid:replay_id>/", ReplayDetail.as_view(), name="replay-detail"),
+    path("api/v1/replays/<uuid:replay_id>/again/", ReplayAgain.as_view(), name="replay-again"),
+    path("api/v1/replays/runs/<int:run_id>/", ReplayRunDetail.as_view(), name="replay-run"),
+    path("api/v1/me/contributions/", ContributionList.as_view(), name="contribution-list"),
+    path("api/v1/review/items/", ItemList.as_view(), name="review-items"),
+    path("api/v1/review/items/<int:item_id>/", ItemDetail.as_view(), name="review-item"),
+    path("api/v1/review/items/<int:item_id>/claim/", ItemClaim.as_view(), name="review-claim"),
+    path("api/v1/review/items/<int:item_id>/reopen/", ItemReopening.as_view(), name="review-reopen"),
+    path("api/v1/review/items/<int:item_id>/verdicts/", VerdictGiving.as_view(), name="review-verdicts"),
+    path("api/v1/review/claims/", NextClaim.as_view(), name="review-next"),
+    path("api/v1/review/verdicts/<int:verdict_id>/", VerdictDetail.as_view(), name="review-verdict"),
+    path("api/v1/review/verdicts/<int:verdict_id>/undo/", VerdictUndoing.as_view(), name="review-undo"),
+    path("api/v1/review/agreement/", AgreementView.as_view(), name="review-agreement"),
+    path("api/v1/campaigns/", CampaignList.as_view(), name="campaign-list"),
+    path("api/v1/campaigns/<slug:slug>/", CampaignDetail.as_view(), name="campaign-detail"),
+    path("api/v1/campaigns/<slug:slug>/results/", CampaignResultsView.as_view(), name="campaign-results"),
+    path("api/v1/questionnaires/", QuestionnaireList.as_view(), name="questionnaire-list"),
+    path(f"{QUESTIONNAIRE}/", QuestionnaireDetail.as_view(), name="questionnaire-detail"),
+    path(f"{QUESTIONNAIRE}/draft/", NextDraft.as_view(), name="questionnaire-draft"),
+    path(f"{QUESTIONNAIRE}/publish/", Publication.as_view(), name="questionnaire-publish"),
+    path(f"{QUESTIONNAIRE}/questions/", QuestionAdding.as_view(), name="question-list"),
+    path(f"{QUESTIONNAIRE}/questions/<slug:key>/", QuestionChanging.as_view(), name="question-detail"),
+    path(f"{QUESTIONNAIRE}/questions/<slug:key>/move/", QuestionMoving.as_view(), name="question-move"),
+    path(f"{QUESTIONNAIRE}/translations/<slug:language>/", Translations.as_view(), name="questionnaire-translation"),
+    path("api/v1/submissions/", SubmissionList.as_view(), name="submission-list"),
+    path("api/v1/submissions/check/", SubmissionCheck.as_view(), name="submission-check"),
+    path("api/v1/submissions/<uuid:submission_id>/", SubmissionDetail.as_view(), name="submission-detail"),
     path("api/v1/variants/", VariantList.as_view(), name="variant-list"),
     path("api/v1/leaderboard/", LeaderboardView.as_view(), name="leaderboard"),
     path("api/v1/exports/", ExportList.as_view(), name="export-list"),

@@ -79,7 +79,7 @@ class Page:
 
 def read_page(submissions: QuerySet[Submission], after: Position | None, limit: int) -> Page:
     """At most `limit` judgements of answers behind `after`, in a constant number of queries."""
-    found, following = _page(submissions, after, limit)
+    found, following = read_record_page(submissions, after, limit)
     salt = settings.EXPORT_SALT.encode()
     return Page([build_row(record, salt) for record in found], following)
 
@@ -103,7 +103,7 @@ def read_records(submissions: QuerySet[Submission]) -> Iterator[list[SubmissionR
     """All of them with their answers, in chunks."""
     after: Position | None = None
     while True:
-        found, after = _page(submissions, after, CHUNK_ROWS)
+        found, after = read_record_page(submissions, after, CHUNK_ROWS)
         yield found
         if after is None:
             return
@@ -155,9 +155,10 @@ def _campaign_key(slug: str) -> int:
     return key
 
 
-def _page(
+def read_record_page(
     submissions: QuerySet[Submission], after: Position | None, limit: int
 ) -> tuple[list[SubmissionRecord], Position | None]:
+    """At most `limit` of them behind `after` with their answers, and where the next page begins; None at the end."""
     found = _records(behind(submissions, after)[: limit + 1])
     chosen = found[:limit]
     following = Position(chosen[-1].created_at, chosen[-1].id) if len(found) > limit else None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import User
+from portal.arena.models import Comparison
 from portal.feedback.models import Campaign, Questionnaire
+from portal.feedback.models.campaign import ResultsShown
+from portal.feedback.queries import asked_about
 
 
 def may_maintain(user: User | AnonymousUser) -> bool:
@@ -48,3 +54,27 @@ def get_campaign(user: User | AnonymousUser, slug: str) -> Campaign:
 def get_maintained_campaign(user: User | AnonymousUser, slug: str) -> Campaign:
     require_maintainer(user)
     return get_campaign(user, slug)
+
+
+def may_see_results(user: User | AnonymousUser, campaign: Campaign) -> bool:
+    """Whether a campaign's results are shown to this person now."""
+    if may_maintain(user) or campaign.results_shown == ResultsShown.ALWAYS:
+        return True
+    return campaign.results_shown == ResultsShown.AFTERWARDS and campaign.has_ended()
+
+
+def get_asked(flag: str, slug: str) -> Questionnaire:
+    """What is asked now under this name where `flag` says (on_answers, on_comparisons, on_cards). Raises Http404."""
+    questionnaire = asked_about(flag).prefetch_related("questions").filter(slug=slug).first()
+    if questionnaire is None:
+        raise Http404
+    return questionnaire
+
+
+def get_judged_comparison(actor: Actor, comparison_id: uuid.UUID) -> Comparison:
+    """A comparison of one's own, once its names are shown. Raises Http404."""
+    own = Comparison.objects.select_related("contest", "generation_a", "generation_b")
+    comparison = own.filter(actor.owns(), pk=comparison_id).first()
+    if comparison is None or comparison.contest.is_blind:
+        raise Http404
+    return comparison

@@ -51,7 +51,7 @@ def change_campaign(campaign: Campaign, values: Mapping[str, Any]) -> None:
 
 def save_progress(actor: Actor, campaign: Campaign, answers: Mapping[str, Any]) -> CampaignDraft:
     """Keep what somebody wrote so far. Raises AnswersInvalid, CampaignClosed, PermissionDenied, LimitExceeded."""
-    _require_may_answer(actor, campaign)
+    require_may_answer(actor, campaign)
     check_rate(actor, DRAFT_RATE_NAME, settings.FEEDBACK_RATE)
     accepted = validate_answers(campaign.questionnaire.questions.all(), answers, is_complete=False)
     values = {question.key: value for question, value in accepted}
@@ -75,7 +75,7 @@ def send_answers(
     Raises AnswersInvalid, CampaignClosed, AlreadyReviewed, VersionConflict, LimitExceeded, and PermissionDenied when
     it takes an account.
     """
-    _require_may_answer(actor, campaign)
+    require_may_answer(actor, campaign)
     giving = Giving(
         actor,
         campaign,
@@ -109,7 +109,8 @@ def drop_quote(campaign: Campaign, answer_id: int) -> None:
     ChosenQuote.objects.filter(campaign=campaign, answer_id=answer_id).delete()
 
 
-def _require_may_answer(actor: Actor, campaign: Campaign) -> None:
+def require_may_answer(actor: Actor, campaign: Campaign) -> None:
+    """Raises CampaignClosed, and PermissionDenied where it takes an account."""
     now = timezone.now()
     if campaign.has_ended(now):
         raise CampaignClosed(_("This campaign has ended; it takes no more answers."))

@@ -21,13 +21,12 @@ from django.views.decorators.http import require_http_methods
 from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
 from portal.catalog.markdown import render_markdown
-from portal.feedback.access import get_campaign, may_maintain
+from portal.feedback.access import get_campaign, may_maintain, may_see_results
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.campaign_results import campaign_results, categorical_questions, cross_table
 from portal.feedback.campaign_services import CampaignClosed, save_progress, send_answers
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Campaign, Submission
-from portal.feedback.models.campaign import ResultsShown
 from portal.feedback.queries import campaign_draft, campaigns_with_counts, own_campaign_submission, submission_count
 from portal.feedback.question_display import form_questions
 from portal.feedback.services import AlreadyReviewed, VersionConflict
@@ -100,7 +99,7 @@ def thanks(request: HttpRequest, slug: str) -> HttpResponse:
 def results(request: HttpRequest, slug: str) -> HttpResponse:
     """Charts per question with n and intervals, the chosen quotes, and two questions crossed."""
     shown = get_campaign(request.user, slug)
-    if not _may_see_results(request, shown):
+    if not may_see_results(request.user, shown):
         raise Http404
     crossable = {question.key: question for question in categorical_questions(shown)}
     row, column = crossable.get(request.GET.get("row", "")), crossable.get(request.GET.get("column", ""))
@@ -209,7 +208,7 @@ def _frame(request: HttpRequest, shown: Campaign) -> dict[str, Any]:
         "is_open": shown.is_open(now),
         "has_ended": shown.has_ended(now),
         "may_maintain": may_maintain(request.user),
-        "may_see_results": _may_see_results(request, shown),
+        "may_see_results": may_see_results(request.user, shown),
     }
 
 
@@ -217,12 +216,6 @@ def wording_of(shown: Campaign, name: str) -> str:
     """A campaign's text; what ships is written where it can be marked for translation."""
     text = getattr(shown, name)
     return gettext(text) if text else ""
-
-
-def _may_see_results(request: HttpRequest, shown: Campaign) -> bool:
-    if may_maintain(request.user) or shown.results_shown == ResultsShown.ALWAYS:
-        return True
-    return shown.results_shown == ResultsShown.AFTERWARDS and shown.has_ended()
 
 
 def _language(request: HttpRequest, shown: Campaign) -> str:

@@ -21,6 +21,7 @@ from portal.catalog.access import get_card
 from portal.catalog.markdown import render_markdown
 from portal.catalog.models import ModelCard
 from portal.feedback import token_choice
+from portal.feedback.access import get_asked, get_judged_comparison
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Questionnaire, Submission
@@ -47,7 +48,7 @@ _Reported = Generation | Comparison | ModelCard
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_answer(request: HttpRequest, generation_id: uuid.UUID, slug: str) -> HttpResponse:
-    return _report(request, get_generation(current_actor(request), generation_id), _asked("on_answers", slug))
+    return _report(request, get_generation(current_actor(request), generation_id), get_asked("on_answers", slug))
 
 
 @never_cache
@@ -66,7 +67,7 @@ def choose_version(request: HttpRequest, generation_id: uuid.UUID) -> HttpRespon
 @require_http_methods(["GET", "HEAD"])
 def comparison_questionnaires(request: HttpRequest, comparison_id: uuid.UUID) -> HttpResponse:
     """What can be said about a comparison beyond the vote."""
-    comparison = _own_comparison(request, comparison_id)
+    comparison = get_judged_comparison(current_actor(request), comparison_id)
     context = {"comparison": comparison, "questionnaires": asked_about("on_comparisons")}
     return render(request, "feedback/comparison_reports.html", context)
 
@@ -74,7 +75,8 @@ def comparison_questionnaires(request: HttpRequest, comparison_id: uuid.UUID) ->
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_comparison(request: HttpRequest, comparison_id: uuid.UUID, slug: str) -> HttpResponse:
-    return _report(request, _own_comparison(request, comparison_id), _asked("on_comparisons", slug))
+    comparison = get_judged_comparison(current_actor(request), comparison_id)
+    return _report(request, comparison, get_asked("on_comparisons", slug))
 
 
 @never_cache
@@ -88,24 +90,7 @@ def card_questionnaires(request: HttpRequest, owner_name: str, card_slug: str) -
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_card(request: HttpRequest, owner_name: str, card_slug: str, slug: str) -> HttpResponse:
-    return _report(request, get_card(request.user, owner_name, card_slug), _asked("on_cards", slug))
-
-
-def _asked(flag: str, slug: str) -> Questionnaire:
-    """Raises Http404 when nothing of that name is asked about such things."""
-    questionnaire = asked_about(flag).prefetch_related("questions").filter(slug=slug).first()
-    if questionnaire is None:
-        raise Http404
-    return questionnaire
-
-
-def _own_comparison(request: HttpRequest, comparison_id: uuid.UUID) -> Comparison:
-    """A comparison of one's own, once its names are shown. Raises Http404."""
-    own = Comparison.objects.select_related("contest", "generation_a", "generation_b")
-    comparison = own.filter(current_actor(request).owns(), pk=comparison_id).first()
-    if comparison is None or comparison.contest.is_blind:
-        raise Http404
-    return comparison
+    return _report(request, get_card(request.user, owner_name, card_slug), get_asked("on_cards", slug))
 
 
 def _report(

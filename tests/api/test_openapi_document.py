@@ -12,7 +12,9 @@ from django.test import Client
 from django.urls import reverse
 from openapi_spec_validator import validate
 
+from portal.api.links import LINKS
 from portal.api.problems import PROBLEMS
+from portal.api.resources import RESOURCES
 
 
 def test_the_document_is_made_without_a_warning_and_is_valid() -> None:
@@ -58,6 +60,40 @@ def test_every_body_and_every_row_has_an_example(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_every_operation_shows_what_it_takes_and_what_it_answers(client: Client) -> None:
+    document = json.loads(client.get(reverse("api:schema"), headers={"Accept": "application/json"}).content)
+    bare = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method not in {"get", "post", "patch", "delete"}:
+                continue
+            shown = [
+                operation.get("requestBody", {}),
+                *(operation["responses"].get(code, {}) for code in ("200", "201")),
+            ]
+            media = [each.get("content", {}).get("application/json") for each in shown]
+            bare += [(method, path) for each in media if each is not None and not each.get("examples")]
+    assert bare == []
+
+
+@pytest.mark.django_db
+def test_where_an_answer_leads_is_an_operation_that_there_is(client: Client) -> None:
+    document = json.loads(client.get(reverse("api:schema"), headers={"Accept": "application/json"}).content)
+    operations = [each for path in document["paths"].values() for each in path.values() if isinstance(each, dict)]
+    known = {each["operationId"]: {one["name"] for one in each.get("parameters", ())} for each in operations}
+    linked = [
+        link
+        for each in operations
+        for answer in each["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert linked
+    assert LINKS.keys() <= known.keys()
+    for link in linked:
+        assert link["parameters"].keys() <= known[link["operationId"]]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["api:docs", "api:redoc", "api:problems"])
 def test_the_pages_load_nothing_from_elsewhere_and_nothing_inline(client: Client, name: str) -> None:
     response = client.get(reverse(name))
@@ -68,6 +104,18 @@ def test_the_pages_load_nothing_from_elsewhere_and_nothing_inline(client: Client
     assert not re.search('<link[^>]*href="http', text)
     assert "<style" not in text
     assert "<script>" not in text
+
+
+@pytest.mark.django_db
+def test_the_page_names_every_resource_with_a_request_and_the_way_to_run_prompts(client: Client) -> None:
+    document = json.loads(client.get(reverse("api:schema"), headers={"Accept": "application/json"}).content)
+    there = {path.split("/")[3] for path in document["paths"] if path.startswith("/api/v1/")}
+    # Replays belong to a limitation, and have no list of their own.
+    assert there - {"replays"} == {resource.name for resource in RESOURCES}
+    text = client.get(reverse("api:docs")).content.decode()
+    for resource in RESOURCES:
+        assert f'"$PORTAL/api/v1/{resource.address}"</code>' in text
+    assert 'curl "$PORTAL/v1/chat/completions"' in text
 
 
 @pytest.mark.django_db

@@ -71,7 +71,7 @@ class ItemPage:
 def list_items(filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE) -> ItemPage:
     """Newest first. The cursor is the last row that was seen, so that page 10,000 costs what the first one does."""
     items = filters.narrow(ReviewItem.objects.all()).order_by("-entered_at", "-id")
-    at = _read_cursor(cursor)
+    at = read_cursor(cursor)
     if at is not None:
         items = items.filter(Q(entered_at__lt=at[0]) | Q(entered_at=at[0], id__lt=at[1]), entered_at__lte=at[0])
     rows = list(_with_what_was_said(items)[: per_page + 1])
@@ -90,7 +90,8 @@ def _with_what_was_said(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     return rows.defer(*_RUN_NOT_LISTED).prefetch_related(answers)
 
 
-def _read_cursor(text: str) -> tuple[datetime, int] | None:
+def read_cursor(text: str) -> tuple[datetime, int] | None:
+    """The place that a cursor names; None for what is none."""
     when, _tilde, key = text.partition("~")
     try:
         at = datetime.fromisoformat(when)

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
@@ -39,12 +40,22 @@ class ReplayedRun:
     flipped: bool | None
 
 
+def counted_limitations() -> QuerySet[Limitation]:
+    """All limitations with how many report them and saw them too."""
+    return Limitation.objects.annotate(
+        report_count=Coalesce(_count_of(LimitationReport), 0), me_too_count=Coalesce(_count_of(MeToo), 0)
+    ).select_related("mitigated_in__card", "card")
+
+
+def _count_of(model: type[LimitationReport | MeToo]) -> Subquery:
+    # A subquery each: joined to both, every report would be counted with every person who saw it too.
+    of_limitation = model.objects.filter(limitation=OuterRef("pk")).order_by().values("limitation")
+    return Subquery(of_limitation.annotate(count=Count("pk")).values("count"))
+
+
 def limitations_of(card: ModelCard) -> QuerySet[Limitation]:
-    """A card's limitations, those that matter most first, with how many report them and saw them too."""
-    counted = card.limitations.annotate(
-        report_count=Count("reports", distinct=True), me_too_count=Count("me_toos", distinct=True)
-    )
-    return counted.select_related("mitigated_in__card", "card").order_by("-changed_at", "-id")
+    """A card's limitations, the last changed first, with how many report them and saw them too."""
+    return counted_limitations().filter(card=card).order_by("-changed_at", "-id")
 
 
 def limitation_notes(submissions: Collection[uuid.UUID]) -> dict[uuid.UUID, list[ContributionNote]]:
@@ -91,9 +102,18 @@ def said_me_too(actor: Actor, limitation: Limitation) -> bool:
 
 def replays_of(limitation: Limitation) -> list[tuple[Replay, list[ReplayedRun]]]:
     """Each replay with its runs and which of them flipped."""
+    return [(replay, runs_of(replay)) for replay in replays_with_runs().filter(limitation=limitation)]
+
+
+def replays_with_runs() -> QuerySet[Replay]:
+    """All replays with their runs, in two queries."""
     runs = ReplayRun.objects.select_related("original", "generation")
-    replays = limitation.replays.select_related("variant__card", "asked_by").prefetch_related(Prefetch("runs", runs))
-    return [(replay, [ReplayedRun(run, flipped(replay, run)) for run in replay.runs.all()]) for replay in replays]
+    return Replay.objects.select_related("variant__card", "asked_by").prefetch_related(Prefetch("runs", runs))
+
+
+def runs_of(replay: Replay) -> list[ReplayedRun]:
+    """A replay's runs and which of them flipped."""
+    return [ReplayedRun(run, flipped(replay, run)) for run in replay.runs.all()]
 
 
 def flipped(replay: Replay, run: ReplayRun) -> bool | None:

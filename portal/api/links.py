@@ -1,0 +1,51 @@
+"""Where an operation's answer leads: OpenAPI's links, so that programs find the next request in the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_ID: Final = "$response.body#/id"
+_CLAIMED: Final = {"item_id": _ID}
+_VERSION: Final = {"slug": "$response.body#/slug", "version": "$response.body#/version"}
+# Operation → parameters of where it leads, out of its answer; and which operations these are.
+LINKS: Final[Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]] = {
+    "feedback_submit": ({"submission_id": _ID}, ("feedback_retrieve", "feedback_revise", "feedback_withdraw")),
+    "submissions_give": (
+        {"submission_id": _ID},
+        ("submissions_retrieve", "submissions_revise", "submissions_withdraw"),
+    ),
+    "questionnaires_start": (
+        _VERSION,
+        ("questionnaires_retrieve", "questionnaires_change", "questions_add", "questionnaires_discard"),
+    ),
+    "questions_add": (_VERSION, ("questions_add", "questionnaires_publish", "questionnaires_discard")),
+    "questionnaires_publish": (_VERSION, ("questionnaires_retrieve", "questionnaires_draft")),
+    "questionnaires_draft": (_VERSION, ("questions_add", "questionnaires_change", "questionnaires_discard")),
+    "campaigns_make": (
+        {"slug": "$response.body#/slug"},
+        ("campaigns_retrieve", "campaigns_change", "campaigns_results"),
+    ),
+    "review_claims_next": (_CLAIMED, ("review_items_retrieve", "review_verdicts_give", "review_items_release")),
+    "review_items_claim": (_CLAIMED, ("review_items_retrieve", "review_verdicts_give", "review_items_release")),
+    "review_verdicts_give": ({"verdict_id": _ID}, ("review_verdicts_retrieve", "review_verdicts_undo")),
+    "limitations_make": (
+        {"limitation_id": _ID},
+        ("limitations_retrieve", "limitations_change", "limitations_me_too", "replays_list", "replays_start"),
+    ),
+    "replays_start": ({"replay_id": _ID}, ("replays_retrieve", "replays_again")),
+}
+
+
+def add_links(result: dict[str, Any], **_of_the_generator: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: the finished document with the links."""
+    for path in result["paths"].values():
+        for operation in path.values():
+            found = LINKS.get(operation.get("operationId", "")) if isinstance(operation, dict) else None
+            if found is None:
+                continue
+            parameters, targets = found
+            links = {target: {"operationId": target, "parameters": dict(parameters)} for target in targets}
+            for status in {"200", "201"} & operation["responses"].keys():
+                operation["responses"][status]["links"] = links
+    return result

@@ -1,0 +1,283 @@
+"""`/api/v1/submissions/`: what people say about answers, comparisons and cards and in campaigns, read and given."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPMethod
+from typing import Any, Final
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from portal.accounts.models import Scope
+from portal.api import schema
+from portal.api.asked_submission import (
+    Asked,
+    datum_json,
+    found_in,
+    give,
+    read_asked,
+    redacted,
+    without_personal_data,
+)
+from portal.api.conditions import precondition_failed, require_match, wants_unchanged
+from portal.api.feedback_views import READING, ApiView
+from portal.api.idempotency import Done, do_once
+from portal.api.paging import PAGE_PARAMETERS, next_address, read_limit, read_position
+from portal.api.permissions import has_any_scope
+from portal.api.problems import Problem
+from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
+from portal.api.submission_rows import (
+    CHANGE_EXAMPLE,
+    CHECK_EXAMPLE,
+    GIVE_EXAMPLES,
+    MEMBERS,
+    PAGE_EXAMPLE,
+    ROW_EXAMPLE,
+    ChangeSubmissionSerializer,
+    CheckedSubmissionSerializer,
+    GiveSubmissionSerializer,
+    SubmissionRowSerializer,
+    submission_json,
+)
+from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
+from portal.exports.queries import read_record_page, selected
+from portal.exports.tables.submissions import submission_row
+from portal.feedback.answer_rules import validate_answers
+from portal.feedback.models import PUBLISHABLE, Submission, Target
+from portal.feedback.revising import asked_now, judged_by, revise_submission
+from portal.feedback.services import Giving, VersionConflict, require_judgeable, withdraw_submission
+from portal.feedback.terms import terms_after
+from portal.playground.models import Generation
+
+_OWN_PATH: Final = [schema.in_path("submission_id", {"type": "string", "format": "uuid"}, gettext_lazy("Its id."))]
+_JUDGED: Final = (
+    "generation__conversation", "generation__branched_from", "comparison__contest", "card", "campaign__questionnaire",
+)  # fmt: skip
+
+
+class SubmissionList(ApiView):
+    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING, HTTPMethod.POST: (Scope.SUBMIT,)}
+    parameters = (*PARAMETERS, "target", "fields", *PAGE_PARAMETERS, "format")
+
+    @extend_schema(
+        operation_id="submissions_list",
+        summary="Read what people said about anything",
+        description=(
+            "All that was not withdrawn and may be published, about answers, comparisons and cards and in "
+            "campaigns, oldest "
+            "first. /api/v1/exports/submissions/ streams the same rows."
+        ),
+        parameters=[
+            schema.query(
+                "target",
+                {"type": "string", "enum": list(Target.values)},
+                gettext_lazy("Only about things of this kind."),
+            ),
+            *(each for each in schema.LIST_PARAMETERS if each.name not in {"limit", "cursor", "fields", "format"}),
+            schema.fields_parameter(MEMBERS),
+            *schema.PAGE_PARAMETERS,
+        ],
+        responses={200: page_of(SubmissionRowSerializer), **schema.problems()},
+        examples=[PAGE_EXAMPLE],
+        tags=["submissions"],
+    )
+    def get(self, request: Request) -> Response:
+        texts = {name: request.query_params[name] for name in request.query_params}
+        criteria = Criteria.from_texts({name: text for name, text in texts.items() if name in PARAMETERS})
+        target = texts.get("target")
+        if target is not None and target not in Target.values:
+            raise InvalidCriterion("target", _("Must be one of: %s.") % ", ".join(Target.values))
+        after = read_position(texts["cursor"]) if "cursor" in texts else None
+        targets = Target if target is None else (Target(target),)
+        records, following = read_record_page(selected(criteria, targets), after, read_limit(texts.get("limit")))
+        salt = settings.EXPORT_SALT.encode()
+        address = None if following is None else next_address(request, following.encoded())
+        return list_answer(request, [submission_row(record, salt) for record in records], address, MEMBERS)
+
+    @extend_schema(
+        operation_id="submissions_give",
+        summary="Say something about an answer, a comparison or a card, or in a campaign",
+        description=(
+            "By the questions that the pages ask: corrections, marks on words and better tokens are answers to "
+            "answer-quality; which version of an answer is better is token-choice. There is one per person, thing and "
+            "questionnaire: a second one replaces the first (200). About a card, and in some campaigns, there are "
+            "several."
+        ),
+        parameters=[schema.IDEMPOTENCY_KEY],
+        request=GiveSubmissionSerializer,
+        responses={
+            201: SubmissionRowSerializer,
+            200: SubmissionRowSerializer,
+            **schema.problems(404, 409, 410, 413, 415, 422),
+        },
+        examples=[*GIVE_EXAMPLES, ROW_EXAMPLE],
+        tags=["submissions"],
+    )
+    def post(self, request: Request) -> HttpResponseBase:
+        done = do_once(request, self.actor, lambda: self._give(request))
+        submission = get_object_or_404(Submission, self.actor.owns(), pk=done.made)
+        headers = done_headers(done, reverse("api:submission-detail", args=[submission.pk]))
+        return row_answer(request, _row(submission), MEMBERS, status=done.status, headers=headers)
+
+    def _give(self, request: Request) -> Done:
+        given = _read(request, GiveSubmissionSerializer)
+        asked = read_asked(self.actor, given)
+        submission = give(self.actor, asked, {**given, "answers": without_personal_data(asked, given)})
+        return Done(201 if submission.newly_created else 200, str(submission.pk))
+
+
+class SubmissionCheck(ApiView):
+    scopes = {HTTPMethod.POST: (Scope.SUBMIT,)}
+
+    @extend_schema(
+        operation_id="submissions_check",
+        summary="Check what would be said, and store nothing",
+        description=(
+            "Whether the answers would be taken, and what in them looks like personal data, as the pages show it "
+            "before "
+            "they send. Finding nothing proves nothing."
+        ),
+        request=GiveSubmissionSerializer,
+        responses={200: CheckedSubmissionSerializer, **schema.problems(404, 409, 413, 415)},
+        examples=[*GIVE_EXAMPLES, CHECK_EXAMPLE],
+        tags=["submissions"],
+    )
+    def post(self, request: Request) -> Response:
+        given = _read(request, GiveSubmissionSerializer)
+        asked = read_asked(self.actor, given)
+        if isinstance(asked.target, Generation):
+            require_judgeable(asked.target)
+        terms_after(None, given.get("consent", ""), given.get("licence", ""))
+        questions = list(asked.questionnaire.questions.all())
+        judged = Giving(self.actor, asked.target, asked.questionnaire).judged_text(questions)
+        found = found_in(asked, given["answers"])
+        kept, without = (
+            {question.key: value for question, value in validate_answers(questions, answers, judged)}
+            for answers in (given["answers"], redacted(found, given["answers"]))
+        )
+        return Response(
+            {
+                "questionnaire": asked.questionnaire.slug,
+                "questionnaire_version": asked.questionnaire.version,
+                "answers": kept,
+                "redacted": without,
+                "personal_data": [datum_json(datum) for datum in found],
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+class SubmissionDetail(ApiView):
+    parameters = ROW_PARAMETERS
+    scopes = {
+        HTTPMethod.GET: (*READING, Scope.SUBMIT),
+        HTTPMethod.HEAD: (*READING, Scope.SUBMIT),
+        HTTPMethod.PATCH: (Scope.SUBMIT,),
+        HTTPMethod.DELETE: (Scope.SUBMIT,),
+    }
+
+    @extend_schema(
+        operation_id="submissions_retrieve",
+        summary="Read one submission",
+        description=(
+            "A token with the scope submit alone reads those of its owner. A withdrawn one is 410 for the person "
+            "who gave "
+            "it, 404 for others."
+        ),
+        parameters=[*_OWN_PATH, schema.fields_parameter(MEMBERS), schema.IF_NONE_MATCH],
+        responses={200: part_of(SubmissionRowSerializer), **schema.NOT_MODIFIED, **schema.problems(404, 410)},
+        examples=[ROW_EXAMPLE],
+        tags=["submissions"],
+    )
+    def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        own = self.actor.owns()
+        published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
+        visible = own | published if has_any_scope(request, *READING) else own
+        submission = Submission.objects.filter(visible, pk=submission_id).first()
+        if submission is None:
+            raise Http404
+        return row_answer(request, _row(submission), MEMBERS)
+
+    @extend_schema(
+        operation_id="submissions_revise",
+        summary="Change a submission of your own",
+        description=(
+            "Until reviewers gave a verdict, or when they ask for more. What may be said several times is not changed."
+        ),
+        parameters=[*_OWN_PATH, schema.IF_MATCH],
+        request=ChangeSubmissionSerializer,
+        responses={200: SubmissionRowSerializer, **schema.problems(404, 409, 410, 412, 413, 415, 422)},
+        examples=[CHANGE_EXAMPLE, ROW_EXAMPLE],
+        tags=["submissions"],
+    )
+    def patch(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        submission = self._own(submission_id)
+        given = _read(request, ChangeSubmissionSerializer)
+        seen = _row(submission)
+        require_match(request, seen)
+        version: int = given.get("version", seen["version"])
+        if version != seen["version"]:
+            raise VersionConflict(version, seen["version"])
+        asked = Asked(judged_by(submission), asked_now(submission))
+        terms = terms_after(submission, given.get("consent", ""), given.get("licence", ""))
+        changes = without_personal_data(asked, given)
+        try:
+            changed = revise_submission(self.actor, submission, changes, version, terms)
+        except VersionConflict as conflict:
+            if not wants_unchanged(request):
+                raise
+            # Changed by another request since this one compared the tags.
+            raise precondition_failed(conflict.found) from conflict
+        return row_answer(request, _row(changed), MEMBERS)
+
+    @extend_schema(
+        operation_id="submissions_withdraw",
+        summary="Withdraw a submission of your own",
+        description="Reviewed or not. Its answers are deleted; a tombstone without them remains.",
+        parameters=_OWN_PATH,
+        responses={204: None, **schema.problems(404, 410)},
+        tags=["submissions"],
+    )
+    def delete(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        withdraw_submission(self.actor, self._own(submission_id).pk)
+        return HttpResponse(status=204)
+
+    def _own(self, submission_id: uuid.UUID) -> Submission:
+        """The actor's own live one with what it judges. Raises Http404, and Problem for a withdrawn one."""
+        own = Submission.objects.filter(self.actor.owns(), pk=submission_id).select_related(*_JUDGED)
+        submission = own.first()
+        if submission is None:
+            raise Http404
+        if submission.is_withdrawn:
+            raise _withdrawn()
+        return submission
+
+
+def _read(request: Request, form: type[Any]) -> dict[str, Any]:
+    body = form(data=request.data)
+    body.is_valid(raise_exception=True)
+    given: dict[str, Any] = body.validated_data
+    return given
+
+
+def _row(submission: Submission) -> dict[str, Any]:
+    row = submission_json(submission)
+    if row is None:
+        raise _withdrawn()
+    return row
+
+
+def _withdrawn() -> Problem:
+    return Problem(
+        "withdrawn", _("This was withdrawn. Saying something about the same thing again makes it live again.")
+    )

@@ -1,0 +1,63 @@
+"""Every recipe in docs/api-judgements.md runs as it stands: from a submission to a known limitation."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal.accounts.models import Scope, User
+from portal.accounts.roles import Role
+from portal.accounts.services import create_token
+from portal.catalog.services import publish_revision
+from portal.feedback.models import Campaign
+from portal.reviews.models import Limitation, QueuePolicy
+from tests.catalog.shelf import CARD_TEXT, make_card
+from tests.catalog.shelf import make_variant as make_shelf_variant
+from tests.feedback.judgements import make_generation
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "api-judgements.md").read_text()
+RECIPES = re.findall(r"^```sh\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+
+
+def secret_of(user: User, *scopes: Scope) -> str:
+    return create_token(user, name="recipes", scopes=scopes, lifetime=None)[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_recipe_runs(live_server: Any, make_user: Callable[..., User], tmp_path: Path) -> None:
+    # One verdict decides, since one reviewer is at work.
+    QueuePolicy.objects.update(gold_percent=0, needed_reviews=1)
+    contributor, reviewer = make_user("contributor"), make_user("judge", Role.REVIEWER)
+    maintainer = make_user("keeper", Role.MAINTAINER)
+    card = make_card()
+    publish_revision(card, CARD_TEXT.replace("apache-2.0", "mit"), maintainer, "Another licence.")
+    make_shelf_variant(card)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PORTAL": live_server.url,
+        "TOKEN": secret_of(contributor, Scope.READ, Scope.SUBMIT),
+        "REVIEWER": secret_of(reviewer, Scope.REVIEW),
+        "MAINTAINER": secret_of(maintainer, Scope.ADMIN, Scope.REVIEW),
+        "GENERATION": str(make_generation(contributor).pk),
+        "no_proxy": "*",
+    }
+    for recipe in RECIPES:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", recipe],
+            check=False,
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, (recipe, done.stderr, done.stdout)
+    assert Limitation.objects.get().me_toos.count() == 1
+    assert Campaign.objects.get(slug="spring").questionnaire.slug == "tone"
