@@ -322,7 +322,9 @@ def _change(submission: Submission, giving: Giving, answers: Answers) -> None:
 
 def _accepted(giving: Giving, answers: Answers) -> list[tuple[Question, Any]]:
     questions = list(giving.questionnaire.questions.all())
-    return validate_answers(questions, answers, giving.judged_text(questions))
+    # What the answer's text is, is only looked up where something on it is said.
+    answered = [question for question in questions if question.key in answers]
+    return validate_answers(questions, answers, giving.judged_text(answered))
 
 
 def _require_version(expected: int | None, *, found: int) -> None:

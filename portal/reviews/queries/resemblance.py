@@ -1,4 +1,4 @@
-"""Which earlier submissions one resembles, and what looks like abuse about it; each look-up goes by an index."""
+"""Which other submissions one resembles, and what looks like abuse about it; each look-up goes by an index."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ def find_signs(subject: Subject, answers: Mapping[str, Any]) -> list[str]:
     since = subject.created_at - FLOOD_WINDOW
     lately = _others(subject).filter(created_at__gte=since)
     mine = {"owner_id": subject.owner_id} if subject.owner_id else {"visitor": subject.visitor}
-    if lately.filter(**mine)[:FLOOD_PER_PERSON].count() >= FLOOD_PER_PERSON:
+    if lately.filter(**mine)[FLOOD_PER_PERSON - 1 : FLOOD_PER_PERSON].exists():
         signs.append(Sign.FLOOD)
     network = subject.network_digest
-    if network:
-        from_there = lately.filter(network_digest=network)[:FLOOD_PER_NETWORK]
-        if from_there.count() >= FLOOD_PER_NETWORK:
-            signs.append(Sign.NETWORK_FLOOD)
+    from_there = lately.filter(network_digest=network)
+    if network and from_there[FLOOD_PER_NETWORK - 1 : FLOOD_PER_NETWORK].exists():
+        signs.append(Sign.NETWORK_FLOOD)
     return [str(sign) for sign in signs]
 
 
@@ -54,7 +53,7 @@ def _signs_of_copying(submission: Submission, answers: Mapping[str, Any]) -> lis
 
 
 def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, int | None]]:
-    """Earlier items that say nearly the same, with how alike in percent; then others about the same variant.
+    """Items that say nearly the same, with how alike in percent; then others about the same variant.
 
     At most five; the percentage is None for those that are merely about the same.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import connection
+from django.db.models import F, Model
 
 from portal.reviews.models import ContributorRecord, DailyCount, ReviewItem
 from portal.reviews.models.counts import HOURS, Flow
@@ -49,12 +49,14 @@ def count_given(subject: Subject) -> ContributorRecord | None:
     person = _person(subject)
     if person is None:
         return None
-    record = ContributorRecord.objects.filter(**person).first()
-    if record is None:
-        # Nobody's row is in the way of this statement, so it needs no savepoint; what counts is the increment below.
-        record = ContributorRecord(**person)
-        ContributorRecord.objects.bulk_create([record], ignore_conflicts=True)
-    ContributorRecord.objects.filter(**person).update(given=F("given") + 1, last_given_at=subject.created_at)
+    record = ContributorRecord(**person, given=1, last_given_at=subject.created_at)
+    found = _upsert(
+        record,
+        next(iter(person)),
+        "given = {table}.given + 1, last_given_at = excluded.last_given_at",
+        returning=("accepted", "rejected", "spam"),
+    )
+    record.accepted, record.rejected, record.spam = found
     return record
 
 
@@ -85,11 +87,25 @@ def _facets(item: ReviewItem) -> dict[str, Any]:
 
 def _add(step: int, **given: Any) -> None:
     key = {"reason": "", "hours_class": 0} | given
-    if DailyCount.objects.filter(**key).update(count=F("count") + step):
-        return
-    try:
-        with transaction.atomic():
-            DailyCount.objects.create(**key, count=step)
-    except IntegrityError:
-        # Somebody made the row between the look and the insert.
-        DailyCount.objects.filter(**key).update(count=F("count") + step)
+    key_columns = ", ".join(connection.ops.quote_name(name) for name in key)
+    count = connection.ops.quote_name("count")
+    _upsert(DailyCount(**key, count=step), key_columns, f"{count} = {{table}}.{count} + excluded.{count}")
+
+
+def _upsert(row: Model, key: str, change: str, returning: tuple[str, ...] = ()) -> tuple[Any, ...]:
+    """Insert the row, or change the one with its key: one statement, which no other writer comes between.
+
+    Both databases have it in these words; Django's own upsert overwrites and cannot add. `key` and `change` are ours.
+    """
+    fields = [field for field in row._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
+    table = connection.ops.quote_name(row._meta.db_table)  # noqa: SLF001
+    names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    change = change.format(table=table)
+    sql = f"INSERT INTO {table} ({names}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {change}"  # noqa: S608
+    if returning:
+        sql += f" RETURNING {', '.join(returning)}"
+    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchone() if returning else ()
