@@ -1,8 +1,8 @@
 """How long giving feedback takes: a judgement with reasons and a comment, and a whole campaign form.
 
-    python -m benchmarks.submitting [--rounds 200] [--before 5000]
+    python -m benchmarks.submitting [--rounds 200] [--before 5000] [--database postgresql://…]
 
-Fills an SQLite database of its own with judgements given before, and then gives more through the services that pages
+Fills an SQLite database of its own, or an empty one that is named, with judgements given before, and then gives more through the services that pages
 and API call: validation, the rate limit, the language of the comment, one transaction. Medians and 95th percentiles in
 ms of wall time, which other programs change, and of processor time, which they do not.
 """
@@ -79,11 +79,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--before", type=int, default=5_000)
+    parser.add_argument("--database", help="the URL of an empty database")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {
             "STEELYARD_HOME": home,
-            "DATABASE_URL": f"sqlite:///{Path(home) / 'db.sqlite3'}",
+            "DATABASE_URL": options.database or f"sqlite:///{Path(home) / 'db.sqlite3'}",
             "FEEDBACK_RATE": "1000000/minute",
             "DJANGO_SETTINGS_MODULE": "portal.settings",
             "LOG_LEVEL": "ERROR",
