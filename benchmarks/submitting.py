@@ -2,9 +2,10 @@
 
     python -m benchmarks.submitting [--rounds 200] [--before 5000] [--database postgresql://…]
 
-Fills an SQLite database of its own, or an empty one that is named, with judgements given before, and then gives more through the services that pages
-and API call: validation, the rate limit, the language of the comment, one transaction. Medians and 95th percentiles in
-ms of wall time, which other programs change, and of processor time, which they do not.
+Fills an SQLite database of its own, or an empty one that is named, with judgements given before, and then gives more
+through the services that pages and API call: validation, the rate limit, the language of the comment, one
+transaction. Medians and 95th percentiles in ms of wall time, which other programs change, and of processor time,
+which they do not.
 """
 
 from __future__ import annotations
