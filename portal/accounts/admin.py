@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
@@ -42,7 +43,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     """`is_staff` follows the roles. Only a superuser makes, changes or deletes a superuser."""
 
     # As many as stand beside the filters on a screen of 1280 pixels; the rest is on a person's page.
-    list_display = ["username", "email", "roles", "is_active", "last_login"]
+    list_display = ["username", "email", "roles", "is_active", "last_login_day"]
     list_filter = [RoleFilter, "is_active", "is_superuser"]
     search_fields = ["username", "email"]
     filter_horizontal = ["groups", "user_permissions"]
@@ -58,6 +59,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     def roles(self, user: User) -> str:
         names = sorted(group.name for group in user.groups.all())
         return ", ".join([gettext("superuser"), *names] if user.is_superuser else names)
+
+    @admin.display(description=_("last login"), ordering="last_login", empty_value="-")
+    def last_login_day(self, user: User) -> date | None:
+        return user.last_login.date() if user.last_login is not None else None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

@@ -176,7 +176,10 @@ def estimates(rows: Sequence[tuple[str, float | None, float | None, float | None
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """One cell of a grid of counts; `weight` is its share of the fullest one, from 0 to 1."""
+    """One cell of a grid of counts; `weight` is its share of the fullest one, from 0 to 1.
+
+    It is painted so strongly, up to half: the number upon it stays legible, light or dark.
+    """
 
     x: float
     y: float
@@ -184,6 +187,10 @@ class HeatCell:
     weight: float
     is_diagonal: bool
     title: str
+
+    @property
+    def opacity(self) -> float:
+        return round(self.weight / 2, 2)
 
 
 @dataclass(frozen=True, slots=True)

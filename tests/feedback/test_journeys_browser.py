@@ -1,4 +1,4 @@
-"""In a real Chromium: a campaign answered on a phone, and an answer marked by touch, or by keyboard, and corrected."""
+"""In a real Chromium: a campaign answered on a phone, and an answer marked by keyboard or by touch and corrected."""
 
 from __future__ import annotations
 
@@ -91,24 +91,21 @@ def test_an_answer_is_marked_by_keyboard_and_corrected(live_server: Any, alice_c
     }
 
 
-def test_a_word_is_marked_by_two_taps_on_a_phone(live_server: Any, alice_client: Client, alice: User) -> None:
+def test_words_are_marked_by_touch_on_a_phone(live_server: Any, alice_client: Client, alice: User) -> None:
     run = make_generation(alice, output=OUTPUT)
+    start = OUTPUT.index("Napoleon")
     with browsing(live_server.url, alice_client, **PHONE) as context:
         page = context.new_page()
         page.goto(reverse("feedback:closer", args=[run.pk]))
         text = page.get_by_label("The answer: select the words in it")
-        text.scroll_into_view_if_needed()
-        box = text.bounding_box()
-        assert box is not None
-        line = text.evaluate("element => parseFloat(getComputedStyle(element).lineHeight)")
-        inset = text.evaluate("element => parseFloat(getComputedStyle(element).paddingTop)")
-        finger = context.new_cdp_session(page)
-        place = {"x": box["x"] + inset + 24, "y": box["y"] + inset + 1.5 * line}
-        finger.send("Input.synthesizeTapGesture", {**place, "tapCount": 2, "gestureSourceType": "touch"})
+        text.tap()
+        # The handles at a selection's ends are the system's: all that the page hears of them is the selection itself.
+        units = len(OUTPUT[:start].encode("utf-16-le")) // 2
+        text.evaluate("(element, at) => element.setSelectionRange(at, at + 8)", units)
         expect(page.get_by_label("Words to mark")).to_have_value("Napoleon")
         page.get_by_label("What about them?").select_option("Wrong fact")
         page.get_by_role("button", name="Add the mark").tap()
-        expect(page.get_by_text("Saved in the review database.")).to_be_visible()
+        expect(page.get_by_text("Saved in the review database.")).to_be_visible(timeout=20_000)
         sound(page)
     [mark] = Submission.objects.get().values()["marks"]
-    assert (mark["start"], mark["quote"]) == (OUTPUT.index("Napoleon"), "Napoleon")
+    assert (mark["start"], mark["quote"]) == (start, "Napoleon")
