@@ -99,7 +99,7 @@ def _upsert(row: Model, key: str, change: str, returning: tuple[str, ...] = ()) 
     """
     fields = [field for field in row._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
     table = connection.ops.quote_name(row._meta.db_table)  # noqa: SLF001
-    names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     change = change.format(table=table)
     sql = f"INSERT INTO {table} ({names}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {change}"  # noqa: S608
