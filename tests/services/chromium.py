@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
+# A busy machine is slow; a test that passes waits no longer for it.
+expect.set_options(timeout=20_000)
 _kept = contextlib.ExitStack()
 _running: list[Browser] = []
 
