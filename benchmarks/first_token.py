@@ -1,6 +1,6 @@
 """From the click to the first token on the wire, on the embedded default, and which part takes how long.
 
-    python -m benchmarks.first_token [--rounds 50]
+    python -m benchmarks.first_token [--rounds 50] [--beside-export]
 
 Starts the product as `make run` does, in a home of its own, and behaves like the browser: it posts the prompt's form,
 reads the answer, opens the events. The parts add up to the whole:
@@ -11,6 +11,9 @@ reads the answer, opens the events. The parts add up to the whole:
 - stream: until the first token is on the wire (publisher, Valkey, fan-out, server-sent events)
 
 `portal` is everything but the engine. One prompt at a time on an idle installation; medians and 95th percentiles in ms.
+
+`--beside-export` asks in turns, ten prompts on an idle installation and ten while a client downloads all judgements
+(20,000, over and over), and says how much longer the first token takes then.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import json
 import re
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,10 +36,25 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.services.installation import ROOT, Installation
+from tests.services.installation import ROOT, Installation, environment_of, manage
 
 PROMPT = "Name one thing that a steelyard can weigh."
 WARM_UP_ROUNDS = 5
+EXPORTED_ROWS = 20_000
+TURN = 10
+# A process of its own, so that it takes nothing from the one that measures.
+_DOWNLOAD = """
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], headers={"Authorization": "Bearer " + sys.argv[2]})
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+first = True
+while True:
+    with opener.open(request) as answer:
+        while answer.read(65536):
+            if first:
+                print("begun", flush=True)
+                first = False
+"""
 UNLIMITED = {"GENERATION_RATE": "100000/minute", "MAX_CONCURRENT_GENERATIONS": "1000"}
 
 
@@ -135,6 +154,44 @@ def measure(rounds: int, home: Path) -> list[Sample]:
         installation.kill_everything()
 
 
+def measure_beside_export(rounds: int, home: Path) -> tuple[list[Sample], list[Sample]]:
+    """Prompts on an idle installation, and beside a client that downloads judgements; in turns."""
+    fill = [sys.executable, "-m", "benchmarks.million_submissions", "build", "--rows", str(EXPORTED_ROWS)]
+    subprocess.run(fill, check=True, env=environment_of(home), cwd=ROOT, stdout=subprocess.DEVNULL)
+    with sqlite3.connect(home / "steelyard.sqlite3") as database:
+        # Nobody can run these; the one that is asked is the first in the list.
+        database.execute("UPDATE catalog_modelcard SET is_published = 0 WHERE owner_name = 'bench'")
+    installation = Installation(home, **UNLIMITED)
+    alone: list[Sample] = []
+    beside: list[Sample] = []
+    try:
+        installation.start().wait_until_ready()
+        made = manage(home, "create_token", "--user", "contributor0", "--scope", "read")
+        address = f"http://127.0.0.1:{installation.port}/api/v1/exports/feedback/?format=jsonl"
+        browser = Browser(installation.port)
+        with sqlite3.connect(f"file:{home}/steelyard.sqlite3?mode=ro", uri=True) as database:
+            for _ in range(WARM_UP_ROUNDS):
+                browser.time_first_token()
+            for _ in range(max(1, rounds // TURN)):
+                runs = [browser.time_first_token() for _ in range(TURN)]
+                alone += [split(database, *run) for run in runs]
+                client = subprocess.Popen(
+                    [sys.executable, "-c", _DOWNLOAD, address, made.stdout.strip()], stdout=subprocess.PIPE
+                )
+                try:
+                    assert client.stdout is not None
+                    client.stdout.readline()  # the first bytes are there
+                    runs = [browser.time_first_token() for _ in range(TURN)]
+                    assert client.poll() is None
+                finally:
+                    client.kill()
+                    client.wait()
+                beside += [split(database, *run) for run in runs]
+    finally:
+        installation.kill_everything()
+    return alone, beside
+
+
 def report(samples: list[Sample]) -> dict[str, dict[str, float]]:
     """Part → median and 95th percentile, ms."""
     parts: dict[str, Callable[[Sample], float]] = {
@@ -152,15 +209,29 @@ def report(samples: list[Sample]) -> dict[str, dict[str, float]]:
     return table
 
 
+def compare(alone: list[Sample], beside: list[Sample]) -> None:
+    """Print part by part what an export makes of it."""
+    idle, busy = report(alone), report(beside)
+    print(f"First token, {len(alone)} prompts alone and {len(beside)} beside an export, in turns\n")
+    print("| part | alone, ms | beside an export, ms | times |\n|---|---|---|---|")
+    for name, row in idle.items():
+        before, after = row["median_ms"], busy[name]["median_ms"]
+        print(f"| {name} | {before} | {after} | {after / before:.2f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--json", action="store_true", help="every sample as JSON instead of the table")
+    parser.add_argument("--beside-export", action="store_true", help="alone and beside an export, in turns")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder).resolve() / "home"
         home.mkdir()
         (home / "weights").symlink_to(ROOT / ".steelyard" / "weights")
+        if options.beside_export:
+            compare(*measure_beside_export(options.rounds, home))
+            return
         samples = measure(options.rounds, home)
     if options.json:
         json.dump([asdict(sample) for sample in samples], sys.stdout, indent=1)

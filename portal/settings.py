@@ -117,6 +117,7 @@ INSTALLED_APPS = [
     "portal.reviews",
     "portal.evidence",
     "portal.exports",
+    "portal.webhooks",
     "portal.api",
     "portal.operations",
 ]
@@ -290,6 +291,14 @@ IMPORT_SOURCES: list[str] = env.list("IMPORT_SOURCES", default=["hub", "upstream
 IMPORT_FOLDER: str = env.str("IMPORT_FOLDER", default="")
 IMPORT_PRIVATE_HOSTS: list[str] = env.list("IMPORT_PRIVATE_HOSTS", default=[])
 
+# --- Webhooks
+
+# Hosts, or host:port, that messages may go to although they are inside, or answer by http alone.
+WEBHOOK_PRIVATE_HOSTS: list[str] = env.list("WEBHOOK_PRIVATE_HOSTS", default=[])
+WEBHOOK_TIMEOUT_S: float = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
+# How long the log keeps messages that were delivered or given up.
+WEBHOOK_LOG_DAYS: int = env.int("WEBHOOK_LOG_DAYS", default=30)
+
 # Entry point of what knows how answers to a prompt were rated.
 PROMPT_RATINGS = "portal.feedback.prompt_ratings.prompt_ratings"
 
@@ -396,6 +405,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"RecordKindEnum": "portal.exports.models.RecordKind.values"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("portal.feedback.urls")),
     path("", include("portal.reviews.urls")),
     path("", include("portal.exports.urls")),
+    path("", include("portal.webhooks.urls")),
     path("", include("portal.api.urls")),
     path("", include("portal.operations.urls")),
     path("accounts/", include("portal.accounts.urls")),

@@ -65,6 +65,7 @@ class Scope(models.TextChoices):
     SUBMIT = "submit", _("Start runs (/v1/chat/completions) and submit judgements (/api/v1)")
     REVIEW = "review", _("Review judgements, as the review pages let you (/api/v1/review/)")
     EXPORT = "export", _("Read judgements (/api/v1), and nothing else")
+    WEBHOOKS = "webhooks", _("Manage webhooks (/api/v1/webhooks)")
     ADMIN = "admin", _("Make questionnaires, campaigns and known limitations, as your role lets you (/api/v1)")
 
 
@@ -72,6 +73,7 @@ class Scope(models.TextChoices):
 SCOPE_ROLES: Final[dict[Scope, frozenset[Role]]] = {
     Scope.REVIEW: frozenset({Role.REVIEWER, Role.MAINTAINER, Role.OPERATOR}),
     Scope.EXPORT: frozenset(Role),
+    Scope.WEBHOOKS: frozenset({Role.MAINTAINER, Role.OPERATOR}),
     Scope.ADMIN: frozenset({Role.MAINTAINER, Role.OPERATOR}),
 }
 

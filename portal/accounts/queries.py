@@ -25,6 +25,7 @@ _PEOPLES_WORDS: Final = {
     "feedback.submission": _("judgements"),
     "playground.conversation": _("conversations"),
     "playground.generation": _("runs"),
+    "webhooks.endpoint": _("webhooks"),
 }
 
 

@@ -46,6 +46,7 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
         "feedback.question": ("view", "add", "change"),
         "feedback.submission": ("view",),
         "feedback.answer": ("view",),
+        "webhooks.endpoint": ("view", "add", "change", "delete"),
     },
     Role.OPERATOR: {
         "accounts.user": ("view", "add", "change", "delete"),
@@ -67,6 +68,7 @@ PERMISSIONS: Final[dict[Role, dict[str, tuple[str, ...]]]] = {
         "reviews.limitation": ("view",),
         "playground.generation": ("view",),
         "playground.conversation": ("view",),
+        "webhooks.endpoint": ("view", "add", "change", "delete"),
     },
 }
 STAFF_ROLES: Final = frozenset({Role.REVIEWER, Role.MAINTAINER, Role.OPERATOR})

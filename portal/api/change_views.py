@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPMethod
+from typing import Final
 
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -15,15 +16,17 @@ from portal.api import schema
 from portal.api.feedback_views import READING, ApiView
 from portal.api.paging import read_limit
 from portal.api.serializers import ObjectField
-from portal.exports.change_feed import Place, read_changes
-from portal.exports.criteria import InvalidCriterion
+from portal.exports.change_feed import JUDGEMENTS, Place, read_changes
+from portal.exports.criteria import MAX_ECHOED_CHARACTERS, InvalidCriterion
 from portal.exports.cursors import InvalidCursor
 from portal.exports.models import ChangeKind, RecordKind
+
+_KINDS: Final = "|".join(RecordKind.values)
 
 
 class ChangeSerializer(serializers.Serializer):  # type: ignore[type-arg]
     kind = serializers.ChoiceField(choices=RecordKind.values)
-    id = serializers.UUIDField()
+    id = serializers.CharField()
     change = serializers.ChoiceField(choices=ChangeKind.values)
     at = serializers.DateTimeField()
     row = ObjectField(allow_null=True)
@@ -37,7 +40,7 @@ class ChangesSerializer(serializers.Serializer):  # type: ignore[type-arg]
 
 class ChangeList(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
-    parameters = ("since", "limit", "format")
+    parameters = ("since", "limit", "kind", "format")
 
     @extend_schema(
         operation_id="changes_list",
@@ -46,7 +49,8 @@ class ChangeList(ApiView):
             "Submissions and votes that were created, changed or withdrawn, in an order in which nothing appears later "
             "before a place that was read. Keep `next` and send it as `since` the next time; without it everything "
             "is read from the beginning. `row` is the record as it is now, as the exports submissions and comparisons "
-            "have it, and null when it was withdrawn."
+            "have it, and null when it was withdrawn. `kind` asks for others as well: a verdict is what reviewers "
+            "decided on the submission or vote of that id, a limitation has its own id, a snapshot its number."
         ),
         parameters=[
             OpenApiParameter("since", {"type": "string", "minLength": 22, "maxLength": 22}, description="A `next`."),
@@ -59,6 +63,11 @@ class ChangeList(ApiView):
                     "default": schema.DEFAULT_PAGE_ROWS,
                 },
                 description="Changes at a time.",
+            ),
+            OpenApiParameter(
+                "kind",
+                {"type": "string", "pattern": f"^(?:{_KINDS})(?:,(?:{_KINDS}))*$", "default": ",".join(JUDGEMENTS)},
+                description="Of what, separated by commas.",
             ),
         ],
         responses={200: ChangesSerializer, **schema.problems()},
@@ -85,8 +94,19 @@ class ChangeList(ApiView):
     )
     def get(self, request: Request) -> HttpResponseBase:
         limit = read_limit(request.query_params.get("limit"))
-        changes = read_changes(_place(request.query_params.get("since")), limit)
+        place, kinds = _place(request.query_params.get("since")), _chosen_kinds(request.query_params.get("kind"))
+        changes = read_changes(place, limit, kinds)
         return Response({"results": changes.rows, "next": changes.next.encoded(), "has_more": changes.has_more})
+
+
+def _chosen_kinds(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return JUDGEMENTS
+    kinds = tuple(text.split(","))
+    if unknown := [kind for kind in kinds if kind not in RecordKind.values]:
+        values = {"given": unknown[0][:MAX_ECHOED_CHARACTERS], "known": ", ".join(RecordKind.values)}
+        raise InvalidCriterion("kind", _("There is no kind “%(given)s”. There are: %(known)s.") % values)
+    return kinds
 
 
 def _place(text: str | None) -> Place:

@@ -50,6 +50,7 @@ PROBLEMS: Final = {
     "closed": (HTTPStatus.CONFLICT, gettext_lazy("The campaign takes no answers now")),
     "claim-lost": (HTTPStatus.CONFLICT, gettext_lazy("The item is not yours to judge, or no longer")),
     "undo-refused": (HTTPStatus.CONFLICT, gettext_lazy("The verdict cannot be taken back")),
+    "webhook-disabled": (HTTPStatus.CONFLICT, gettext_lazy("The webhook is switched off")),
     "precondition-failed": (HTTPStatus.PRECONDITION_FAILED, gettext_lazy("It was changed since you read it")),
     "idempotency-key-reused": (
         HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -18,6 +18,7 @@ from portal.api.serializers import FeedbackRowSerializer, ProblemSerializer
 from portal.exports.formats import FORMATS
 from portal.feedback.answer_quality import DOWN, HIGHEST_RATING, LOWEST_RATING, UP
 from portal.feedback.models import ReviewState
+from portal.reviews.services.verdicts import LABELS
 
 DEFAULT_PAGE_ROWS: Final = 100
 MAX_PAGE_ROWS: Final = 1_000
@@ -106,6 +107,12 @@ LIST_PARAMETERS: Final = [
         "review_state",
         {"type": "string", "pattern": f"^(?:{_STATES})(?:,(?:{_STATES}))*$"},
         _("Only in one of these states of review, separated by commas."),
+    ),
+    query("label", {"type": "string", "enum": list(LABELS)}, _("Only with this label of a reviewer.")),
+    query(
+        "agreement_min",
+        {"type": "string", "pattern": r"^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$"},
+        _("At least this share, from 0 to 1, of two or more independent reviewers said what was decided."),
     ),
     query(
         "limit",

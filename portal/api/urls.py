@@ -21,6 +21,14 @@ from portal.api.review_views import ItemClaim, ItemDetail, ItemList, ItemReopeni
 from portal.api.snapshot_views import SnapshotDetail, SnapshotFile, SnapshotList, SnapshotTombstones
 from portal.api.submission_views import SubmissionCheck, SubmissionDetail, SubmissionList
 from portal.api.verdict_views import AgreementView, VerdictDetail, VerdictGiving, VerdictUndoing
+from portal.api.webhook_views import (
+    WebhookDeliveries,
+    WebhookDetail,
+    WebhookList,
+    WebhookPing,
+    WebhookRedelivery,
+    WebhookSecret,
+)
 
 QUESTIONNAIRE = "api/v1/questionnaires/<slug:slug>/<int:version>"
 
@@ -85,6 +93,16 @@ urlpatterns = [
     path("api/v1/snapshots/<int:number>/", SnapshotDetail.as_view(), name="snapshot-detail"),
     path("api/v1/snapshots/<int:number>/files/<path:path>", SnapshotFile.as_view(), name="snapshot-file"),
     path("api/v1/snapshots/<int:number>/tombstones/", SnapshotTombstones.as_view(), name="snapshot-tombstones"),
+    path("api/v1/webhooks/", WebhookList.as_view(), name="webhook-list"),
+    path("api/v1/webhooks/<uuid:endpoint_id>/", WebhookDetail.as_view(), name="webhook-detail"),
+    path("api/v1/webhooks/<uuid:endpoint_id>/secret/", WebhookSecret.as_view(), name="webhook-secret"),
+    path("api/v1/webhooks/<uuid:endpoint_id>/ping/", WebhookPing.as_view(), name="webhook-ping"),
+    path("api/v1/webhooks/<uuid:endpoint_id>/deliveries/", WebhookDeliveries.as_view(), name="webhook-deliveries"),
+    path(
+        "api/v1/webhooks/<uuid:endpoint_id>/deliveries/<slug:message_id>/redeliver/",
+        WebhookRedelivery.as_view(),
+        name="webhook-redelivery",
+    ),
     path("api/v1/", unknown_address),
     # Not <path:…>, which ends at a line break.
     re_path(r"^api/v1/(?P<rest>(?s:.+))\Z", unknown_address),

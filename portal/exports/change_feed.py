@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from django.conf import settings
 from django.db import connection
-from django.db.models import BigIntegerField, Q
+from django.db.models import BigIntegerField, Max, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from portal.exports.criteria import Criteria
+from portal.exports.change_rows import rows_now
 from portal.exports.cursors import InvalidCursor
 from portal.exports.models import Change, ChangeKind, RecordKind
-from portal.exports.queries import read_records
 from portal.exports.rows import iso_utc
-from portal.exports.tables.comparisons import comparison_row, selected_votes
-from portal.exports.tables.submissions import submission_row
-from portal.feedback.models import PUBLISHABLE, Submission
 
 _OLDEST_OPEN_TRANSACTION: Final = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 _BYTES: Final = 16
+# What exports are made of.
+JUDGEMENTS: Final = (RecordKind.SUBMISSION, RecordKind.VOTE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,41 +56,44 @@ class Changes:
     has_more: bool
 
 
-def read_changes(since: Place, limit: int) -> Changes:
-    """At most `limit` changes behind `since`, in a constant number of queries."""
+def changes_behind(since: Place, kinds: Collection[str] = tuple(RecordKind)) -> QuerySet[Change]:
+    """What moved behind `since`, in order, without what may still get company before it."""
     changes = Change.objects.filter(
         Q(transaction_id__gte=since.transaction_id) & (Q(transaction_id__gt=since.transaction_id) | Q(id__gt=since.id))
     )
+    if len(kinds) < len(RecordKind):
+        changes = changes.filter(kind__in=kinds)
     if connection.vendor == "postgresql":
         # In the same statement, so that both are of one snapshot.
         oldest_open = RawSQL(_OLDEST_OPEN_TRANSACTION, [], output_field=BigIntegerField())  # noqa: S611  a constant
         changes = changes.filter(transaction_id__lt=oldest_open)
-    found = list(changes.order_by("transaction_id", "id")[: limit + 1])
+    return changes.order_by("transaction_id", "id")
+
+
+def place_now() -> Place:
+    """Behind everything that is committed by now, and before everything that is not."""
+    if connection.vendor != "postgresql":
+        return Place(0, Change.objects.aggregate(last=Max("id"))["last"] or 0)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_OLDEST_OPEN_TRANSACTION}")
+        oldest_open = int(cursor.fetchone()[0])
+    return Place(min(oldest_open, 2**63 - 1) - 1, 2**63 - 1)
+
+
+def read_changes(since: Place, limit: int, kinds: Collection[str] = JUDGEMENTS) -> Changes:
+    """At most `limit` changes of these kinds behind `since`, in a constant number of queries."""
+    found = list(changes_behind(since, kinds)[: limit + 1])
     chosen = found[:limit]
-    rows = _rows_now(chosen)
+    rows = rows_now((change.kind, change.record) for change in chosen)
     told = [
         {
             "kind": change.kind,
-            "id": str(change.record_id),
+            "id": change.record,
             "change": change.change,
             "at": iso_utc(change.at),
-            "row": None if change.change == ChangeKind.WITHDRAWN else rows.get(change.record_id),
+            "row": None if change.change == ChangeKind.WITHDRAWN else rows.get((change.kind, change.record)),
         }
         for change in chosen
     ]
     last = Place(chosen[-1].transaction_id, chosen[-1].pk) if chosen else since
     return Changes(told, last, len(found) > limit)
-
-
-def _rows_now(changes: Iterable[Change]) -> dict[uuid.UUID, dict[str, Any]]:
-    salt = settings.EXPORT_SALT.encode()
-    ids: dict[str, set[uuid.UUID]] = {kind.value: set() for kind in RecordKind}
-    for change in changes:
-        ids[change.kind].add(change.record_id)
-    rows: dict[uuid.UUID, dict[str, Any]] = {}
-    live = Submission.objects.filter(pk__in=ids["submission"], withdrawn_at=None, consent__in=PUBLISHABLE)
-    for chunk in read_records(live):
-        rows |= {record.id: submission_row(record, salt) for record in chunk}
-    for vote in selected_votes(Criteria()).filter(pk__in=ids["vote"]):
-        rows[vote.pk] = comparison_row(vote, salt)
-    return rows

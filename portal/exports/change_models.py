@@ -1,10 +1,12 @@
-"""What moved: a line per submission or vote that was given, changed or withdrawn, in an order to rely on."""
+"""What moved: a line per record that was created, changed or withdrawn, in an order to rely on."""
 
 from __future__ import annotations
 
-from typing import Final
+import uuid
+from typing import Any, Final
 
 from django.db import connection, models
+from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -13,10 +15,13 @@ _CURRENT_TRANSACTION: Final = "pg_current_xact_id()::text::bigint"
 
 
 class RecordKind(models.TextChoices):
-    """What moved."""
+    """What moved. A verdict is what reviewers decided on a submission or a vote, and has its id."""
 
     SUBMISSION = "submission", _("Submission")
     VOTE = "vote", _("Vote")
+    VERDICT = "verdict", _("Verdict")
+    LIMITATION = "limitation", _("Known limitation")
+    SNAPSHOT = "snapshot", _("Snapshot")
 
 
 class ChangeKind(models.TextChoices):
@@ -38,19 +43,34 @@ class Change(models.Model):
     # 64-bit transaction id on PostgreSQL, 0 elsewhere.
     transaction_id = models.BigIntegerField()
     kind = models.CharField(max_length=10, choices=RecordKind)
-    record_id = models.UUIDField()
+    # One of the two says which one; snapshots have numbers.
+    record_id = models.UUIDField(null=True)
+    record_number = models.PositiveIntegerField(null=True)
     change = models.CharField(max_length=10, choices=ChangeKind)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["transaction_id", "id"]
         indexes = [models.Index(fields=["transaction_id", "id"], name="change_order")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(record_id__isnull=False, record_number__isnull=True)
+                | Q(record_id__isnull=True, record_number__isnull=False),
+                name="change_of_one_record",
+            )
+        ]
 
     def __str__(self) -> str:
-        return f"{self.change} {self.kind} {self.record_id}"
+        return f"{self.change} {self.kind} {self.record}"
+
+    @property
+    def record(self) -> str:
+        """Which one, as it is told."""
+        return str(self.record_id if self.record_id is not None else self.record_number)
 
     @classmethod
-    def note(cls, kind: RecordKind, record_id: object, change: ChangeKind) -> None:
+    def note(cls, kind: RecordKind, record: uuid.UUID | int, change: ChangeKind) -> None:
         """Say that a record moved. Call inside the transaction that moves it."""
         number = RawSQL(_CURRENT_TRANSACTION, ()) if connection.vendor == "postgresql" else 0  # noqa: S611  no input
-        cls.objects.create(transaction_id=number, kind=kind, record_id=record_id, change=change)
+        which: dict[str, Any] = {"record_number" if isinstance(record, int) else "record_id": record}
+        cls.objects.create(transaction_id=number, kind=kind, change=change, **which)

@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 from portal.catalog.models import name_part
 from portal.feedback.answer_quality import DOWN, HIGHEST_RATING, LOWEST_RATING, UP
 from portal.feedback.models import ReviewState
+from portal.reviews.services.verdicts import LABELS
 
 MAX_ECHOED_CHARACTERS: Final = 80
 MAX_LICENCE_CHARACTERS: Final = 60
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?")
+_SHARE: Final = re.compile(r"(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)")
 _SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
@@ -37,7 +39,8 @@ class Criteria:
 
     card: "owner/name". variant: "owner/name:variant". rating, rating_min, rating_max: helpfulness, inclusive.
     since, until: bounds on the time of creation, inclusive and exclusive. questionnaire, campaign: their names.
-    language: ISO 639-1. review_state: any of these.
+    language: ISO 639-1. review_state: any of these. label: one that a reviewer put on it. agreement_min: the least
+    share, from 0 to 1, of the independent reviewers whose verdict became the outcome, where two and more judged.
     """
 
     card: str | None = None
@@ -53,6 +56,8 @@ class Criteria:
     language: str | None = None
     licence: str | None = None
     review_state: tuple[str, ...] | None = None
+    label: str | None = None
+    agreement_min: float | None = None
 
     def __post_init__(self) -> None:
         if self.rating is not None and (self.rating_min is not None or self.rating_max is not None):
@@ -91,7 +96,7 @@ class Criteria:
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 PARAMETERS: Final = tuple(each.name for each in fields(Criteria))
@@ -178,6 +183,19 @@ def _review_states(parameter: str, text: str) -> tuple[str, ...]:
     return states
 
 
+def _label(parameter: str, text: str) -> str:
+    if text not in LABELS:
+        values = {"given": text[:MAX_ECHOED_CHARACTERS], "known": ", ".join(LABELS)}
+        raise InvalidCriterion(parameter, _("There is no label “%(given)s”. There are: %(known)s.") % values)
+    return text
+
+
+def _share(parameter: str, text: str) -> float:
+    if not _SHARE.fullmatch(text):
+        raise InvalidCriterion(parameter, _("Must be a number from 0 to 1, such as 0.75."))
+    return float(text)
+
+
 _READERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "card": _card,
     "variant": _variant,
@@ -192,4 +210,6 @@ _READERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "language": _language,
     "licence": _licence,
     "review_state": _review_states,
+    "label": _label,
+    "agreement_min": _share,
 }

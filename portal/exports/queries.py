@@ -17,6 +17,7 @@ from portal.exports import records
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.cursors import Position
 from portal.exports.records import GivenAnswer, SubmissionRecord
+from portal.exports.reviewed import reviewed
 from portal.exports.rows import FeedbackRow, build_row
 from portal.feedback.answer_quality import HELPFULNESS_KEY, THUMB_KEY
 from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Campaign, Submission, Target, stored_value
@@ -25,6 +26,7 @@ Record = TypeVar("Record", bound=Model)
 
 CHUNK_ROWS: Final = 1_000
 ANSWERS: Final = (Target.GENERATION,)
+_ID, _CREATED_AT, _VERSION = (records.COLUMNS.index(name) for name in ("id", "created_at", "version"))
 _GONE: Final[tuple[int, dict[str, GivenAnswer]]] = (0, {})
 
 
@@ -51,6 +53,7 @@ def selected(criteria: Criteria, targets: Collection[Target] = ANSWERS) -> Query
         "review_state__in": criteria.review_state,
     }
     submissions = submissions.filter(**{lookup: value for lookup, value in columns.items() if value is not None})
+    submissions = submissions.filter(*reviewed(criteria, "submission"))
     if criteria.thumb is not None:
         submissions = submissions.filter(_answered(THUMB_KEY, choice=criteria.thumb))
     ratings = {
@@ -159,26 +162,28 @@ def read_record_page(
     submissions: QuerySet[Submission], after: Position | None, limit: int
 ) -> tuple[list[SubmissionRecord], Position | None]:
     """At most `limit` of them behind `after` with their answers, and where the next page begins; None at the end."""
-    found = _records(behind(submissions, after)[: limit + 1])
+    found = _read(behind(submissions, after)[: limit + 1])
     chosen = found[:limit]
-    following = Position(chosen[-1].created_at, chosen[-1].id) if len(found) > limit else None
+    following = Position(chosen[-1][_CREATED_AT], chosen[-1][_ID]) if len(found) > limit else None
     return _with_answers(submissions, chosen), following
 
 
-def _records(submissions: QuerySet[Submission]) -> list[SubmissionRecord]:
-    return [SubmissionRecord(*values) for values in submissions.values_list(*records.COLUMNS)]
+def _read(submissions: QuerySet[Submission]) -> list[tuple[Any, ...]]:
+    return list(submissions.values_list(*records.COLUMNS))
 
 
-def _with_answers(submissions: QuerySet[Submission], found: list[SubmissionRecord]) -> list[SubmissionRecord]:
+def _with_answers(submissions: QuerySet[Submission], found: list[tuple[Any, ...]]) -> list[SubmissionRecord]:
     """The records with their answers. One that was changed or withdrawn between the two queries is read again."""
     complete: dict[uuid.UUID, SubmissionRecord] = {}
-    order = [record.id for record in found]
+    order = [values[_ID] for values in found]
     while found:
-        answers = _answers([record.id for record in found])
-        fresh = [record for record in found if answers.get(record.id, _GONE)[0] == record.version]
-        complete |= {record.id: replace(record, answers=answers[record.id][1]) for record in fresh}
-        stale = [record.id for record in found if record.id not in complete]
-        found = _records(submissions.filter(pk__in=stale)) if stale else []
+        answers = _answers([values[_ID] for values in found])
+        for values in found:
+            version, given = answers.get(values[_ID], _GONE)
+            if version == values[_VERSION]:
+                complete[values[_ID]] = SubmissionRecord(*(*values, given))
+        stale = [values[_ID] for values in found if values[_ID] not in complete]
+        found = _read(submissions.filter(pk__in=stale)) if stale else []
     return [complete[each] for each in order if each in complete]
 
 

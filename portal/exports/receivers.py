@@ -9,9 +9,11 @@ from django.dispatch import receiver
 
 from portal.arena.models import Vote
 from portal.arena.signals import vote_changed
-from portal.exports.models import Change, ChangeKind, RecordKind
+from portal.exports.models import Change, ChangeKind, RecordKind, Snapshot
 from portal.feedback.models import PUBLISHABLE, Submission
 from portal.feedback.signals import submission_changed, submission_reviewed
+from portal.reviews.models import Limitation, ReviewItem
+from portal.reviews.signals import limitation_changed, verdict_changed
 
 
 @receiver(submission_changed, dispatch_uid="exports.note_submission")
@@ -41,3 +43,28 @@ def note_vote(instance: Vote, created: bool, **kwargs: Any) -> None:
 @receiver(vote_changed, dispatch_uid="exports.note_changed_vote")
 def note_changed_vote(vote: Vote, **kwargs: Any) -> None:
     Change.note(RecordKind.VOTE, vote.pk, ChangeKind.WITHDRAWN if vote.is_withdrawn else ChangeKind.CHANGED)
+
+
+@receiver(verdict_changed, dispatch_uid="exports.note_verdict")
+def note_verdict(item: ReviewItem, before: str, **kwargs: Any) -> None:
+    subject = item.subject
+    if isinstance(subject, Submission) and subject.consent not in PUBLISHABLE:
+        return
+    decided = ChangeKind.CHANGED if before else ChangeKind.CREATED
+    Change.note(RecordKind.VERDICT, subject.pk, decided if item.outcome else ChangeKind.WITHDRAWN)
+
+
+@receiver(limitation_changed, dispatch_uid="exports.note_limitation")
+def note_limitation(limitation: Limitation, is_new: bool, **kwargs: Any) -> None:
+    Change.note(RecordKind.LIMITATION, limitation.pk, ChangeKind.CREATED if is_new else ChangeKind.CHANGED)
+
+
+@receiver(post_delete, sender=Limitation, dispatch_uid="exports.note_deleted_limitation")
+def note_deleted_limitation(instance: Limitation, **kwargs: Any) -> None:
+    Change.note(RecordKind.LIMITATION, instance.pk, ChangeKind.WITHDRAWN)
+
+
+@receiver(post_delete, sender=Snapshot, dispatch_uid="exports.note_deleted_snapshot")
+def note_deleted_snapshot(instance: Snapshot, **kwargs: Any) -> None:
+    if instance.is_published and instance.number is not None:
+        Change.note(RecordKind.SNAPSHOT, instance.number, ChangeKind.WITHDRAWN)

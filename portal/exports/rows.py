@@ -5,7 +5,6 @@ A row names nobody: its contributor is a pseudonym, the same for all of one pers
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import uuid
 from datetime import UTC, datetime
@@ -99,7 +98,14 @@ def pseudonym(salt: bytes, owner_id: int | None, visitor: uuid.UUID | None) -> s
         person = f"visitor:{visitor}"
     else:
         return None
-    return "c" + hmac.new(salt, person.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_HEX_DIGITS]
+    return "c" + hmac.digest(salt, person.encode(), "sha256").hex()[:PSEUDONYM_HEX_DIGITS]
+
+
+def reviewer_pseudonym(salt: bytes, reviewer_id: int | None) -> str | None:
+    """A name for a reviewer, which is not the one that they have as a contributor."""
+    if reviewer_id is None:
+        return None
+    return "r" + hmac.digest(salt, f"reviewer:{reviewer_id}".encode(), "sha256").hex()[:PSEUDONYM_HEX_DIGITS]
 
 
 def iso_utc(moment: datetime) -> str:

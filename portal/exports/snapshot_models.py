@@ -6,13 +6,14 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.job_models import Job, JobState
+from portal.exports.change_models import Change, ChangeKind, RecordKind
 
 MAX_NOTE_CHARACTERS: Final = 2_000
 
@@ -81,6 +82,15 @@ class Snapshot(Job):
     def stored_name(self, path: str) -> str:
         """A file's name in the storage; only names that the manifest has may come here."""
         return str(PurePosixPath(self.folder) / path)
+
+    def succeed(self, **result: Any) -> bool:
+        """running → succeeded, which publishes it and is told to who follows what moves."""
+        with transaction.atomic():
+            published = super().succeed(**result)
+            if published:
+                assert self.number is not None  # published_snapshot_has_number
+                Change.note(RecordKind.SNAPSHOT, self.number, ChangeKind.CREATED)
+        return published
 
     def take_number(self, number: int) -> bool:
         """Become this number while it is being built. Raises IntegrityError when another has it."""

@@ -8,6 +8,7 @@ app_name = "exports"
 urlpatterns = [
     path("exports/", views.overview, name="overview"),
     path("exports/tables/<slug:name>/", views.table, name="table"),
+    path("exports/downloads/<uuid:key>/", views.download, name="download"),
     path("exports/snapshots/new/", views.new_snapshot, name="new-snapshot"),
     path("exports/snapshots/<int:pk>/", views.snapshot, name="snapshot"),
     path("exports/snapshots/<int:pk>/cancel/", views.cancel_snapshot, name="cancel-snapshot"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import uuid
+from typing import Final
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,15 +17,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal.accounts.models import User
 from portal.exports.access import get_snapshot, may_make_snapshots, visible_snapshots
-from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
-from portal.exports.formats import FORMATS, ExportFormat
-from portal.exports.forms import SnapshotForm
+from portal.exports.criteria import InvalidCriterion
+from portal.exports.downloads import Download
+from portal.exports.formats import FORMATS
+from portal.exports.forms import SnapshotForm, TableForm
 from portal.exports.models import Snapshot
 from portal.exports.services import start_snapshot
 from portal.exports.snapshot_files import file_response, tombstones_response
 from portal.exports.snapshot_records import difference, gone
 from portal.exports.streaming import stream_export
-from portal.exports.tables import TABLES
+from portal.exports.tables import TABLES, ExportTable, Plan
 
 SNAPSHOTS_PER_PAGE: Final = 20
 
@@ -48,36 +50,49 @@ def table(request: HttpRequest, name: str) -> HttpResponseBase:
     """One table as it is now, as a file: what the API streams, for who is signed in."""
     if name not in TABLES:
         raise Http404
-    if not request.GET:
-        # Nothing is asked for yet, so nothing is missing either: one table cannot be read without a questionnaire.
-        return render(request, "exports/table.html", _table_context(name, request))
-    texts = {key: str(value) for key, value in request.GET.dict().items() if key in PARAMETERS and value}
-    try:
-        form = _format(request.GET.get("format", "jsonl"))
-        plan = TABLES[name].plan(Criteria.from_texts(texts))
-    except InvalidCriterion as error:
-        messages.error(request, f"{error.parameter}: {error.limit}")
-        return render(request, "exports/table.html", _table_context(name, request), status=400)
-    if "download" not in request.GET:
-        return render(request, "exports/table.html", _table_context(name, request))
-    return stream_export(request, name, plan, form)
-
-
-def _format(name: str) -> ExportFormat:
-    if name not in FORMATS:
-        raise InvalidCriterion("format", _("Must be one of: %s.") % ", ".join(FORMATS))
-    return FORMATS[name]
-
-
-def _table_context(name: str, request: HttpRequest) -> dict[str, Any]:
     shown = TABLES[name]
-    filters = [parameter for parameter in PARAMETERS if parameter in shown.filters]
-    return {
-        "table": shown,
-        "filters": [(parameter, request.GET.get(parameter, "")) for parameter in filters],
-        "formats": list(FORMATS),
-        "chosen": request.GET.get("format", "jsonl"),
-    }
+    # Nothing is asked for yet, so nothing is missing either: one table cannot be read without a questionnaire.
+    form = TableForm(request.GET or None, filters=shown.filters)
+    plan = _plan(shown, form) if form.is_valid() else None
+    if plan is None or "download" not in request.GET:
+        context = {
+            "table": shown,
+            "form": form,
+            "expected": _expected(plan),
+            "key": form["key"].value() or uuid.uuid4(),
+        }
+        return render(request, "exports/table.html", context, status=400 if form.errors else 200)
+    assert isinstance(request.user, User)
+    key = form.cleaned_data["key"]
+    download = Download(request.user, key) if key is not None else None
+    return stream_export(request, name, plan, FORMATS[form.cleaned_data["format"] or "jsonl"], download)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def download(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """How far one's own download is, as a part of its page; a POST stops it."""
+    assert isinstance(request.user, User)
+    shown = Download(request.user, key)
+    if request.method == "POST":
+        shown.stop()
+    context = {"key": key, "progress": shown.progress(), "is_being_stopped": request.method == "POST"}
+    response = render(request, "exports/download.html", context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _plan(shown: ExportTable, form: TableForm) -> Plan | None:
+    """What the form asks for; None, and an error beside the field, where that cannot be."""
+    try:
+        return shown.plan(form.cleaned_data["criteria"])
+    except InvalidCriterion as error:
+        form.add_error(error.parameter if error.parameter in form.fields else None, error.limit)
+        return None
+
+
+def _expected(plan: Plan | None) -> int | None:
+    return plan.expected() if plan is not None and plan.expected is not None else None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -148,8 +163,25 @@ def compare_snapshots(request: HttpRequest, pk: int) -> HttpResponse:
         for name in TABLES
         if name in earlier.manifest["rows"] or name in later.manifest["rows"]
     ]
-    context = {"earlier": earlier, "later": later, "difference": difference(earlier, later), "rows": rows}
+    context = {
+        "earlier": earlier,
+        "later": later,
+        "difference": difference(earlier, later),
+        "rows": rows,
+        # Then most of what one has and the other has not was never chosen for both.
+        "differ_in": _chosen_differently(earlier, later),
+    }
     return render(request, "exports/compare.html", context)
+
+
+def _chosen_differently(earlier: Snapshot, later: Snapshot) -> list[str]:
+    """In what the two were made differently: tables, filters."""
+    found = []
+    if set(earlier.tables) != set(later.tables):
+        found.append(_("tables"))
+    if {**earlier.criteria, "until": ""} != {**later.criteria, "until": ""}:
+        found.append(_("filters"))
+    return found
 
 
 @login_required

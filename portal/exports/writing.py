@@ -44,7 +44,14 @@ def write_export(
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name when it is complete and on the disk, and not at all otherwise."""
+    """A file that appears under its name when it is complete and on the disk, and not at all otherwise.
+
+    A device or a pipe is written to as it is: nothing may take its place.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield device
+        return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -107,6 +107,10 @@ class StreamFanout:
             self._subscriptions.pop(key, None)
             self._positions.pop(key, None)
 
+    @property
+    def has_viewers(self) -> bool:
+        return bool(self._subscriptions)
+
     async def _interrupt_read(self) -> None:
         try:
             pipeline = self._client.pipeline(transaction=False)
@@ -182,3 +186,9 @@ def stream_fanout() -> StreamFanout:
     if fanout is None:
         fanout = _fanouts[loop] = StreamFanout()
     return fanout
+
+
+def is_anybody_watching() -> bool:
+    """Whether a run is followed in this event loop at this moment."""
+    fanout = _fanouts.get(asyncio.get_running_loop())
+    return fanout is not None and fanout.has_viewers

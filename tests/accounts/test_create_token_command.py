@@ -44,7 +44,7 @@ def test_json_tells_the_facts_too(alice: User) -> None:
     ("arguments", "sentence"),
     [
         (["--user", "mallory", "--scope", "read"], "Nobody is called 'mallory' here."),
-        (["--user", "alice", "--scope", "fly"], "The scopes are read, submit, review, export and admin."),
+        (["--user", "alice", "--scope", "fly"], "The scopes are read, submit, review, export, webhooks and admin."),
         (["--user", "alice", "--scope", "admin"], "alice has no role that covers the scope admin."),
         (["--user", "alice", "--scope", "read", "--name", ""], "1 to 80"),
         (["--user", "alice", "--scope", "read", "--expires-days", "0"], "1 to 3650 days"),

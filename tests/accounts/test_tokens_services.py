@@ -77,8 +77,8 @@ def test_a_token_without_a_scope_is_refused(alice: User) -> None:
     [
         ("alice", {"read", "submit", "export"}),
         ("reviewer", {"read", "submit", "review", "export"}),
-        ("maintainer", {"read", "submit", "review", "export", "admin"}),
-        ("operator", {"read", "submit", "review", "export", "admin"}),
+        ("maintainer", {"read", "submit", "review", "export", "webhooks", "admin"}),
+        ("operator", {"read", "submit", "review", "export", "webhooks", "admin"}),
         ("superuser", set(Scope.values)),
     ],
 )

@@ -15,7 +15,7 @@ from django.test import AsyncClient
 from inference.events import Alternative, Channel, Delta, Token
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
-from portal.api.openai import run_view
+from portal.api.openai import choices, run_view
 from portal.playground import dispatch, stream
 from portal.playground.models import Generation, State, TokenTrace
 from tests.playground.turns import make_variant
@@ -79,7 +79,7 @@ def answer(alice: User, events: Events, monkeypatch: pytest.MonkeyPatch) -> Iter
         response, text = async_to_sync(post)(defaults | body)
         return response, text
 
-    monkeypatch.setattr(run_view, "follow", follow)
+    monkeypatch.setattr(choices, "follow", follow)
     with mock.patch.object(dispatch, "current_app"):
         yield ask
 

@@ -48,9 +48,18 @@ def test_who_left_during_the_start_stops_it_too(generation: Generation) -> None:
 def test_a_run_that_has_ended_is_left_alone(generation: Generation) -> None:
     run = AttendedRun()
     run.begin(generation)
-    run.ended()
+    run.ended(generation)
     run.leave()
     assert state_of(generation) == State.QUEUED
+
+
+def test_of_several_runs_those_under_way_are_stopped(generation: Generation, alice: User) -> None:
+    run, other = AttendedRun(), make_generation(alice, state=State.QUEUED)
+    run.begin(generation)
+    run.begin(other)
+    run.ended(generation)
+    run.leave()
+    assert (state_of(generation), state_of(other)) == (State.QUEUED, State.CANCELLED)
 
 
 def test_who_leaves_without_a_run_leaves_nothing_behind() -> None:

@@ -14,7 +14,7 @@ from django.test import AsyncClient
 from inference.events import Alternative, Channel, Delta, Token
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
-from portal.api.openai import run_view
+from portal.api.openai import choices
 from portal.api.openai.completion_response import TokenOffsets
 from portal.playground import dispatch, stream
 from portal.playground.models import Conversation, Generation, Kind, TokenTrace
@@ -57,7 +57,7 @@ def ask(transactional_db: None, alice: User, monkeypatch: pytest.MonkeyPatch) ->
             return response.status_code, b"".join([chunk async for chunk in response.streaming_content]).decode()
         return response.status_code, response.content.decode()
 
-    monkeypatch.setattr(run_view, "follow", follow)
+    monkeypatch.setattr(choices, "follow", follow)
     with mock.patch.object(dispatch, "current_app"):
         yield lambda **body: async_to_sync(post)({"model": "smol/lm2", "prompt": PROMPT} | body)
 
@@ -133,7 +133,7 @@ def test_what_is_refused_is_named_and_starts_nothing(ask: Ask) -> None:
         ({"echo": True}, "echo", "not supported"),
         ({"suffix": "."}, "suffix", "not supported"),
         ({"best_of": 2}, "best_of", "not supported"),
-        ({"n": 2}, "n", "not supported"),
+        ({"n": 9}, "n", "1 to 4"),
         ({"messages": []}, "messages", "not supported"),
     ]
     for change, param, words in refused:

@@ -14,7 +14,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from portal.accounts.models import ApiToken, Scope, User
-from portal.api.openai import run_view
+from portal.api.openai import choices, run_view
 from portal.catalog.models import Variant
 from portal.playground import dispatch, stream
 from portal.playground.models import Conversation, Generation, TokenTrace
@@ -43,7 +43,7 @@ def _answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await sync_to_async(TokenTrace.objects.create)(generation=generation)
         yield None, stream.finished("stop", usage, {})
 
-    monkeypatch.setattr(run_view, "follow", follow)
+    monkeypatch.setattr(choices, "follow", follow)
 
 
 @pytest.fixture
@@ -210,8 +210,11 @@ REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
     ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage", "true or false"),
     ({"stream": True, "stream_options": {"chunks": 5}}, "stream_options.chunks", "“chunks”"),
     ({"user": 5}, "user", "text"),
-    ({"n": 2}, "n", "“n”"),
-    ({"n": True}, "n", "“n”"),
+    # Four may be under way at a time.
+    ({"n": 5}, "n", "1 to 4"),
+    ({"n": 0}, "n", "1 to 4"),
+    ({"n": True}, "n", "whole number"),
+    ({"n": "2"}, "n", "whole number"),
     ({"tools": [{"type": "function"}]}, "tools", "“tools”"),
     ({"tool_choice": "auto"}, "tool_choice", "“tool_choice”"),
     ({"response_format": {"type": "json_object"}}, "response_format", "“response_format”"),

@@ -19,13 +19,17 @@ from hypothesis import strategies as st
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.arena.models import VoidReason
+from portal.catalog.models import ModelCard
 from portal.exports.change_feed import Place, read_changes
 from portal.exports.cursors import InvalidCursor
-from portal.exports.models import Change, ChangeKind, RecordKind
+from portal.exports.models import Change, ChangeKind, RecordKind, Snapshot
 from portal.feedback.models import Consent, ReviewState, Submission
 from portal.feedback.services import revise_feedback, withdraw_feedback
+from portal.reviews.services.limitations import change_limitation, make_limitation
+from portal.reviews.services.verdicts import undo_verdict
 from tests.arena.contests import compare, make_contest, make_vote
 from tests.feedback.judgements import judge, make_variant
+from tests.reviews.desk import give_verdict, item_of
 
 WRITERS, EACH = 4, 12
 PATIENCE_S = 120
@@ -69,6 +73,47 @@ def test_a_row_is_as_it_is_now_and_none_of_it_is_left_when_it_is_gone(alice: Use
     assert rows[str(kept.pk)]["answers"]["comment"] == "Yes."
     assert rows[str(gone.pk)] is None
     assert rows[str(private.pk)] is None
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_transaction_is_read")
+def test_verdicts_limitations_and_snapshots_are_told_to_who_asks(
+    alice: User, reviewer: User, maintainer: User, bob_client: Client
+) -> None:
+    submission, private = judge(alice), judge(alice)
+    Submission.objects.filter(pk=private.pk).update(consent=Consent.REVIEW)
+    first = give_verdict(reviewer, item_of(submission))
+    assert not read_changes(Place(), 10, [RecordKind.VERDICT]).rows  # one of two says nothing yet
+    give_verdict(maintainer, item_of(submission))
+    give_verdict(reviewer, item_of(private))
+    give_verdict(maintainer, item_of(private))
+    card = submission.card
+    assert card is not None
+    limitation = make_limitation(maintainer, card, [str(submission.pk)], title="Says ship.")
+    change_limitation(maintainer, limitation, 1, severity="high")
+    snapshot = Snapshot.objects.create(title="A", tables=["kto"], state="running", attempt=1, number=4)
+    assert snapshot.succeed(manifest={"rows": {"kto": 1}, "licences": [], "previous": None})
+
+    def asked(kinds: str) -> list[dict[str, Any]]:
+        page = bob_client.get(reverse("api:change-list"), {"kind": kinds}).json()
+        return list(page["results"])
+
+    [verdict] = asked("verdict")
+    assert (verdict["change"], verdict["id"], verdict["row"]["outcome"]) == ("created", str(submission.pk), "accept")
+    assert set(verdict["row"]) == {"submission", "vote", "outcome", "reason", "duplicate_of", "verdicts", "decided_at"}
+    told_limitations = asked("limitation")
+    assert [(each["change"], each["row"]["severity"]) for each in told_limitations] == [
+        ("created", "high"),
+        ("changed", "high"),
+    ]
+    [told_snapshot] = asked("snapshot")
+    assert (told_snapshot["id"], told_snapshot["row"]["rows"]) == ("4", {"kto": 1})
+    ModelCard.objects.filter(pk=card.pk).update(is_published=False)
+    assert {each["row"] for each in asked("limitation")} == {None}
+    undo_verdict(reviewer, first.pk)
+    assert [(each["change"], each["row"]) for each in asked("verdict")][1] == ("withdrawn", None)
+    refused = bob_client.get(reverse("api:change-list"), {"kind": "verdict,card"})
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, "kind")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,6 +6,8 @@ import csv
 import hashlib
 import io
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -71,3 +73,14 @@ def test_an_export_that_breaks_off_leaves_the_earlier_file(alice: User, tmp_path
 def test_a_folder_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
         call_command("export_feedback", "--output", str(tmp_path / "none" / "feedback.jsonl"))
+
+
+def test_a_pipe_is_written_to_and_stays_one(alice: User, tmp_path: Path) -> None:
+    judge(alice)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as readers:
+        read = readers.submit(pipe.read_bytes)
+        call_command("export_feedback", "--output", str(pipe), stdout=io.StringIO())
+        assert read.result(10).count(b"\n") == 1
+    assert pipe.is_fifo()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.catalog import job_run
 from portal.catalog.job_models import JobState
-from portal.exports import services, snapshot_build, snapshot_files
+from portal.exports import downloads, queries, services, snapshot_build, snapshot_files
 from portal.exports.criteria import Criteria
 from portal.exports.models import Salting, Snapshot, SnapshotDownload
 from portal.exports.queries import row_of
@@ -272,6 +273,11 @@ def test_the_form_makes_a_snapshot_or_says_beside_each_field_why_not(
     snapshot = Snapshot.objects.get()
     assert response["Location"] == snapshot.get_absolute_url()
     assert (snapshot.tables, snapshot.criteria) == (["feedback", "kto"], {"review_state": "accepted"})
+    wide = {**chosen, "tables": ["submissions_wide"]}
+    without = maintainer_client.post(address, wide)
+    assert (without.status_code, list(without.context["form"].errors)) == (422, ["questionnaire"])
+    assert maintainer_client.post(address, {**wide, "questionnaire": "answer-quality"}).status_code == 302
+    Snapshot.objects.first().delete()  # type: ignore[union-attr]
     again = maintainer_client.post(address, {**chosen, "card": "no/card"})
     assert again.context["form"].errors["card"]
     assert Snapshot.objects.count() == 1
@@ -285,7 +291,12 @@ def test_two_are_compared_on_a_page(maintainer: User, alice: User, alice_client:
     page = alice_client.get(reverse("exports:compare-snapshots", args=[second.pk]), {"with": str(first.pk)})
     assert page.context["difference"].added == 1
     assert ("feedback", 1, 2) in page.context["rows"]
+    assert page.context["differ_in"] == []
     assert alice_client.get(reverse("exports:compare-snapshots", args=[second.pk])).status_code == 404
+    other = made(maintainer, "comparisons", criteria=Criteria(language="de"))
+    page = alice_client.get(reverse("exports:compare-snapshots", args=[other.pk]), {"with": str(second.pk)})
+    assert page.context["difference"].left == 2
+    assert "The two differ in what they were made of (tables, filters)" in page.content.decode()
 
 
 def test_the_overview_takes_the_same_queries_however_many(maintainer: User, alice_client: Client) -> None:
@@ -312,6 +323,39 @@ def test_a_table_is_taken_from_its_page(alice: User, alice_client: Client, clien
     assert refused.status_code == 400
     assert "campaign" in refused.content.decode()
     assert alice_client.get(reverse("exports:table", args=["none"])).status_code == 404
+    counted = alice_client.get(address, {"count": "1", "thumb": "up", "review_state": "unreviewed,accepted"})
+    assert (counted.status_code, counted.context["expected"]) == (200, 1)
+    unknown = alice_client.get(address, {"count": "1", "label": "harmful", "agreement_min": "2"})
+    assert (unknown.status_code, set(unknown.context["form"].errors)) == (400, {"label", "agreement_min"})
     wide = reverse("exports:table", args=["submissions_wide"])
     assert alice_client.get(wide).status_code == 200
     assert alice_client.get(wide, {"download": "1"}).status_code == 400
+
+
+def test_a_download_tells_its_own_person_how_far_it_is_and_can_be_stopped(
+    alice: User, alice_client: Client, bob_client: Client, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(queries, "CHUNK_ROWS", 1)
+    for _ in range(3):
+        judge(alice)
+    key = uuid.uuid4()
+    state = reverse("exports:download", args=[key])
+    address = reverse("exports:table", args=["feedback"])
+    assert "rows" not in alice_client.get(state).content.decode()
+    response: Any = alice_client.get(address, {"download": "1", "key": str(key)})
+    pieces = iter(response.streaming_content)
+    read = next(pieces) + next(pieces)
+    assert read.count(b"\n") == 2
+    assert "1 rows of about 3" in alice_client.get(state).content.decode()
+    assert "rows" not in bob_client.get(state).content.decode()
+    bob_client.post(state)
+    assert client.post(state).status_code == 302
+    read += next(pieces)
+    assert "Being stopped" in alice_client.post(state).content.decode()
+    with pytest.raises(downloads.DownloadStopped):
+        next(pieces)
+    assert "Stopped after 3 rows" in alice_client.get(state).content.decode()
+    whole: Any = alice_client.get(address, {"download": "1", "key": str(key)})
+    assert whole.getvalue() == read
+    assert "Done: 3 rows" in alice_client.get(state).content.decode()

@@ -27,6 +27,7 @@ from portal.playground.models import Conversation, Generation, Kind
 from tests.arena.contests import compare, make_contest, make_vote
 from tests.feedback.judgements import branch_from, judge, make_generation, make_variant
 from tests.playground.turns import add_turn
+from tests.reviews.desk import give_verdict, item_of
 
 pytestmark = pytest.mark.django_db
 
@@ -64,8 +65,10 @@ def prefer(owner: User, branch: Generation, better: str) -> Submission:
     return submit_report(Actor(user=owner), branch, asked, {"better": better})
 
 
-def test_every_row_has_exactly_its_tables_columns(alice: User, bob: User) -> None:
-    judge(alice, helpfulness=4, reasons_up=["clear"], comment="Yes.")
+def test_every_row_has_exactly_its_tables_columns(alice: User, bob: User, reviewer: User, maintainer: User) -> None:
+    given = judge(alice, helpfulness=4, reasons_up=["clear"], comment="Yes.")
+    for person in (reviewer, maintainer):
+        give_verdict(person, item_of(given))
     corrected(bob, "It is a balance.")
     make_vote(compare(make_contest(alice, [make_variant(), make_variant(slug="int8")])))
     for table in TABLES.values():
@@ -77,8 +80,10 @@ def test_every_row_has_exactly_its_tables_columns(alice: User, bob: User) -> Non
             assert tuple(row) == plan.schema.names, table.name
 
 
-def test_every_table_can_be_written_in_every_format(alice: User) -> None:
-    judge(alice, helpfulness=4, comment="Yes.")
+def test_every_table_can_be_written_in_every_format(alice: User, reviewer: User, maintainer: User) -> None:
+    given = judge(alice, helpfulness=4, comment="Yes.")
+    for person in (reviewer, maintainer):
+        give_verdict(person, item_of(given))
     make_vote(compare(make_contest(alice, [make_variant(), make_variant(slug="int8")])))
     for table in TABLES.values():
         for form in FORMATS.values():
@@ -277,7 +282,7 @@ def test_filters_select_and_one_that_does_not_apply_is_refused_by_name(alice: Us
     assert read("submissions", review_state="accepted,rejected") == []
     assert len(read("submissions", review_state="unreviewed")) == 1
     assert read("submissions", licence="CC0-1.0-nobody-chose") == []
-    for table, texts in (("comparisons", {"thumb": "up"}), ("conversations", {"language": "en"})):
+    for table, texts in (("comparisons", {"thumb": "up"}), ("comparisons", {"campaign": "none"})):
         with pytest.raises(InvalidCriterion, match=next(iter(texts))):
             read(table, **texts)
     for parameter, text in (
@@ -316,7 +321,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(name: str, alice: Use
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            assert len(read(name)) >= 1 or name in {"dpo", "reward"}
+            assert len(read(name)) >= 1 or name in {"dpo", "reward", "reviews"}
         return len(queries)
 
     assert fill(2) == fill(5)

@@ -63,6 +63,7 @@ def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_
         printed.append(done.stdout)
     assert printed[-1].splitlines()[-1] == "3 True"
     assert "2 rows to keep\n" in printed
+    assert any(text.endswith("2 by pandas, 2 by polars\n") for text in printed)
 
 
 @pytest.mark.django_db

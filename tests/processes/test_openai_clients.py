@@ -114,6 +114,7 @@ def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, 
     assert (parts[-2].choices[0].finish_reason, parts[-1].choices) == ("stop", [])
     assert parts[-1].usage is not None
 
+    _several(client)
     generation = Generation.objects.get(pk=chunks[0].id.removeprefix("chatcmpl-"))
     assert (generation.state, generation.output, generation.conversation.owner) == (State.SUCCEEDED, counted(30), alice)
 
@@ -125,6 +126,29 @@ def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, 
     with urllib.request.urlopen(rated) as response:
         assert response.status == 201
     assert Submission.objects.get().generation_id == uuid.UUID(whole.id.removeprefix("chatcmpl-"))
+
+
+def _several(client: OpenAI) -> None:
+    """Each choice is a run of its own, with a seed that follows from the one that was given."""
+    whole = client.chat.completions.create(**count_to(9), n=3, seed=5)
+    assert [(each.index, each.message.content) for each in whole.choices] == [(at, counted(9)) for at in range(3)]
+    runs = [Generation.objects.get(pk=each.run_id) for each in whole.choices]  # type: ignore[attr-defined]
+    assert whole.id == f"chatcmpl-{runs[0].pk.hex}"
+    seeds = [each.params["seed"] for each in runs]
+    assert (seeds[0], len(set(seeds))) == (5, 3)
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens == 27
+
+    texts = ["", ""]
+    usages = []
+    for chunk in client.completions.create(
+        model=MODEL, prompt="count to 11", n=2, stream=True, stream_options={"include_usage": True}
+    ):
+        usages += [chunk.usage] if chunk.usage else []
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert texts == [counted(11)] * 2
+    assert [usage.completion_tokens for usage in usages] == [22]
 
 
 def test_the_asynchronous_client(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
@@ -144,9 +168,17 @@ def test_the_asynchronous_client(start_web: StartWeb, start_worker: StartWorker,
             answers.append("".join([part.choices[0].text async for part in parts]))
             plain = await client.completions.create(model=MODEL, prompt="count to 6")
             answers.append(plain.choices[0].text)
+            several = ["", "", ""]
+            ended = []
+            async for chunk in await client.chat.completions.create(**count_to(8), n=3, stream=True):
+                for choice in chunk.choices:
+                    several[choice.index] += choice.delta.content or ""
+                    ended += [choice.index] if choice.finish_reason else []
+            assert sorted(ended) == [0, 1, 2]
+            answers += several
             return answers, whole.choices[0].message.content
 
-    assert asyncio.run(ask_at_once()) == ([counted(each) for each in (10, 20, 30, 7, 6)], counted(5))
+    assert asyncio.run(ask_at_once()) == ([counted(each) for each in (10, 20, 30, 7, 6, 8, 8, 8)], counted(5))
 
 
 def test_the_clients_own_error_classes(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
@@ -160,8 +192,8 @@ def test_the_clients_own_error_classes(start_web: StartWeb, start_worker: StartW
     with pytest.raises(openai.BadRequestError, match="one text"):
         client.completions.create(model=MODEL, prompt=["Once", "Twice"])
     with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(**count_to(5), n=2)
-    assert (refused.value.param, refused.value.code) == ("n", "unsupported_parameter")
+        client.chat.completions.create(**count_to(5), n=9)
+    assert refused.value.param == "n"
 
     start_worker()
     sing = {"model": MODEL, "messages": [{"role": "user", "content": "sing"}]}
@@ -194,6 +226,12 @@ def test_a_client_that_disconnects_stops_its_run(start_web: StartWeb, start_work
     with client.completions.create(model=MODEL, prompt="count to 1000", max_tokens=2000, stream=True) as parts:
         part = next(iter(parts))
     eventually(lambda: state_of(part.id) == State.CANCELLED, 10, "the streaming completion is stopped")
+
+    with client.chat.completions.create(**count_to(1000), n=3, stream=True) as chunks:
+        runs = {next(chunks).choices[0].run_id for _ in range(30)}  # type: ignore[attr-defined]
+    assert len(runs) == 3
+    for each in runs:
+        eventually(lambda each=each: state_of(each) == State.CANCELLED, 10, "each choice's run is stopped")
 
     earlier = set(Generation.objects.values_list("pk", flat=True))
     with pytest.raises(openai.APITimeoutError):

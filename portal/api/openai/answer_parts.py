@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from inference.events import FinishReason
@@ -21,6 +23,30 @@ def head_json(generation: Generation, name: str) -> dict[str, Any]:
         "created": int(generation.created_at.timestamp()),
         "model": generation.variant.model_id,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """What one run wrote. `tokens` are those of the answer, None where nobody asked for their logprobs."""
+
+    generation: Generation
+    texts: Mapping[str, str]
+    finish_reason: str
+    usage: Mapping[str, int]
+    tokens: Sequence[Mapping[str, Any]] | None
+
+
+def run_member(generation: Generation, choices: int) -> dict[str, str]:
+    """Which run a choice is, where there are several and the answer's own id is the first one's."""
+    return {"run_id": str(generation.pk)} if choices > 1 else {}
+
+
+def summed(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The token counts of all choices together: each is a run that reads the prompt."""
+    total: Counter[str] = Counter()
+    for usage in usages:
+        total.update(usage)
+    return total
 
 
 def finish_reason_of(finish_reason: str) -> str:

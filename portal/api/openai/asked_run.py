@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from inference.engine import Message
@@ -15,6 +16,8 @@ from portal.api.openai.errors import OpenAIError
 from portal.catalog.models import Variant
 from portal.catalog.queries import get_variant_by_model_id
 from portal.playground.models import Kind
+
+MAX_CHOICES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class AskedRun:
     prompt: str
     history: tuple[Message, ...] = ()
     params: SamplingParams
+    choices: int
     logprobs: bool
     stream: bool
     include_usage: bool
@@ -80,6 +84,18 @@ def read_boolean(values: Mapping[str, Any], name: str, place: str) -> bool:
     if value is not None and not isinstance(value, bool):
         raise OpenAIError(_("Must be true or false."), param=place)
     return bool(value)
+
+
+def read_choices(body: Mapping[str, Any]) -> int:
+    """`n`: how many answers are wanted, 1 where it is left out. Raises OpenAIError."""
+    value = body.get("n")
+    if value is None:
+        return 1
+    # Each is a run of its own, and more than may be under way at a time cannot be.
+    most = max(1, min(MAX_CHOICES, settings.MAX_CONCURRENT_GENERATIONS))
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise OpenAIError(_("n: Must be a whole number from 1 to %d.") % most, param="n")
+    return value
 
 
 def wants_usage(body: Mapping[str, Any]) -> bool:

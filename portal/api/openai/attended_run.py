@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -19,33 +20,34 @@ _stopper: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stop-run
 
 
 class AttendedRun:
-    """Ties a run to its client. `leave` may be called from any thread, at any time, and more than once."""
+    """Ties a client's runs to it, one for each choice. `leave` may come from any thread, at any time, repeatedly."""
 
     def __init__(self) -> None:
-        self._generation: Generation | None = None
-        self._is_over = False
+        self._under_way: dict[uuid.UUID, Generation] = {}
+        self._has_left = False
         self._lock = threading.Lock()
 
     def begin(self, generation: Generation) -> None:
-        """The run has been queued; its client may have left meanwhile."""
+        """A run has been queued; its client may have left meanwhile."""
         with self._lock:
-            self._generation = generation
-            has_left = self._is_over
+            has_left = self._has_left
+            if not has_left:
+                self._under_way[generation.pk] = generation
         if has_left:
             _stop(generation)
 
-    def ended(self) -> None:
+    def ended(self, generation: Generation) -> None:
         """The run ended by itself: there is nothing to stop any more."""
         with self._lock:
-            self._is_over = True
+            self._under_way.pop(generation.pk, None)
 
     def leave(self) -> None:
         """The client has gone, or its answer was sent. Returns at once."""
         with self._lock:
-            is_first = not self._is_over
-            self._is_over = True
-            generation = self._generation
-        if is_first and generation is not None:
+            self._has_left = True
+            left = list(self._under_way.values())
+            self._under_way.clear()
+        for generation in left:
             _stopper.submit(_stop_and_close, generation)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from portal.api.openai.asked_run import AskedRun, read_boolean, read_model, require_supported, wants_usage
+from portal.api.openai.asked_run import AskedRun, read_boolean, read_choices, read_model, require_supported, wants_usage
 from portal.api.openai.messages import read_messages
 from portal.api.openai.parameters import CHAT_PARAMETERS, length_parameter, read_chat_parameters
 from portal.playground.models import Kind
 
-_UNDERSTOOD: Final = {"model", "messages", "stream", "stream_options", "user", *CHAT_PARAMETERS}
+_UNDERSTOOD: Final = {"model", "messages", "stream", "stream_options", "user", "n", *CHAT_PARAMETERS}
 _HARMLESS: Final[dict[str, Callable[[Any], bool]]] = {
-    "n": lambda value: value == 1 and not isinstance(value, bool),
     "response_format": lambda value: value == {"type": "text"},
     "modalities": lambda value: value == ["text"],
     "tools": lambda value: value == [],
@@ -36,6 +35,7 @@ def read_chat_request(body: Any) -> AskedRun:
         prompt=last.content,
         history=tuple(history),
         params=read_chat_parameters(body, variant),
+        choices=read_choices(body),
         logprobs=read_boolean(body, "logprobs", "logprobs"),
         stream=stream,
         include_usage=wants_usage(body),

@@ -6,31 +6,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from inference.events import Channel
-from portal.api.openai.answer_parts import finish_reason_of, head_json, usage_json
+from portal.api.openai.answer_parts import (
+    WholeAnswer,
+    finish_reason_of,
+    head_json,
+    run_member,
+    summed,
+    usage_json,
+)
 from portal.api.openai.chunks import ChunkWriter
-from portal.playground.models import Generation
 
 _MEMBERS: Final = {Channel.ANSWER.value: "content", Channel.THINKING.value: "reasoning_content"}
 
 
-def whole_chat(
-    generation: Generation,
-    texts: Mapping[str, str],
-    finish_reason: str,
-    usage: Mapping[str, int],
-    tokens: Iterable[Mapping[str, Any]] | None,
-) -> dict[str, Any]:
-    """A chat completion. `tokens` are those of the answer, None where nobody asked for their logprobs."""
-    message: dict[str, Any] = {"role": "assistant", "content": texts[Channel.ANSWER]}
-    if texts[Channel.THINKING]:
-        message["reasoning_content"] = texts[Channel.THINKING]
-    choice = {
-        "index": 0,
-        "message": message,
-        "logprobs": None if tokens is None else _logprobs_json(tokens),
-        "finish_reason": finish_reason_of(finish_reason),
+def whole_chat(answers: Sequence[WholeAnswer]) -> dict[str, Any]:
+    """A chat completion with a choice for each answer."""
+    return {
+        **head_json(answers[0].generation, "chat.completion"),
+        "choices": [_whole_choice(answer, index, len(answers)) for index, answer in enumerate(answers)],
+        "usage": usage_json(summed(answer.usage for answer in answers)),
     }
-    return {**head_json(generation, "chat.completion"), "choices": [choice], "usage": usage_json(usage)}
+
+
+def _whole_choice(answer: WholeAnswer, index: int, choices: int) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": answer.texts[Channel.ANSWER]}
+    if answer.texts[Channel.THINKING]:
+        message["reasoning_content"] = answer.texts[Channel.THINKING]
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": None if answer.tokens is None else _logprobs_json(answer.tokens),
+        "finish_reason": finish_reason_of(answer.finish_reason),
+        **run_member(answer.generation, choices),
+    }
 
 
 class ChatChunkWriter(ChunkWriter):
@@ -55,7 +63,7 @@ class ChatChunkWriter(ChunkWriter):
         return self._choice({}, finish_reason=finish_reason)
 
     def _choice(self, delta: dict[str, str], logprobs: Any = None, finish_reason: str | None = None) -> bytes:
-        return self._chunk({"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason})
+        return self._chunk({"delta": delta, "logprobs": logprobs, "finish_reason": finish_reason})
 
 
 def _logprobs_json(tokens: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from inference.events import FinishReason
-from portal.api.openai.answer_parts import finish_reason_of, head_json, usage_json
+from portal.api.openai.answer_parts import finish_reason_of, head_json, run_member, usage_json
 from portal.api.openai.asked_run import AskedRun
 from portal.api.openai.errors import OpenAIError, run_began_anew, run_cancelled, run_failed
 from portal.playground.models import Generation
@@ -21,16 +21,22 @@ KEEP_ALIVE: Final = b": waiting\n\n"
 
 
 class ChunkWriter(ABC):
-    """Writes the chunks of one run. What all of them share is encoded once: there is one chunk per token."""
+    """Writes the chunks of one run, which is one choice. What they share is encoded once: there is one per token.
+
+    `first` is the run of the first choice, whose id the whole answer has.
+    """
 
     object_name: ClassVar[str]
 
-    def __init__(self, generation: Generation, asked: AskedRun) -> None:
+    def __init__(self, generation: Generation, asked: AskedRun, first: Generation, index: int) -> None:
+        # Once it is over, what it took; None where it ended in an error, which ends all choices.
         self.is_over = False
+        self.usage: Mapping[str, int] | None = None
         self._asked = asked
         self._is_open = False
         self._has_text = False
-        self._head = b"data: " + _encoded(head_json(generation, self.object_name))[:-1] + b',"choices":['
+        self._head = b"data: " + _encoded(head_json(first, self.object_name))[:-1] + b',"choices":['
+        self._choice_members = {"index": index, **run_member(generation, asked.choices)}
         self._tail = b'],"usage":null}\n\n' if asked.include_usage else b"]}\n\n"
 
     def chunks(self, event: StreamEvent) -> bytes:  # noqa: PLR0911 - one for each kind of event
@@ -61,19 +67,22 @@ class ChunkWriter(ABC):
     @abstractmethod
     def _last(self, finish_reason: str) -> bytes: ...
 
+    def ending(self, usage: Mapping[str, int]) -> bytes:
+        """What follows when all choices are over: what they took together, for who asked, and the end."""
+        told = self._head + b'],"usage":' + _encoded(usage_json(usage)) + b"}\n\n" if self._asked.include_usage else b""
+        return told + DONE
+
     def _closing(self, finish_reason: str, usage: Mapping[str, int]) -> bytes:
         self.is_over = True
-        last = self._last(finish_reason_of(finish_reason))
-        if self._asked.include_usage:
-            last += self._head + b'],"usage":' + _encoded(usage_json(usage)) + b"}\n\n"
-        return last + DONE
+        self.usage = usage
+        return self._last(finish_reason_of(finish_reason))
 
     def _error(self, error: OpenAIError) -> bytes:
         self.is_over = True
         return error_event(error)
 
     def _chunk(self, choice: dict[str, Any]) -> bytes:
-        return self._head + _encoded(choice) + self._tail
+        return self._head + _encoded({**self._choice_members, **choice}) + self._tail
 
 
 def error_event(error: OpenAIError) -> bytes:

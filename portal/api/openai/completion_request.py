@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from portal.api.openai.asked_run import AskedRun, read_boolean, read_model, require_supported, wants_usage
+from portal.api.openai.asked_run import AskedRun, read_boolean, read_choices, read_model, require_supported, wants_usage
 from portal.api.openai.errors import OpenAIError
 from portal.api.openai.parameters import COMPLETION_PARAMETERS, read_completion_parameters
 from portal.playground.models import Kind
 
-_UNDERSTOOD: Final = {"model", "prompt", "stream", "stream_options", "user", *COMPLETION_PARAMETERS}
+_UNDERSTOOD: Final = {"model", "prompt", "stream", "stream_options", "user", "n", *COMPLETION_PARAMETERS}
 _HARMLESS: Final[dict[str, Callable[[Any], bool]]] = {
-    "n": lambda value: value == 1 and not isinstance(value, bool),
     "best_of": lambda value: value == 1 and not isinstance(value, bool),
     "echo": lambda value: value is False,
     "suffix": lambda value: value == "",
@@ -31,6 +30,7 @@ def read_completion_request(body: Any) -> AskedRun:
         kind=Kind.COMPLETION,
         prompt=_read_prompt(body.get("prompt")),
         params=read_completion_parameters(body, variant),
+        choices=read_choices(body),
         logprobs=body.get("logprobs") is not None,
         stream=stream,
         include_usage=wants_usage(body),

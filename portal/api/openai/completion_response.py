@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from inference.events import Channel
-from portal.api.openai.answer_parts import finish_reason_of, head_json, usage_json
+from portal.api.openai.answer_parts import (
+    WholeAnswer,
+    finish_reason_of,
+    head_json,
+    run_member,
+    summed,
+    usage_json,
+)
 from portal.api.openai.asked_run import AskedRun
 from portal.api.openai.chunks import ChunkWriter
 from portal.playground.models import Generation
@@ -16,22 +23,29 @@ OBJECT_NAME: Final = "text_completion"
 _PART: Final = "\ufffd"
 
 
-def whole_completion(
-    generation: Generation,
-    texts: Mapping[str, str],
-    finish_reason: str,
-    usage: Mapping[str, int],
-    tokens: Iterable[Mapping[str, Any]] | None,
-) -> dict[str, Any]:
-    """A text completion. `tokens` are those of the answer, None where nobody asked for their logprobs."""
-    text = texts[Channel.ANSWER]
+def whole_completion(answers: Sequence[WholeAnswer]) -> dict[str, Any]:
+    """A text completion with a choice for each answer."""
+    return {
+        **head_json(answers[0].generation, OBJECT_NAME),
+        "choices": [_whole_choice(answer, index, len(answers)) for index, answer in enumerate(answers)],
+        "usage": usage_json(summed(answer.usage for answer in answers)),
+    }
+
+
+def _whole_choice(answer: WholeAnswer, index: int, choices: int) -> dict[str, Any]:
+    text = answer.texts[Channel.ANSWER]
     logprobs = None
-    if tokens is not None:
-        offsets = TokenOffsets(len(generation.prompt))
+    if answer.tokens is not None:
+        offsets = TokenOffsets(len(answer.generation.prompt))
         offsets.text = text
-        logprobs = _logprobs_json(tokens, offsets)
-    choice = {"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish_reason_of(finish_reason)}
-    return {**head_json(generation, OBJECT_NAME), "choices": [choice], "usage": usage_json(usage)}
+        logprobs = _logprobs_json(answer.tokens, offsets)
+    return {
+        "text": text,
+        "index": index,
+        "logprobs": logprobs,
+        "finish_reason": finish_reason_of(answer.finish_reason),
+        **run_member(answer.generation, choices),
+    }
 
 
 class CompletionChunkWriter(ChunkWriter):
@@ -39,8 +53,8 @@ class CompletionChunkWriter(ChunkWriter):
 
     object_name = OBJECT_NAME
 
-    def __init__(self, generation: Generation, asked: AskedRun) -> None:
-        super().__init__(generation, asked)
+    def __init__(self, generation: Generation, asked: AskedRun, first: Generation, index: int) -> None:
+        super().__init__(generation, asked, first, index)
         self._offsets = TokenOffsets(len(generation.prompt))
 
     def _text(self, text: str, channel: str, tokens: Sequence[Mapping[str, Any]]) -> bytes:
@@ -55,7 +69,7 @@ class CompletionChunkWriter(ChunkWriter):
         return self._choice("", finish_reason=finish_reason)
 
     def _choice(self, text: str, logprobs: Any = None, finish_reason: str | None = None) -> bytes:
-        return self._chunk({"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish_reason})
+        return self._chunk({"text": text, "logprobs": logprobs, "finish_reason": finish_reason})
 
 
 class TokenOffsets:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import IO, Any, cast
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from inference.events import Channel, FinishReason
+from portal.accounts.actors import Actor
 from portal.accounts.models import Scope
+from portal.api.openai.answer_parts import WholeAnswer, summed
 from portal.api.openai.asked_run import AskedRun
 from portal.api.openai.attended_run import AttendedRun
+from portal.api.openai.choices import all_of, events_of, params_of_choices
 from portal.api.openai.chunks import KEEP_ALIVE, ChunkWriter, error_event
 from portal.api.openai.endpoint import require_method, require_token
 from portal.api.openai.errors import (
@@ -33,7 +37,7 @@ from portal.api.openai.errors import (
 )
 from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
-from portal.playground.following import KEEP_ALIVE_S, follow, run_query
+from portal.playground.following import KEEP_ALIVE_S, run_query
 from portal.playground.models import Generation, TokenTrace
 from portal.playground.services import start_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
@@ -44,22 +48,23 @@ class AnswerForm:
     """How one address reads its bodies and writes its answers."""
 
     read: Callable[[Any], AskedRun]
-    whole: Callable[..., dict[str, Any]]
-    writer: Callable[[Generation, AskedRun], ChunkWriter]
+    whole: Callable[[Sequence[WholeAnswer]], dict[str, Any]]
+    writer: Callable[[Generation, AskedRun, Generation, int], ChunkWriter]
 
 
 async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase:
-    """Starts the run, and stops it when the client goes away before its end."""
+    """Starts a run for each choice, and stops them when the client goes away before their end."""
     run = AttendedRun()
     try:
-        asked, generation, quota = await sync_to_async(_start)(request, form, run)
+        asked, generations, quota = await sync_to_async(_start)(request, form, run)
         if asked.stream:
-            response = _streamed(request, form.writer(generation, asked), generation, run)
+            writers = [form.writer(each, asked, generations[0], index) for index, each in enumerate(generations)]
+            response = _streamed(request, writers, generations, run)
             for name, value in quota.items():
                 response[name] = value
             return response
-        whole = await _whole(form, asked, generation, run)
-        return JsonResponse(whole, headers={"Cache-Control": "no-store", **quota})
+        answers = await all_of([_whole(asked, generation, run) for generation in generations])
+        return JsonResponse(form.whole(answers), headers={"Cache-Control": "no-store", **quota})
     except asyncio.CancelledError:
         run.leave()
         raise
@@ -68,7 +73,9 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
         return error_response(request, error)
 
 
-def _start(request: HttpRequest, form: AnswerForm, run: AttendedRun) -> tuple[AskedRun, Generation, dict[str, str]]:
+def _start(
+    request: HttpRequest, form: AnswerForm, run: AttendedRun
+) -> tuple[AskedRun, list[Generation], dict[str, str]]:
     require_method(request, HTTPMethod.POST)
     actor = require_token(request, Scope.SUBMIT)
     if request.content_type != BoundedJSONParser.media_type:
@@ -79,18 +86,29 @@ def _start(request: HttpRequest, form: AnswerForm, run: AttendedRun) -> tuple[As
         )
     asked = form.read(BoundedJSONParser().parse(cast("IO[bytes]", request)))
     try:
-        generation = start_generation(
-            actor,
-            variant=asked.variant,
-            prompt=asked.prompt,
-            history=asked.history,
-            params=asked.params,
-            kind=asked.kind,
-        )
+        generations = _started(actor, asked)
     except ValidationError as error:
         raise invalid_run(error, prompt_name=asked.prompt_name, length_name=asked.length_name) from error
-    run.begin(generation)
-    return asked, generation, quota_headers(actor)
+    for generation in generations:
+        run.begin(generation)
+    return asked, generations, quota_headers(actor)
+
+
+def _started(actor: Actor, asked: AskedRun) -> list[Generation]:
+    """A run for each choice, all or none. Raises as `start_generation` does."""
+    # One alone needs no transaction around its own.
+    with transaction.atomic() if asked.choices > 1 else nullcontext():
+        return [
+            start_generation(
+                actor,
+                variant=asked.variant,
+                prompt=asked.prompt,
+                history=asked.history,
+                params=params,
+                kind=asked.kind,
+            )
+            for params in params_of_choices(asked.params, asked.choices)
+        ]
 
 
 @dataclass(slots=True)
@@ -103,25 +121,25 @@ class _Answer:
         return {channel: "".join(texts) for channel, texts in self.texts.items()}
 
 
-async def _whole(form: AnswerForm, asked: AskedRun, generation: Generation, run: AttendedRun) -> dict[str, Any]:
+async def _whole(asked: AskedRun, generation: Generation, run: AttendedRun) -> WholeAnswer:
     """The answer once it is complete. Raises OpenAIError for a run that failed or was stopped."""
     answer = _Answer()
-    async with aclosing(follow(generation, with_position=False)) as events:
-        async for _id, event in events:
+    async with aclosing(events_of([generation])) as events:
+        async for _index, event in events:
             match event:
                 case StreamEvent(type=EventType.RESET):
                     answer = _Answer()
                 case StreamEvent(type=EventType.DELTA, data=data):
                     answer.texts[data["channel"]].append(data["text"])
                 case StreamEvent(type=EventType.FAILED, data=data):
-                    run.ended()
+                    run.ended(generation)
                     raise run_failed(data["code"], data["message"], asked.prompt_name)
                 case StreamEvent(type=EventType.FINISHED, data=data):
-                    run.ended()
+                    run.ended(generation)
                     if data["finish_reason"] == FinishReason.CANCELLED:
                         raise run_cancelled()
                     tokens = await run_query(_answer_tokens, generation) if asked.logprobs else None
-                    return form.whole(generation, answer.joined(), data["finish_reason"], data["usage"], tokens)
+                    return WholeAnswer(generation, answer.joined(), data["finish_reason"], data["usage"], tokens)
     raise AssertionError("unreachable: a followed run ends with a terminal event")
 
 
@@ -131,9 +149,9 @@ def _answer_tokens(generation: Generation) -> list[dict[str, Any]]:
 
 
 def _streamed(
-    request: HttpRequest, writer: ChunkWriter, generation: Generation, run: AttendedRun
+    request: HttpRequest, writers: Sequence[ChunkWriter], generations: Sequence[Generation], run: AttendedRun
 ) -> StreamingHttpResponse:
-    chunks = _chunks(request, writer, generation, run)
+    chunks = _chunks(request, writers, generations, run)
     response = StreamingHttpResponse(chunks, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
     # nginx would hold the tokens back.
@@ -144,21 +162,26 @@ def _streamed(
 
 
 async def _chunks(
-    request: HttpRequest, writer: ChunkWriter, generation: Generation, run: AttendedRun
+    request: HttpRequest, writers: Sequence[ChunkWriter], generations: Sequence[Generation], run: AttendedRun
 ) -> AsyncIterator[bytes]:
     last_sent = time.monotonic()
     try:
-        async with aclosing(follow(generation, with_position=False)) as events:
-            async for _id, event in events:
+        async with aclosing(events_of(generations)) as events:
+            async for index, event in events:
+                writer = writers[index]
                 if event is not None and event.type in TERMINAL_TYPES:
-                    run.ended()
+                    run.ended(generations[index])
                 chunks = writer.chunks(event) if event is not None else b""
+                usages = [each.usage for each in writers if each.usage is not None]
+                is_over = len(usages) == len(writers)
+                if is_over:
+                    chunks += writers[0].ending(summed(usages))
                 if not chunks and time.monotonic() - last_sent >= KEEP_ALIVE_S:
                     chunks = KEEP_ALIVE
                 if chunks:
                     yield chunks
                     last_sent = time.monotonic()
-                if writer.is_over:
+                if is_over or (writer.is_over and writer.usage is None):
                     return
     except Exception as error:  # noqa: BLE001 - openai_error logs what nobody expects
         yield error_event(openai_error(request, error))

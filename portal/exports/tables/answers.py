@@ -23,7 +23,7 @@ from portal.exports.tables.columns import (
     terms_columns,
 )
 from portal.exports.tables.table import ExportTable, Plan
-from portal.feedback.models import Target
+from portal.feedback.models import Answer, Target
 
 SCHEMA: Final = Schema(
     (
@@ -77,8 +77,10 @@ def _values(value: Any) -> Row:
 
 
 def _plan(criteria: Criteria, salt: bytes) -> Plan:
-    chunks = read_records(selected(until_now(criteria), Target))
-    return Plan(SCHEMA, ([row for record in chunk for row in answer_rows(record, salt)] for chunk in chunks))
+    submissions = selected(until_now(criteria), Target)
+    chunks = ([row for record in chunk for row in answer_rows(record, salt)] for chunk in read_records(submissions))
+    answers = Answer.objects.filter(submission__in=submissions)
+    return Plan(SCHEMA, chunks, expected=answers.count)
 
 
 ANSWERS: Final = ExportTable(

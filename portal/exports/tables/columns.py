@@ -33,7 +33,7 @@ QUESTIONNAIRE_VERSION: Final = Column("questionnaire_version", Kind.INTEGER, _("
 
 SUBMISSION_FILTERS: Final = frozenset(
     {"card", "variant", "rating", "rating_min", "rating_max", "thumb", "since", "until", "questionnaire", "campaign",
-     "language", "licence", "review_state"}
+     "language", "licence", "review_state", "label", "agreement_min"}
 )  # fmt: skip
 
 GIVEN: Final = (

@@ -11,6 +11,7 @@ from portal.arena.models import Kind as ContestKind
 from portal.arena.models import Outcome, Vote
 from portal.exports.criteria import Criteria
 from portal.exports.queries import card_key, in_chunks, until_now, variant_key
+from portal.exports.reviewed import reviewed
 from portal.exports.rows import DIGESTS_KEY, iso_utc, pseudonym
 from portal.exports.schema import Column, Kind, Row, Schema
 from portal.exports.tables.columns import LANGUAGE
@@ -23,7 +24,7 @@ WINNERS: Final = {
     Outcome.TIE: "tie",
     Outcome.BOTH_BAD: "tie (bothbad)",
 }
-FILTERS: Final = frozenset({"card", "variant", "since", "until", "language", "review_state"})
+FILTERS: Final = frozenset({"card", "variant", "since", "until", "language", "review_state", "label", "agreement_min"})
 
 SCHEMA: Final = Schema(
     (
@@ -107,12 +108,14 @@ def selected_votes(criteria: Criteria) -> Any:
         "created_at__lt": criteria.until,
         "review_state__in": criteria.review_state,
     }
+    votes = votes.filter(*reviewed(criteria, "vote"))
     return votes.filter(withdrawn_at=None, **{lookup: value for lookup, value in columns.items() if value is not None})
 
 
 def _plan(criteria: Criteria, salt: bytes) -> Plan:
-    chunks = in_chunks(selected_votes(until_now(criteria)))
-    return Plan(SCHEMA, ([comparison_row(vote, salt) for vote in chunk] for chunk in chunks))
+    votes = selected_votes(until_now(criteria))
+    chunks = ([comparison_row(vote, salt) for vote in chunk] for chunk in in_chunks(votes))
+    return Plan(SCHEMA, chunks, expected=votes.count)
 
 
 COMPARISONS: Final = ExportTable(

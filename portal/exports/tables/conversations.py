@@ -11,15 +11,17 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from portal.exports.criteria import Criteria
-from portal.exports.queries import card_key, in_chunks, until_now, variant_key
+from portal.exports.queries import in_chunks, selected, until_now
 from portal.exports.rows import DIGESTS_KEY, iso_utc, pseudonym
 from portal.exports.schema import Column, Kind, Row, Schema
-from portal.exports.tables.columns import CONTRIBUTOR
-from portal.exports.tables.table import Chunks, ExportTable, Plan
+from portal.exports.tables.columns import CONTRIBUTOR, SUBMISSION_FILTERS
+from portal.exports.tables.table import ExportTable, Plan
 from portal.feedback.models import PUBLISHABLE, Submission, Target
 from portal.playground.models import Conversation, Generation
 
-FILTERS: Final = frozenset({"card", "variant", "since", "until"})
+# Times are those of the conversations; all else is said of the judgements, one of which has to fit.
+TIMES: Final = frozenset({"since", "until"})
+FILTERS: Final = SUBMISSION_FILTERS
 SCHEMA: Final = Schema(
     (
         Column("conversation", Kind.TEXT, _("The conversation's id.")),
@@ -72,18 +74,12 @@ def published_on(generations: Iterable[Any] | QuerySet[Generation]) -> QuerySet[
     )
 
 
-def _chunks(criteria: Criteria, salt: bytes) -> Iterator[list[Row]]:
-    judged = Submission.objects.filter(
-        generation__conversation=OuterRef("pk"), target=Target.GENERATION, withdrawn_at=None, consent__in=PUBLISHABLE
-    )
-    if criteria.card is not None:
-        judged = judged.filter(card=card_key(criteria.card))
-    if criteria.variant is not None:
-        judged = judged.filter(variant=variant_key(criteria.variant))
+def _selected(criteria: Criteria) -> QuerySet[Conversation]:
+    judged = selected(criteria.only(FILTERS - TIMES)).filter(generation__conversation=OuterRef("pk"))
     conversations = Conversation.objects.filter(Exists(judged))
     if criteria.since is not None:
         conversations = conversations.filter(created_at__gte=criteria.since)
-    return _rows(conversations.filter(created_at__lt=criteria.until), salt)
+    return conversations.filter(created_at__lt=criteria.until)
 
 
 def _rows(conversations: QuerySet[Conversation], salt: bytes) -> Iterator[list[Row]]:
@@ -104,8 +100,8 @@ def _rows(conversations: QuerySet[Conversation], salt: bytes) -> Iterator[list[R
 
 
 def _plan(criteria: Criteria, salt: bytes) -> Plan:
-    chunks: Chunks = _chunks(until_now(criteria), salt)
-    return Plan(SCHEMA, chunks)
+    conversations = _selected(until_now(criteria))
+    return Plan(SCHEMA, _rows(conversations, salt), expected=conversations.count)
 
 
 CONVERSATIONS: Final = ExportTable(

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from django.utils.translation import gettext_lazy as _
 
 from portal.exports.criteria import Criteria
-from portal.exports.queries import read_all
+from portal.exports.queries import read_all, selected, until_now
 from portal.exports.schema import Column, Kind, Row, Schema
 from portal.exports.tables.columns import CARD, GIVEN, MODEL, SUBMISSION_FILTERS, TERMS
 from portal.exports.tables.table import Chunks, ExportTable, Plan
@@ -69,7 +69,8 @@ def flatten(row: Row) -> Row:
 
 
 def _plan(criteria: Criteria, salt: bytes) -> Plan:
-    return Plan(SCHEMA, cast("Chunks", read_all(criteria, salt)), FLAT_SCHEMA, flatten)
+    chunks = cast("Chunks", read_all(criteria, salt))
+    return Plan(SCHEMA, chunks, FLAT_SCHEMA, flatten, selected(until_now(criteria)).count)
 
 
 FEEDBACK: Final = ExportTable(

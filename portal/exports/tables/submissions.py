@@ -38,8 +38,9 @@ def submission_row(record: SubmissionRecord, salt: bytes) -> Row:
 
 
 def _plan(criteria: Criteria, salt: bytes) -> Plan:
-    chunks = read_records(selected(until_now(criteria), Target))
-    return Plan(SCHEMA, ([submission_row(record, salt) for record in chunk] for chunk in chunks))
+    submissions = selected(until_now(criteria), Target)
+    chunks = ([submission_row(record, salt) for record in chunk] for chunk in read_records(submissions))
+    return Plan(SCHEMA, chunks, expected=submissions.count)
 
 
 SUBMISSIONS: Final = ExportTable(

@@ -35,6 +35,8 @@ class Plan:
     chunks: Chunks
     flat_schema: Schema | None = None
     flatten: Callable[[Row], Row] = _same
+    # How many rows there will be, or at most be where a record may give none; asks the database.
+    expected: Callable[[], int] | None = None
 
     def schema_for(self, form: ExportFormat) -> Schema:
         return self.flat_schema if self.flat_schema is not None and form.name in FLAT_FORMATS else self.schema

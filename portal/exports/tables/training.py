@@ -27,7 +27,7 @@ from portal.exports.tables.columns import (
     SUBMISSION_FILTERS,
 )
 from portal.exports.tables.table import ExportTable, Plan
-from portal.exports.tables.training_examples import Example, read_examples
+from portal.exports.tables.training_examples import Example, expected_examples, read_examples
 
 
 def _nullable(column: Column) -> Column:
@@ -190,7 +190,8 @@ def _table(
 ) -> ExportTable:
     def plan(criteria: Criteria, salt: bytes) -> Plan:
         chunks = read_examples(criteria, salt)
-        return Plan(schema, ([row for example in chunk for row in rows(example)] for chunk in chunks))
+        found = ([row for example in chunk for row in rows(example)] for chunk in chunks)
+        return Plan(schema, found, expected=lambda: expected_examples(criteria))
 
     return ExportTable(
         name=name,

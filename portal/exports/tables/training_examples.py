@@ -79,11 +79,21 @@ def read_examples(criteria: Criteria, salt: bytes) -> Iterator[list[Example]]:
     Raises InvalidCriterion before the first is read.
     """
     criteria = until_now(criteria)
-    usable = criteria if criteria.review_state is not None else replace(criteria, review_state=USABLE)
-    submissions = read_records(selected(usable))
+    submissions = read_records(selected(_usable(criteria)))
     has_votes = criteria.given() <= VOTE_FILTERS
     votes = in_chunks(_usable_votes(criteria)) if has_votes else iter(())
     return _examples(submissions, votes, salt)
+
+
+def expected_examples(criteria: Criteria) -> int:
+    """How many submissions and votes `read_examples` reads. Raises InvalidCriterion."""
+    criteria = until_now(criteria)
+    votes = _usable_votes(criteria).count() if criteria.given() <= VOTE_FILTERS else 0
+    return selected(_usable(criteria)).count() + int(votes)
+
+
+def _usable(criteria: Criteria) -> Criteria:
+    return criteria if criteria.review_state is not None else replace(criteria, review_state=USABLE)
 
 
 def _examples(

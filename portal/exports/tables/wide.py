@@ -60,9 +60,10 @@ def _plan(criteria: Criteria, salt: bytes) -> Plan:
     ).order_by("questionnaire__version", "position")
     columns = question_columns(list(asked.values_list("key", "kind", "label")))
     keys = tuple(column.name.removeprefix(PREFIX) for column in columns)
-    chunks = read_records(selected(until_now(criteria), Target))
+    submissions = selected(until_now(criteria), Target)
+    chunks = ([wide_row(record, keys, salt) for record in chunk] for chunk in read_records(submissions))
     schema = Schema((*GIVEN, *columns, *TERMS, *JUDGED))
-    return Plan(schema, ([wide_row(record, keys, salt) for record in chunk] for chunk in chunks))
+    return Plan(schema, chunks, expected=submissions.count)
 
 
 SUBMISSIONS_WIDE: Final = ExportTable(

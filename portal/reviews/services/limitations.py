@@ -21,6 +21,7 @@ from portal.reviews.models.history import record_event
 from portal.reviews.models.limitations import LimitationState
 from portal.reviews.queries.limitations import free_reports
 from portal.reviews.services.telling import tell_reporters
+from portal.reviews.signals import limitation_changed
 
 RATE_NAME: Final = "me-too"
 _CHANGEABLE: Final = ("title", "description", "severity", "state", "mitigated_in")
@@ -51,6 +52,7 @@ def make_limitation(maintainer: User, card: ModelCard, submission_ids: Iterable[
         record_card_event(
             card, EventKind.LIMITATION, str(limitation.pk), title=limitation.title, address=address, by=maintainer
         )
+        limitation_changed.send(sender=Limitation, limitation=limitation, is_new=True)
     return limitation
 
 
@@ -77,6 +79,7 @@ def change_limitation(maintainer: User, limitation: Limitation, expected_version
         )
         if "state" in changes:
             tell_reporters(limitation, _news(limitation))
+        limitation_changed.send(sender=Limitation, limitation=limitation, is_new=False)
     return True
 
 

@@ -17,6 +17,7 @@ from portal.reviews.models.queue import Subject
 from portal.reviews.services.counting import count_decision, count_outcome
 from portal.reviews.services.telling import tell_contributor
 from portal.reviews.settling import ItemState, Reason, Verdict
+from portal.reviews.signals import verdict_changed
 
 _STATE_OF_OUTCOME: Final = {
     Verdict.ACCEPT: ReviewState.ACCEPTED,
@@ -61,6 +62,8 @@ def resettle(item: ReviewItem, subject: Subject, actor: User | None, at: datetim
         record_event(
             item, "state", actor, before=before_state, after=item.state, outcome=item.outcome, reason=item.reason
         )
+    if is_new_outcome:
+        verdict_changed.send(sender=ReviewItem, item=item, before=before_outcome)
     if subject.is_withdrawn:
         return
     state = _review_state(item)

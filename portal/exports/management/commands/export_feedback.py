@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -30,7 +31,12 @@ HELP = {
     "language": "only this language, ISO 639-1",
     "licence": "only under this licence",
     "review_state": "only in one of these states of review, separated by commas",
+    "label": "only with this label of a reviewer",
+    "agreement_min": "only where at least this share of two or more reviewers said what was decided, 0 to 1",
 }
+
+
+PROGRESS_EVERY_S: Final = 2.0
 
 
 class Command(BaseCommand):
@@ -41,6 +47,9 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
         parser.add_argument("--output", default="-", metavar="FILE", help="file to write, - for standard output")
         parser.add_argument("--json", action="store_true", help="report rows, bytes and SHA-256 as one JSON object")
+        parser.add_argument(
+            "--progress", action="store_true", help="count first, and say on standard error how far it is"
+        )
         for parameter in PARAMETERS:
             parser.add_argument(f"--{parameter.replace('_', '-')}", metavar="X", help=HELP[parameter])
 
@@ -62,14 +71,22 @@ class Command(BaseCommand):
     def _write(self, criteria: Criteria, options: dict[str, Any]) -> ExportReport:
         form = FORMATS[options["format"]]
         plan = TABLES[options["table"]].plan(criteria)
+        self._expected = plan.expected() if plan.expected is not None and options["progress"] else None
+        self._told_at = time.monotonic()
+        self._tells = options["progress"]
         if options["output"] == "-":
             return write_export(plan, form, sys.stdout.buffer, self._progress)
         with atomic_file(Path(options["output"])) as file:
             return write_export(plan, form, file, self._progress)
 
     def _progress(self, rows: int) -> None:
+        """On standard error, which is never the data: overwritten on a terminal, else a line now and then."""
+        of = "" if self._expected is None else f" of about {self._expected}"
         if self.stderr.isatty():
-            self.stderr.write(f"\r{rows} rows", ending="")
+            self.stderr.write(f"\r{rows}{of} rows", ending="")
+        elif self._tells and time.monotonic() - self._told_at >= PROGRESS_EVERY_S:
+            self._told_at = time.monotonic()
+            self.stderr.write(f"{rows}{of} rows")
 
     def _report(self, report: ExportReport, options: dict[str, Any]) -> None:
         # Standard output belongs to the data when they go there.

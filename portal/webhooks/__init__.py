@@ -1,0 +1,1 @@
+"""Webhooks: what moves here is told to other systems, signed, at least once."""

@@ -1,0 +1,103 @@
+"""Sends one message and writes down how it went: again later, a day long, or given up."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from portal.webhooks.access import may_have_webhooks
+from portal.webhooks.messages import body_of
+from portal.webhooks.models import Attempt, Delivery, DeliveryState, Disabled, Endpoint
+from portal.webhooks.sending import Outcome, post
+from portal.webhooks.signing import digest_of, headers
+
+# 5 s, 20 s, 80 s, … and from then on every six hours: a good day in all.
+FIRST_DELAY_S: Final = 5.0
+FACTOR: Final = 4.0
+LONGEST_DELAY_S: Final = 6 * 3_600.0
+MAX_TRIES: Final = 11
+JITTER: Final = 0.2
+# So many messages given up one after the other, each after a day, switch their endpoint off.
+MOST_GIVEN_UP: Final = 5
+GONE: Final = 410
+_CANDIDATES: Final = 200
+
+
+def delay_s(tries: int, chance: float) -> float:
+    """How long after the failed attempt of this number the next one is made; `chance` is from 0 to 1."""
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S * FACTOR ** (tries - 1)) * (1 - JITTER + 2 * JITTER * chance)
+
+
+def due(limit: int, busy: Collection[uuid.UUID] = ()) -> Iterable[Delivery]:
+    """Messages to send now, to endpoints that are not `busy`, one for each."""
+    now = timezone.now()
+    ready = Q(state=DeliveryState.WAITING, due_at__lte=now) | Q(state=DeliveryState.SENDING, lease_expires_at__lte=now)
+    found = Delivery.objects.filter(ready, endpoint__disabled="").exclude(endpoint__in=busy)
+    chosen: dict[uuid.UUID, Delivery] = {}
+    for delivery in found.order_by("due_at", "id")[:_CANDIDATES]:
+        if len(chosen) < limit:
+            chosen.setdefault(delivery.endpoint_id, delivery)
+    return chosen.values()
+
+
+def deliver(delivery: Delivery) -> bool:
+    """Claim it, send it, write down how it went; whether it arrived."""
+    if not delivery.claim(timedelta(seconds=settings.WEBHOOK_TIMEOUT_S * 2)):
+        return False
+    endpoint = Endpoint.objects.select_related("owner").get(pk=delivery.endpoint_id)
+    if why := _why_not(endpoint):
+        endpoint.disable(why)
+        delivery.release()
+        return False
+    body = body_of(delivery)
+    signed = headers(endpoint, delivery.message_id, timezone.now(), body)
+    outcome = post(endpoint.url, body, signed)
+    _write_down(delivery, endpoint, outcome)
+    return outcome.is_success
+
+
+def _why_not(endpoint: Endpoint) -> Disabled | None:
+    if not may_have_webhooks(endpoint.owner):
+        return Disabled.OWNER
+    if digest_of(endpoint.nonce) != endpoint.secret_digest:
+        return Disabled.SECRET
+    return None
+
+
+def _write_down(delivery: Delivery, endpoint: Endpoint, outcome: Outcome) -> None:
+    with transaction.atomic():
+        Attempt.objects.create(
+            delivery=delivery,
+            number=delivery.attempt,
+            status=outcome.status,
+            error=outcome.error,
+            latency_ms=outcome.latency_ms,
+            excerpt=outcome.excerpt,
+        )
+        row = Endpoint.objects.filter(pk=endpoint.pk)
+        if outcome.is_success:
+            if delivery.deliver():
+                row.update(given_up_in_a_row=0, delivered_at=timezone.now())
+        elif outcome.status == GONE:
+            delivery.give_up()
+            endpoint.disable(Disabled.GONE)
+        elif delivery.tries < MAX_TRIES:
+            # What spreads a crowd needs no secret chance.
+            wait_s = delay_s(delivery.tries, random.random())  # noqa: S311
+            delivery.wait(max(wait_s, min(outcome.retry_after_s, LONGEST_DELAY_S)))
+        elif delivery.give_up():
+            row.update(given_up_in_a_row=F("given_up_in_a_row") + 1)
+            row.filter(given_up_in_a_row__gte=MOST_GIVEN_UP, disabled="").update(disabled=Disabled.FAILING)
+
+
+def forget_old(older_than: timedelta) -> int:
+    """Delete the messages that ended before then, with their attempts; how many."""
+    return Delivery.objects.filter(finished_at__lt=timezone.now() - older_than).delete()[0]
