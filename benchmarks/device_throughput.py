@@ -4,9 +4,9 @@
         [--rounds 5] [--json]
 
 All sides greedily write the same number of tokens for the same prompts in bfloat16; the clock runs from handing the
-prompts over until the last answer has ended. The sides: one dense `model.generate` batch, transformers' own
-`generate_batch` (its continuous batching as it comes, with its own sampling), and our engine on the same manager with
-our sampler and a log-probability for every token. Medians of the rounds; `ratio` is to the dense batch.
+prompts over until the last answer has ended. The sides: one dense `model.generate` batch, and our engine on
+transformers' continuous batching with our sampler and a log-probability for every token. Medians of the rounds; `ratio`
+is to the dense batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import inference  # noqa: F401 - sets how torch's threads wait, before torch is 
 
 # isort: split
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatchingConfig, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks._weights import default_folder
 from benchmarks.engine_throughput import GENERATE, PROMPT, Ends, Row, as_markdown
@@ -46,27 +46,6 @@ def dense(model: Any, tokenizer: Any, tokens: int) -> Answer:
             _chats(batch), add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
         ).to(model.device)
         model.generate(**inputs, do_sample=False, max_new_tokens=tokens, min_new_tokens=tokens).cpu()
-
-    return answer
-
-
-def plain_manager(model: Any, tokenizer: Any, tokens: int) -> Answer:
-    """transformers' continuous batching, which a call starts and ends itself."""
-    generation: Any = GenerationConfig
-    config = generation(do_sample=False, max_new_tokens=tokens, eos_token_id=-1, pad_token_id=0)
-
-    def answer(batch: int) -> None:
-        prompts = [
-            tokenizer.apply_chat_template([chat], add_generation_prompt=True)["input_ids"][0] for chat in _chats(batch)
-        ]
-        written = model.generate_batch(
-            inputs=prompts,
-            generation_config=config,
-            continuous_batching_config=ContinuousBatchingConfig(),
-            progress_bar=False,
-        )
-        if any(len(each.generated_tokens) != tokens for each in written.values()) or len(written) != batch:
-            raise RuntimeError("generate_batch wrote another number of tokens than asked")
 
     return answer
 
@@ -98,7 +77,6 @@ def measure(folder: Path, device: str, batches: Sequence[int], *, tokens: int, r
     )
     sides = {
         GENERATE: dense(load(folder, dtype=torch.bfloat16).to(device), tokenizer, tokens),
-        "generate_batch": plain_manager(load(folder, dtype=torch.bfloat16).to(device), tokenizer, tokens),
         f"engine ({engine.provenance()['forward']})": ours(engine, ends, tokens),
     }
     rows = []
