@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Case, Count, IntegerField, Min, Q, Sum, When
@@ -75,18 +76,20 @@ def _is_low(left: int | None, allowed: int) -> bool:
 
 def read_quotas(actor: Actor) -> tuple[Quota, ...]:
     """The actor's quotas as they stand, that of their API token first; a stranger has used nothing yet."""
-    quotas = []
-    if actor.api_token is not None:
-        allowed = (settings.API_TOKEN_RUNS_PER_DAY, settings.API_TOKEN_TOKENS_PER_DAY)
-        quotas.append(_count(Holder.TOKEN, Q(api_token=actor.api_token), *allowed))
     if actor.user is not None:
+        uses = _uses(Q(conversation__owner=actor.user))
         allowed = (settings.ACCOUNT_RUNS_PER_DAY, settings.ACCOUNT_TOKENS_PER_DAY)
-        quotas.append(_count(Holder.ACCOUNT, Q(conversation__owner=actor.user), *allowed))
+        own = _quota(Holder.ACCOUNT, list(uses.values()), *allowed)
     else:
+        uses = _uses(Q(conversation__visitor=actor.visitor)) if actor.visitor is not None else {}
         allowed = (settings.VISITOR_RUNS_PER_DAY, settings.VISITOR_TOKENS_PER_DAY)
-        own = Q(conversation__visitor=actor.visitor) if actor.visitor is not None else Q(pk__in=[])
-        quotas.append(_count(Holder.VISITOR, own, *allowed))
-    return tuple(quotas)
+        own = _quota(Holder.VISITOR, list(uses.values()), *allowed)
+    if actor.api_token is None:
+        return (own,)
+    # What a token started belongs to its owner, so its use is a part of the account's.
+    by_token = [use for token_id, use in uses.items() if token_id == actor.api_token.pk]
+    allowed = (settings.API_TOKEN_RUNS_PER_DAY, settings.API_TOKEN_TOKENS_PER_DAY)
+    return (_quota(Holder.TOKEN, by_token, *allowed), own)
 
 
 def require_quota(actor: Actor) -> None:
@@ -113,18 +116,34 @@ def _refusal(quota: Quota) -> str:
     return sentence % words
 
 
-def _count(holder: Holder, whose: Q, runs_allowed: int, tokens_allowed: int) -> Quota:
-    used = Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW).aggregate(
-        runs=Count("pk"), tokens=Coalesce(Sum(_TOKENS), 0), oldest=Min("created_at")
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What runs of one way of asking add up to."""
+
+    runs: int
+    tokens: int
+    oldest: datetime
+
+
+def _uses(whose: Q) -> dict[Any, _Use]:
+    """By the API token that started them, None for those of a browser; one query, since every prompt waits for it."""
+    rows = (
+        Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW)
+        .order_by()
+        .values("api_token")
+        .annotate(runs=Count("pk"), tokens=Coalesce(Sum(_TOKENS), 0), oldest=Min("created_at"))
     )
-    oldest = used["oldest"]
+    return {row["api_token"]: _Use(row["runs"], row["tokens"], row["oldest"]) for row in rows}
+
+
+def _quota(holder: Holder, uses: Sequence[_Use], runs_allowed: int, tokens_allowed: int) -> Quota:
     return Quota(
         holder=holder,
-        runs_used=used["runs"],
+        runs_used=sum(use.runs for use in uses),
         runs_allowed=runs_allowed,
-        tokens_used=used["tokens"],
+        tokens_used=sum(use.tokens for use in uses),
         tokens_allowed=tokens_allowed,
-        frees_at=oldest + WINDOW if oldest is not None else None,
+        frees_at=min(use.oldest for use in uses) + WINDOW if uses else None,
     )
 
 
