@@ -61,8 +61,8 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox's mana
 class Scope(models.TextChoices):
     """What a token may be used for."""
 
-    READ = "read", _("Read judgements (/api/v1) and the list of models (/v1)")
-    SUBMIT = "submit", _("Start runs (/v1/chat/completions) and submit judgements (/api/v1)")
+    READ = "read", _("Read judgements and your own conversations and runs (/api/v1), and the list of models (/v1)")
+    SUBMIT = "submit", _("Start runs (/api/v1, /v1/chat/completions), read them, and submit judgements (/api/v1)")
     REVIEW = "review", _("Review judgements, as the review pages let you (/api/v1/review/)")
     EXPORT = "export", _("Read judgements (/api/v1), and nothing else")
     WEBHOOKS = "webhooks", _("Manage webhooks (/api/v1/webhooks)")

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.http import HttpResponse
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
+from rest_framework.response import Response
 
+from portal.api.field_choice import only_fields
 from portal.api.problems import Problem
 
 
 def entity_tag(row: Mapping[str, Any], version: int | None = None) -> str:
-    """A strong tag of a row with a `version`. The rest tells what changes without a new version, such as a review.
+    """A strong tag of a row. Where it has a `version`, the rest tells what changes without a new one: a review.
 
     `version` is for rows that count their changes under another name.
     """
     digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
+    if version is None and "version" not in row:
+        return f'"{digest[:32]}"'
     return f'"{row["version"] if version is None else version}-{digest[:20]}"'
+
+
+def tagged(row: Mapping[str, Any], fields: Collection[str] | None = None, **response: Any) -> Response:
+    """The row, or these members of it, with its entity tag: for whoever may read it and no cache between."""
+    headers = {"ETag": entity_tag(row), "Cache-Control": "private, no-cache", **response.pop("headers", {})}
+    return Response(row if fields is None else only_fields(row, fields), headers=headers, **response)
+
+
+def tagged_unless_known(
+    request: Request, row: Mapping[str, Any], fields: Collection[str] | None = None
+) -> HttpResponse | Response:
+    """The row for who has not read it as it is; 304 for who has."""
+    return not_modified(request, entity_tag(row)) or tagged(row, fields)
 
 
 def not_modified(request: Request, tag: str) -> HttpResponse | None:
@@ -44,7 +61,7 @@ def require_match(request: Request, row: Mapping[str, Any]) -> None:
     allowed = parse_etags(request.headers["If-Match"])
     # A weak tag starts with W/, so it equals no strong one.
     if allowed != ["*"] and entity_tag(row) not in allowed:
-        raise precondition_failed(row["version"])
+        raise precondition_failed(row.get("version"))
 
 
 def require_version(request: Request, version: int) -> None:
@@ -56,9 +73,9 @@ def require_version(request: Request, version: int) -> None:
         raise precondition_failed(version)
 
 
-def precondition_failed(version: int) -> Problem:
+def precondition_failed(version: int | None) -> Problem:
     return Problem(
         "precondition-failed",
         _("It was changed since the state that If-Match names. Read it again."),
-        extra={"version": version},
+        extra={} if version is None else {"version": version},
     )

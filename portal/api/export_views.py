@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api import schema
-from portal.api.feedback_views import READING, ApiView
+from portal.api.feedback_views import PAGE_PARAMETERS, READING, ApiView
 from portal.api.negotiation import CsvRenderer, JsonLinesRenderer, ParquetRenderer
 from portal.exports.criteria import PARAMETERS, Criteria
 from portal.exports.formats import FORMATS
@@ -117,7 +117,7 @@ class ExportDetail(ApiView):
             OpenApiParameter(
                 "table", {"type": "string", "enum": list(TABLES)}, OpenApiParameter.PATH, description="Its name."
             ),
-            *(each for each in schema.LIST_PARAMETERS if each.name not in {"limit", "cursor"}),
+            *(each for each in schema.LIST_PARAMETERS if each.name not in PAGE_PARAMETERS),
         ],
         responses={
             (200, "application/json"): {"type": "array", "items": {"type": "object"}},

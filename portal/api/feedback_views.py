@@ -22,9 +22,10 @@ from rest_framework.views import APIView
 
 from portal.accounts.actors import Actor, request_network
 from portal.accounts.limits import check_rate, read_headroom
-from portal.accounts.models import Scope, User
+from portal.accounts.models import ApiToken, Scope, User
 from portal.api import schema
-from portal.api.conditions import entity_tag, not_modified, precondition_failed, require_match, wants_unchanged
+from portal.api.conditions import precondition_failed, require_match, tagged, tagged_unless_known, wants_unchanged
+from portal.api.expansion import expanded, read_expand
 from portal.api.field_choice import chosen_fields, only_fields
 from portal.api.idempotency import Done, do_once
 from portal.api.negotiation import CsvRenderer, FormatNegotiation, JsonLinesRenderer, ParquetRenderer
@@ -54,7 +55,7 @@ from portal.playground.access import get_generation
 from portal.playground.models import Generation
 
 API_RATE_NAME: Final = "api"
-PAGE_PARAMETERS: Final = ("limit", "cursor", "fields")
+PAGE_PARAMETERS: Final = ("limit", "cursor", "fields", "expand")
 # Any of them reads everybody's judgements.
 READING: Final = (Scope.READ, Scope.EXPORT)
 
@@ -90,7 +91,8 @@ class ApiView(APIView):
     @property
     def actor(self) -> Actor:
         assert isinstance(self.request.user, User)
-        return Actor(user=self.request.user, network=request_network(self.request))
+        token = self.request.auth if isinstance(self.request.auth, ApiToken) else None
+        return Actor(user=self.request.user, network=request_network(self.request), api_token=token)
 
     def _require_known_parameters(self, request: Request) -> None:
         known = self.parameters if request.method in {HTTPMethod.GET, HTTPMethod.HEAD} else ("format",)
@@ -160,10 +162,8 @@ class FeedbackList(ApiView):
     def post(self, request: Request) -> HttpResponseBase:
         done = do_once(request, self.actor, lambda: self._give(request))
         submission = get_object_or_404(Submission, self.actor.owns(), pk=done.made)
-        headers = {"Location": reverse("api:feedback-detail", args=[submission.pk])}
-        if done.is_repeated:
-            headers["Idempotency-Replayed"] = "true"
-        return _tagged(_row(submission), status=done.status, headers=headers)
+        location = reverse("api:feedback-detail", args=[submission.pk])
+        return tagged(_row(submission), status=done.status, headers={"Location": location, **done.headers})
 
     def _give(self, request: Request) -> Done:
         body = SubmissionSerializer(data=request.data)
@@ -176,18 +176,19 @@ class FeedbackList(ApiView):
 
     def _page(self, request: Request, criteria: Criteria, texts: dict[str, str]) -> Response:
         fields = chosen_fields(texts.get("fields"), schema.FEEDBACK_FIELDS)
+        expand = read_expand(texts.get("expand"), schema.FEEDBACK_EXPANDABLE)
         limit = read_limit(texts.get("limit"))
         after = read_position(texts["cursor"]) if "cursor" in texts else None
         page = read_page(selected(criteria), after, limit)
         following = None
         if page.next is not None:
             following = next_address(request, page.next.encoded())
-        rows = [only_fields(row, fields) for row in page.rows]
-        return Response({"results": rows, "next": following})
+        rows = expanded(self.actor, page.rows, expand)
+        return Response({"results": [only_fields(row, fields) for row in rows], "next": following})
 
 
 class FeedbackDetail(ApiView):
-    parameters = ("fields", "format")
+    parameters = ("fields", "expand", "format")
     scopes = {
         HTTPMethod.GET: (*READING, Scope.SUBMIT),
         HTTPMethod.HEAD: (*READING, Scope.SUBMIT),
@@ -202,21 +203,26 @@ class FeedbackDetail(ApiView):
             "The row that the list has. A token with the scope submit alone reads those of its owner. A withdrawn one "
             "is 410 for the person who gave it, 404 for others."
         ),
-        parameters=[schema.fields_parameter(schema.FEEDBACK_FIELDS), schema.IF_NONE_MATCH],
+        parameters=[
+            schema.fields_parameter(schema.FEEDBACK_FIELDS),
+            schema.expand_parameter(schema.FEEDBACK_EXPANDABLE),
+            schema.IF_NONE_MATCH,
+        ],
         responses={200: FeedbackPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404, 410)},
         examples=[schema.ROW_EXAMPLE],
         tags=["feedback"],
     )
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
         fields = chosen_fields(request.query_params.get("fields"), schema.FEEDBACK_FIELDS)
+        expand = read_expand(request.query_params.get("expand"), schema.FEEDBACK_EXPANDABLE)
         own = self.actor.owns()
         published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
         visible = own | published if has_any_scope(request, *READING) else own
         submission = Submission.objects.filter(visible, pk=submission_id, target=Target.GENERATION).first()
         if submission is None:
             raise Http404
-        row = _row(submission)
-        return not_modified(request, entity_tag(row)) or _tagged(row, fields=fields)
+        [row] = expanded(self.actor, [_row(submission)], expand)
+        return tagged_unless_known(request, row, fields)
 
     @extend_schema(
         operation_id="feedback_revise",
@@ -233,13 +239,13 @@ class FeedbackDetail(ApiView):
         body.is_valid(raise_exception=True)
         given = body.validated_data
         if not wants_unchanged(request):
-            return _tagged(_row(self._revise(submission, given, given.get("version"))))
+            return tagged(_row(self._revise(submission, given, given.get("version"))))
         seen = _row(submission)
         require_match(request, seen)
         if given.get("version", seen["version"]) != seen["version"]:
             raise VersionConflict(given["version"], seen["version"])
         try:
-            return _tagged(_row(self._revise(submission, given, seen["version"])))
+            return tagged(_row(self._revise(submission, given, seen["version"])))
         except VersionConflict as conflict:
             # Changed by another request since this one compared the tags.
             raise precondition_failed(conflict.found) from conflict
@@ -285,12 +291,6 @@ def _row(submission: Submission) -> FeedbackRow:
         # Withdrawn by another request since this one stored it.
         raise _withdrawn()
     return row
-
-
-def _tagged(row: FeedbackRow, fields: tuple[str, ...] = schema.FEEDBACK_FIELDS, **response: Any) -> Response:
-    """The row with its entity tag, for whoever may read it and no cache between."""
-    headers = {"ETag": entity_tag(row), "Cache-Control": "private, no-cache", **response.pop("headers", {})}
-    return Response(only_fields(row, fields), headers=headers, **response)
 
 
 def _withdrawn() -> Problem:

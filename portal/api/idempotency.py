@@ -36,6 +36,10 @@ class Done:
     made: str
     is_repeated: bool = False
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Idempotency-Replayed": "true"} if self.is_repeated else {}
+
 
 def do_once(request: Request, actor: Actor, act: Callable[[], Done]) -> Done:
     """What `act` does; under a key that the request brings and that was used for the same, what was done then.

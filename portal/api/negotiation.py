@@ -65,3 +65,9 @@ class MarkdownRenderer(StreamedRenderer):
     format = "md"
     media_type = "text/markdown"
     charset = "utf-8"
+
+
+class EventStreamRenderer(StreamedRenderer):
+    format = "events"
+    media_type = "text/event-stream"
+    charset = "utf-8"

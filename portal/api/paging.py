@@ -7,7 +7,7 @@ import binascii
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
@@ -57,6 +57,20 @@ def read_created_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row],
         return found, None
     last: Any = found[limit - 1]
     return found[:limit], next_address(request, Position(last.created_at, last.pk).encoded())
+
+
+def read_newest_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | None]:
+    """As `read_created_page`, the newest first: what arrives stands before the first page."""
+    limit = read_limit(request.query_params.get("limit"))
+    cursor = request.query_params.get("cursor")
+    if cursor is not None:
+        last = read_position(cursor)
+        rows = rows.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.id))
+    found = list(rows.order_by("-created_at", "-pk")[: limit + 1])
+    if len(found) <= limit:
+        return found, None
+    final: Any = found[limit - 1]
+    return found[:limit], next_address(request, Position(final.created_at, final.pk).encoded())
 
 
 def read_position(cursor: str) -> Position:

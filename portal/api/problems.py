@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -22,6 +23,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from portal.accounts.limits import LimitExceeded
+from portal.arena.services import AlreadyVoted, NotVotable
 from portal.catalog.access import GateClosed
 from portal.exports.criteria import InvalidCriterion
 from portal.feedback.answer_rules import AnswersInvalid
@@ -51,6 +53,8 @@ PROBLEMS: Final = {
     "claim-lost": (HTTPStatus.CONFLICT, gettext_lazy("The item is not yours to judge, or no longer")),
     "undo-refused": (HTTPStatus.CONFLICT, gettext_lazy("The verdict cannot be taken back")),
     "webhook-disabled": (HTTPStatus.CONFLICT, gettext_lazy("The webhook is switched off")),
+    "already-voted": (HTTPStatus.CONFLICT, gettext_lazy("You have voted on it already")),
+    "not-votable": (HTTPStatus.CONFLICT, gettext_lazy("There are not the answers yet that a vote compares")),
     "precondition-failed": (HTTPStatus.PRECONDITION_FAILED, gettext_lazy("It was changed since you read it")),
     "idempotency-key-reused": (
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -160,11 +164,15 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
             return Problem("already-reviewed", str(exc))
         case VersionConflict():
             return Problem("version-conflict", str(exc), extra={"version": exc.found})
+        case AlreadyVoted():
+            return Problem("already-voted", " ".join(exc.messages))
+        case NotVotable():
+            return Problem("not-votable", " ".join(exc.messages))
         case LimitExceeded():
             headers = {"Retry-After": str(exc.retry_after_s)}
             return Problem("rate-limited", exc.message, headers=headers, extra={"limit": exc.limit})
         case ValidationError():
-            return Problem("invalid-request", " ".join(exc.messages), tuple(_django_errors(exc)))
+            return _refused_by_service(exc, {})
         case Http404():
             return Problem("not-found", _("Check the address and the id; other people's things are not found."))
         case GateClosed():
@@ -181,6 +189,24 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
             return _drf_problem(exc)
         case _:
             return None
+
+
+@contextmanager
+def placing(places: Mapping[str, tuple[object, ...]]) -> Iterator[None]:
+    """Inside, a service's ValidationError becomes a Problem that points at its fields where the body has them.
+
+    `places` are those whose names or places differ in the body.
+    """
+    try:
+        yield
+    except (AlreadyVoted, NotVotable):
+        raise
+    except ValidationError as error:
+        raise _refused_by_service(error, places) from error
+
+
+def _refused_by_service(error: ValidationError, places: Mapping[str, tuple[object, ...]]) -> Problem:
+    return Problem("invalid-request", " ".join(error.messages), tuple(_django_errors(error, places)))
 
 
 def _drf_problem(exc: exceptions.APIException) -> Problem | None:
@@ -205,8 +231,8 @@ def _drf_errors(detail: Any, path: tuple[object, ...]) -> Iterator[FieldError]:
         yield FieldError(" ".join(map(str, sentences)), pointer=pointer(*path))
 
 
-def _django_errors(error: ValidationError) -> Iterator[FieldError]:
+def _django_errors(error: ValidationError, places: Mapping[str, tuple[object, ...]]) -> Iterator[FieldError]:
     if hasattr(error, "error_dict"):
         for key, messages in error.message_dict.items():
-            path = () if key == NON_FIELD_ERRORS else (key,)
+            path = () if key == NON_FIELD_ERRORS else places.get(key, (key,))
             yield FieldError(" ".join(messages), pointer=pointer(*path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -53,7 +54,19 @@ def fields_parameter(names: Iterable[str]) -> OpenApiParameter:
     return query("fields", schema, _("Only these members of a row, separated by commas; JSON only."))
 
 
+def expand_parameter(names: Iterable[str]) -> OpenApiParameter:
+    """`expand=` of rows with these members."""
+    one = "|".join(names)
+    schema = {"type": "string", "pattern": f"^(?:{one})(?:,(?:{one}))*$"}
+    return query(
+        "expand",
+        schema,
+        _("The things that these members name, in the place of the ids of those you may read; JSON only."),
+    )
+
+
 FEEDBACK_FIELDS: Final = tuple(FeedbackRowSerializer().fields)
+FEEDBACK_EXPANDABLE: Final = ("generation",)
 IF_NONE_MATCH: Final = _header(
     "If-None-Match", {"type": "string"}, _("The ETag that you have: 304 where it still is the one.")
 )
@@ -65,6 +78,30 @@ IDEMPOTENCY_KEY: Final = _header(
     {"type": "string", "pattern": KEY_PATTERN},
     _("Your own name for this request, kept for a day: sent again with the same body, it is carried out once."),
 )
+LAST_EVENT_ID: Final = "Last-Event-ID"
+
+
+def last_event_id(pattern: str) -> OpenApiParameter:
+    """Where a stream goes on."""
+    schema = {"type": "string", "pattern": f"^{pattern}$"}
+    return _header(LAST_EVENT_ID, schema, _("The `id` of the last event that you have."))
+
+
+def event_stream(names: Iterable[str]) -> dict[tuple[int, str], dict[str, Any]]:
+    """A 200 of server-sent events with these names, one of them as its fields."""
+    fields = {
+        "id": {"type": "string", "description": str(_("Send it as Last-Event-ID to go on behind this event."))},
+        "event": {"type": "string", "enum": list(names)},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    }
+    return {(200, "text/event-stream"): {"type": "object", "properties": fields, "required": ["event", "data"]}}
+
+
+def event_example(identity: str, name: str, data: Any) -> OpenApiExample:
+    value = {"id": identity, "event": name, "data": json.dumps(data)}
+    return _example("An event", value, response_only=True, media_type="text/event-stream", status_codes=["200"])
+
+
 NOT_MODIFIED: Final = {304: OpenApiResponse(description=_("It still is what your ETag says."))}
 
 _RATING: Final = {"type": "integer", "minimum": LOWEST_RATING, "maximum": HIGHEST_RATING}
@@ -120,6 +157,7 @@ LIST_PARAMETERS: Final = [
         _("Rows per page; JSON only."),
     ),
     fields_parameter(FEEDBACK_FIELDS),
+    expand_parameter(FEEDBACK_EXPANDABLE),
     query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it; JSON only.")),
     query(
         "format",

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from portal.api.references import GenerationReference
 from portal.feedback.answer_quality import QUESTIONS
 from portal.feedback.models import Consent, QuestionKind, ReviewState
 
@@ -198,14 +199,20 @@ class FeedbackRowSerializer(serializers.Serializer):  # type: ignore[type-arg]
     provenance = ObjectField(help_text=_("What else is needed to repeat the run."))
 
 
-class FeedbackPartSerializer(FeedbackRowSerializer):
-    """A judgement, or the members of it that `fields` names."""
+class PartSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """Put before a row's serializer: the row, or the members of it that `fields` names."""
 
     def get_fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().get_fields()
         for field in fields.values():
             field.required = False
         return fields
+
+
+class FeedbackPartSerializer(PartSerializer, FeedbackRowSerializer):
+    """A judgement, or the members of it that `fields` names."""
+
+    generation = GenerationReference(help_text=_("The run that was judged."))  # type: ignore[assignment]
 
 
 class FeedbackPageSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -19,7 +19,7 @@ from portal.api.feedback_views import READING, ApiView
 from portal.exports.access import get_published, visible_snapshots
 from portal.exports.models import Snapshot
 from portal.exports.rows import iso_utc
-from portal.exports.snapshot_files import file_response, tombstones_response
+from portal.exports.snapshot_files import FILE_TYPES, file_response, tombstones_response
 
 MAX_LISTED = 1_000
 
@@ -124,6 +124,12 @@ class SnapshotDetail(ApiView):
         return Response(described(get_published(number)))
 
 
+def _file(description: str, media_type: str) -> OpenApiResponse:
+    """A file's bytes; those of a JSON one are shown as what they say."""
+    kind = OpenApiTypes.OBJECT if media_type == "application/json" else OpenApiTypes.BINARY
+    return OpenApiResponse(kind, description=description)
+
+
 class SnapshotFile(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
 
@@ -139,8 +145,8 @@ class SnapshotFile(ApiView):
             OpenApiParameter("path", {"type": "string"}, OpenApiParameter.PATH, description="As the manifest has it."),
         ],
         responses={
-            (200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, description="The file."),
-            (206, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, description="The part asked for."),
+            **{(200, each): _file("The file.", each) for each in FILE_TYPES},
+            **{(206, each): _file("The part asked for.", each) for each in FILE_TYPES},
             304: None,
             416: None,
             **schema.problems(404),

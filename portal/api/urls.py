@@ -7,6 +7,21 @@ from portal.api.card_facts_view import CardFacts
 from portal.api.card_history_views import CardComparison, RevisionDetail, RevisionList, RevisionReadme
 from portal.api.catalog_views import CardDetail, CardList, VariantList
 from portal.api.change_views import ChangeList
+from portal.api.contests.battle_views import (
+    BattleDetail,
+    BattleEvents,
+    BattleList,
+    BattleStop,
+    BattleTurns,
+    BattleVote,
+)
+from portal.api.contests.comparison_views import (
+    ComparisonDetail,
+    ComparisonList,
+    ComparisonStop,
+    ComparisonTurns,
+    ComparisonVote,
+)
 from portal.api.contribution_views import ContributionList
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.export_views import ExportDetail, ExportList
@@ -18,6 +33,16 @@ from portal.api.question_views import QuestionAdding, QuestionChanging, Question
 from portal.api.questionnaire_views import NextDraft, Publication, QuestionnaireDetail, QuestionnaireList
 from portal.api.replay_views import ReplayAgain, ReplayDetail, ReplayList, ReplayRunDetail
 from portal.api.review_views import ItemClaim, ItemDetail, ItemList, ItemReopening, NextClaim
+from portal.api.runs.conversation_views import ConversationDetail, ConversationList, ConversationRestore
+from portal.api.runs.generation_views import (
+    GenerationAgain,
+    GenerationBranch,
+    GenerationCancel,
+    GenerationDetail,
+    GenerationList,
+    GenerationRerun,
+)
+from portal.api.runs.trace_views import GenerationEvents, GenerationTrace
 from portal.api.snapshot_views import SnapshotDetail, SnapshotFile, SnapshotList, SnapshotTombstones
 from portal.api.submission_views import SubmissionCheck, SubmissionDetail, SubmissionList
 from portal.api.verdict_views import AgreementView, VerdictDetail, VerdictGiving, VerdictUndoing
@@ -103,6 +128,32 @@ urlpatterns = [
         WebhookRedelivery.as_view(),
         name="webhook-redelivery",
     ),
+    path("api/v1/conversations/", ConversationList.as_view(), name="conversation-list"),
+    path("api/v1/conversations/<uuid:conversation_id>/", ConversationDetail.as_view(), name="conversation-detail"),
+    path(
+        "api/v1/conversations/<uuid:conversation_id>/restore/",
+        ConversationRestore.as_view(),
+        name="conversation-restore",
+    ),
+    path("api/v1/generations/", GenerationList.as_view(), name="generation-list"),
+    path("api/v1/generations/<uuid:generation_id>/", GenerationDetail.as_view(), name="generation-detail"),
+    path("api/v1/generations/<uuid:generation_id>/events/", GenerationEvents.as_view(), name="generation-events"),
+    path("api/v1/generations/<uuid:generation_id>/trace/", GenerationTrace.as_view(), name="generation-trace"),
+    path("api/v1/generations/<uuid:generation_id>/cancel/", GenerationCancel.as_view(), name="generation-cancel"),
+    path("api/v1/generations/<uuid:generation_id>/again/", GenerationAgain.as_view(), name="generation-again"),
+    path("api/v1/generations/<uuid:generation_id>/rerun/", GenerationRerun.as_view(), name="generation-rerun"),
+    path("api/v1/generations/<uuid:generation_id>/branch/", GenerationBranch.as_view(), name="generation-branch"),
+    path("api/v1/comparisons/", ComparisonList.as_view(), name="comparison-list"),
+    path("api/v1/comparisons/<uuid:contest_id>/", ComparisonDetail.as_view(), name="comparison-detail"),
+    path("api/v1/comparisons/<uuid:contest_id>/turns/", ComparisonTurns.as_view(), name="comparison-turns"),
+    path("api/v1/comparisons/<uuid:contest_id>/stop/", ComparisonStop.as_view(), name="comparison-stop"),
+    path("api/v1/comparisons/<uuid:contest_id>/vote/", ComparisonVote.as_view(), name="comparison-vote"),
+    path("api/v1/battles/", BattleList.as_view(), name="battle-list"),
+    path("api/v1/battles/<uuid:contest_id>/", BattleDetail.as_view(), name="battle-detail"),
+    path("api/v1/battles/<uuid:contest_id>/events/", BattleEvents.as_view(), name="battle-events"),
+    path("api/v1/battles/<uuid:contest_id>/turns/", BattleTurns.as_view(), name="battle-turns"),
+    path("api/v1/battles/<uuid:contest_id>/stop/", BattleStop.as_view(), name="battle-stop"),
+    path("api/v1/battles/<uuid:contest_id>/vote/", BattleVote.as_view(), name="battle-vote"),
     path("api/v1/", unknown_address),
     # Not <path:…>, which ends at a line break.
     re_path(r"^api/v1/(?P<rest>(?s:.+))\Z", unknown_address),

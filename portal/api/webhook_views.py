@@ -140,7 +140,7 @@ _ONE: Final = OpenApiExample("A webhook", value=_ENDPOINT, response_only=True)
 _WITH_SECRET: Final = OpenApiExample(
     "A webhook with its secret", value={**_ENDPOINT, "secret": "whsec_…"}, response_only=True
 )
-_MESSAGE: Final = OpenApiExample("A message", value=_DELIVERY, response_only=True)
+_MESSAGE: Final = OpenApiExample("A message", value=_DELIVERY, response_only=True, status_codes=["202"])
 
 
 def described(endpoint: Endpoint) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from django.http import Http404
 
 from portal.accounts.actors import Actor
 from portal.arena.models import Contest, Kind, Reply
+from portal.arena.queries import latest_replies
+from portal.playground.models import Generation
 
 
 def get_contest(actor: Actor, contest_id: uuid.UUID, kind: Kind) -> Contest:
@@ -30,3 +32,11 @@ def get_reply(contest: Contest, turn: int, letter: str) -> Reply:
     if reply is None:
         raise Http404
     return reply
+
+
+def get_battle_runs(actor: Actor, contest_id: uuid.UUID) -> list[Generation]:
+    """The two runs of the latest turn of the actor's own battle, for its stream alone."""
+    runs = [reply.generation for reply in latest_replies(get_contest(actor, contest_id, Kind.BATTLE))]
+    if len(runs) != 2:
+        raise Http404
+    return runs

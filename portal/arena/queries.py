@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from portal.accounts.actors import Actor
 from portal.arena.models import Contender, Contest, Kind, Outcome, Pairing, Pool, Reply, Vote
@@ -165,3 +165,11 @@ def own_votes(actor: Actor) -> QuerySet[Vote]:
 def own_contests(actor: Actor, kind: Kind) -> QuerySet[Contest]:
     """The actor's contests, newest first, each with its contenders' conversations."""
     return Contest.objects.filter(actor.owns(), kind=kind).prefetch_related("contenders__conversation")
+
+
+def described_contests(actor: Actor, kind: Kind) -> QuerySet[Contest]:
+    """The same, each with its variants and `turn_count`, and `outcome`: of a vote on it, if there is one."""
+    turns = Reply.objects.filter(contender__contest=OuterRef("pk")).order_by("-turn").values("turn")
+    votes = Vote.objects.filter(comparison__contest=OuterRef("pk")).order_by().values("outcome")
+    described = own_contests(actor, kind).select_related("pool").prefetch_related("contenders__variant__card")
+    return described.annotate(turn_count=Subquery(turns[:1]), outcome=Subquery(votes[:1]))

@@ -50,6 +50,10 @@ class AlreadyVoted(ValidationError):
     """Another vote on the same answers was quicker."""
 
 
+class NotVotable(ValidationError):
+    """An answer is missing, or is not there yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A variant and the parameters that it answers with."""
@@ -131,7 +135,7 @@ def stop_contest(contest: Contest) -> None:
 def vote_on_battle(actor: Actor, contest: Contest, outcome: Outcome) -> Vote:
     """Vote once, and see the names.
 
-    Raises AlreadyVoted when a vote was quicker, ValidationError while an answer is missing, and LimitExceeded.
+    Raises AlreadyVoted when a vote was quicker, NotVotable while an answer is missing, and LimitExceeded.
     """
     check_rate(actor, "votes", settings.VOTE_RATE)
     turns = turns_of(contest)
@@ -304,9 +308,9 @@ def _require_one_battle_at_a_time(actor: Actor, contest: Contest) -> None:
 
 def _require_votable(turn: Turn | None) -> None:
     if turn is None or turn.is_active:
-        raise ValidationError({"outcome": [_("Both answers have to be there before you vote.")]})
+        raise NotVotable({"outcome": [_("Both answers have to be there before you vote.")]})
     if not turn.is_votable:
-        raise ValidationError({"outcome": [_("An answer is missing, so there is nothing to compare.")]})
+        raise NotVotable({"outcome": [_("An answer is missing, so there is nothing to compare.")]})
 
 
 def _about(contest: Contest, turns: Sequence[Turn]) -> dict[str, Any]:

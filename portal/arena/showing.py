@@ -23,12 +23,15 @@ class ShownReply:
 
     letter: str
     output: str
-    html: SafeString
     is_active: bool
     has_failed: bool
     is_best: bool
     run: Generation | None
     reply: Reply | None
+
+    @property
+    def html(self) -> SafeString:
+        return render_markdown(self.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,6 @@ def _show(contest: Contest, reply: Reply, turn: Turn, *, is_best: bool) -> Shown
     return ShownReply(
         letter=reply.contender.letter,
         output="" if is_active else run.output,
-        html=render_markdown("" if is_active else run.output),
         is_active=is_active,
         has_failed=run.state == State.FAILED and not is_active,
         is_best=is_best,

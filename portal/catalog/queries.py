@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
@@ -53,6 +54,12 @@ def runnable_variants() -> QuerySet[Variant]:
 def published_variants() -> QuerySet[Variant]:
     """The variants of all published cards, whether they run here or not."""
     return Variant.objects.filter(card__is_published=True).select_related("card", "base__card")
+
+
+def variants_by_model_id(model_ids: Collection[str]) -> list[Variant]:
+    """Those of published cards that have one of these ids, owner/card:variant, in one query."""
+    slugs = {each.rpartition(":")[2] for each in model_ids}
+    return [each for each in published_variants().filter(slug__in=slugs) if each.model_id in model_ids]
 
 
 def default_variant() -> Variant | None:

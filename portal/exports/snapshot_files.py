@@ -25,6 +25,9 @@ _TYPES: Final = {
     ".json": "application/json",
     ".md": "text/markdown; charset=utf-8",
 }
+_OTHER_TYPE: Final = "text/plain; charset=utf-8"
+# Those that a file can have, without parameters.
+FILE_TYPES: Final = tuple(each.partition(";")[0] for each in (*_TYPES.values(), _OTHER_TYPE))
 _BATCH: Final = 1_000
 
 
@@ -48,7 +51,7 @@ def file_response(request: HttpRequest, snapshot: Snapshot, path: str, user: Use
     response = stream_pieces(
         request,
         read_part(snapshot_storage().open(snapshot.stored_name(path)), sent) if size else iter(()),
-        content_type=_TYPES.get(PurePosixPath(path).suffix, "text/plain; charset=utf-8"),
+        content_type=_TYPES.get(PurePosixPath(path).suffix, _OTHER_TYPE),
         filename=f"snapshot-{snapshot.folder}-{path.replace('/', '-')}",
     )
     response["Content-Length"] = str(sent.length)

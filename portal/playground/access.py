@@ -10,8 +10,10 @@ from portal.accounts.actors import Actor
 from portal.playground.models import Conversation, Generation
 
 
-def get_conversation(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
-    conversation = Conversation.objects.filter(actor.owns(), pk=conversation_id, deleted_at__isnull=True).first()
+def get_conversation(actor: Actor, conversation_id: uuid.UUID, *, for_update: bool = False) -> Conversation:
+    """The actor's own conversation; `for_update` locks it to the end of the transaction."""
+    own = Conversation.objects.filter(actor.owns(), pk=conversation_id, deleted_at__isnull=True)
+    conversation = (own.select_for_update() if for_update else own).first()
     if conversation is None:
         raise Http404
     return conversation

@@ -1,4 +1,4 @@
-"""Name, delete, restore and purge conversations."""
+"""Begin, change, delete, restore and purge conversations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from portal.accounts.actors import Actor
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation
+from portal.playground.text_limits import text_errors
 
 MAX_TITLE_CHARACTERS: Final = 120
 # A quota counts the rows of a day, so none of them may go sooner.
@@ -20,17 +22,48 @@ SHORTEST_RETENTION: Final = timedelta(days=2)
 PURGED_AT_ONCE: Final = 50
 
 
-def rename_conversation(conversation: Conversation, title: str) -> None:
-    """Raises ValidationError for a title that is empty or too long."""
-    title = " ".join(title.split())
-    if not title:
-        raise ValidationError({"title": [_("Write a title.")]})
-    if len(title) > MAX_TITLE_CHARACTERS:
-        limit = {"limit": MAX_TITLE_CHARACTERS, "length": len(title)}
-        raise ValidationError({"title": [_("At most %(limit)d characters; this has %(length)d.") % limit]})
-    if "\x00" in title:
-        raise ValidationError({"title": [_("Null characters are not allowed.")]})
-    conversation.rename(title)
+def create_conversation(actor: Actor, *, title: str = "", system_prompt: str = "") -> Conversation:
+    """An empty one; without a title, its first prompt names it.
+
+    Raises ValidationError naming the field and the limit.
+    """
+    title = _plain(title)
+    if errors := (_title_errors(title) if title else {}) | _system_prompt_errors(system_prompt):
+        raise ValidationError(errors)
+    return Conversation.objects.create(title=title, system_prompt=system_prompt, **actor.ownership())
+
+
+def revise_conversation(
+    conversation: Conversation, *, title: str | None = None, system_prompt: str | None = None
+) -> None:
+    """Change what is given; the turns that there are keep the system prompt that they were asked with.
+
+    Raises ValidationError naming the field and the limit, and then changes nothing.
+    """
+    changes: dict[str, str] = {}
+    errors: dict[str, list[str]] = {}
+    if title is not None:
+        changes["title"] = _plain(title)
+        errors |= _title_errors(changes["title"])
+    if system_prompt is not None:
+        changes["system_prompt"] = system_prompt
+        errors |= _system_prompt_errors(system_prompt)
+    if errors:
+        raise ValidationError(errors)
+    if changes:
+        conversation.revise(**changes)
+
+
+def _plain(title: str) -> str:
+    return " ".join(title.split())
+
+
+def _title_errors(title: str) -> dict[str, list[str]]:
+    return {"title": [_("Write a title.")]} if not title else text_errors("title", title, MAX_TITLE_CHARACTERS)
+
+
+def _system_prompt_errors(text: str) -> dict[str, list[str]]:
+    return text_errors("system_prompt", text, settings.MAX_SYSTEM_PROMPT_CHARACTERS)
 
 
 def delete_conversation(conversation: Conversation) -> bool:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import variants_for
 from portal.playground.access import get_conversation, get_deleted_conversation
-from portal.playground.conversation_services import delete_conversation, rename_conversation, restore_conversation
+from portal.playground.conversation_services import delete_conversation, restore_conversation, revise_conversation
 from portal.playground.forms import next_turn_form
 from portal.playground.models import Conversation, Kind
 from portal.playground.queries import MAX_SEARCH_CHARACTERS, latest_variants, list_conversations
@@ -55,7 +55,7 @@ def rename(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
     error, status = "", 200
     if request.method == "POST":
         try:
-            rename_conversation(named, request.POST.get("title", ""))
+            revise_conversation(named, title=request.POST.get("title", ""))
             return redirect(named)
         except ValidationError as refused:
             error, status = " ".join(refused.messages), 422

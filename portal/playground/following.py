@@ -130,14 +130,19 @@ class _Shown:
         return events
 
 
+def give_connection_back() -> None:
+    """Who watches for minutes must not keep a connection to the database."""
+    if not connection.in_atomic_block:  # as in a test
+        connection.close()
+
+
 async def run_query(query: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a query and give its connection back: a viewer who waits must not keep one."""
+    """Run a query and give its connection back."""
 
     def run() -> R:
         try:
             return query(*args, **kwargs)
         finally:
-            if not connection.in_atomic_block:  # as in a test
-                connection.close()
+            give_connection_back()
 
     return await sync_to_async(run)()

@@ -166,6 +166,9 @@ class PromptForm(ParameterFields):
         if edited is not None:
             return edited.parent
         parent = find_turn(self._conversation, parent_id) if parent_id else None
+        if parent is None and parent_id is None and not self._conversation.generations.exists():
+            # It was begun without a prompt.
+            return None
         if parent is None:
             raise ValidationError(gettext("The turn to follow is not in this conversation. Reload the page."))
         return parent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from portal.accounts.actors import Actor
 from portal.catalog.card_metadata import Example, describe_metadata
@@ -28,16 +29,28 @@ def list_conversations(actor: Actor, *, search: str = "", deleted: bool = False)
     `search` finds words of a title, a prompt or an answer; `deleted` lists those that can still be restored.
     """
     generations = Generation.objects.filter(conversation=OuterRef("pk"))
-    # Siblings (a retry) answer the same turn and share a parent; only first turns have none, which COUNT leaves out.
-    parents = generations.order_by().values("conversation").annotate(count=Count("parent", distinct=True))
-    own = Conversation.objects.filter(actor.owns(), is_listed=True, deleted_at__isnull=not deleted)
+    own = own_conversations(actor, deleted=deleted).filter(is_listed=True)
     for word in search[:MAX_SEARCH_CHARACTERS].split():
         said = generations.filter(Q(prompt__icontains=word) | Q(output__icontains=word))
         own = own.filter(Q(title__icontains=word) | Exists(said))
-    return own.annotate(
-        turn_count=Subquery(parents.values("count")) + 1,
+    return own
+
+
+def own_conversations(actor: Actor, *, deleted: bool = False) -> QuerySet[Conversation]:
+    """The same, with those that are parts of something that has a page of its own."""
+    generations = Generation.objects.filter(conversation=OuterRef("pk"))
+    # Siblings (a retry) answer the same turn and share a parent; only first turns have none, which COUNT leaves out.
+    parents = generations.order_by().values("conversation").annotate(count=Count("parent", distinct=True))
+    return Conversation.objects.filter(actor.owns(), deleted_at__isnull=not deleted).annotate(
+        turn_count=Coalesce(Subquery(parents.values("count")) + 1, 0),
         latest_variant_id=Subquery(generations.order_by("-created_at", "-id").values("variant_id")[:1]),
     )
+
+
+def own_generations(actor: Actor) -> QuerySet[Generation]:
+    """The actor's runs, newest first, each with its variant and card and without what grows with its conversation."""
+    own = Generation.objects.filter(conversation__in=Conversation.objects.filter(actor.owns(), deleted_at=None))
+    return own.select_related("variant__card").defer("messages", "rendered_prompt", "provenance")
 
 
 def latest_variants(conversations: Iterable[Conversation]) -> dict[int, Variant]:

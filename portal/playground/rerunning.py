@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
+from portal.catalog.models import Variant
 from portal.playground.models import Generation, Kind
 from portal.playground.queries import trace_tokens
 from portal.playground.services import Origin, start_generation
@@ -33,6 +34,31 @@ def rerun_generation(actor: Actor, generation: Generation, *, request_key: uuid.
         request_key=request_key,
         kind=Kind(generation.kind),
         origin=Origin(rerun_of=generation, opening=tuple(generation.opening)),
+    )
+
+
+def answer_again(
+    actor: Actor,
+    generation: Generation,
+    *,
+    variant: Variant | None = None,
+    params: SamplingParams | None = None,
+    request_key: uuid.UUID | None = None,
+) -> Generation:
+    """Send a run's prompt once more from its place, as a sibling: by the same variant and parameters, or by these.
+
+    The messages are made anew: unlike a repetition's, they have the system prompt that the conversation has now.
+    Raises as `start_generation` does.
+    """
+    return start_generation(
+        actor,
+        variant=variant or generation.variant,
+        prompt=generation.prompt,
+        params=params or SamplingParams.from_mapping(generation.params),
+        conversation=generation.conversation,
+        parent=generation.parent,
+        request_key=request_key,
+        kind=Kind(generation.kind),
     )
 
 

@@ -25,6 +25,7 @@ from portal.playground.context_room import ContextUse, Room, drop_oldest_turns, 
 from portal.playground.dispatch import dispatch_soon, first_redispatch
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind, State
 from portal.playground.quota import require_quota
+from portal.playground.text_limits import text_errors
 
 TITLE_CHARACTERS: Final = 80
 RETRY_WHEN_BUSY_S: Final = 5
@@ -149,7 +150,7 @@ def _start(
                 title=_title(order.prompt), system_prompt=system_prompt or "", **actor.ownership()
             )
         else:
-            _continue(conversation, actor, system_prompt)
+            _continue(conversation, actor, system_prompt, order.prompt)
         # A seed is drawn and stored where none was chosen, so that every run can be repeated.
         seed = params.seed if params.seed is not None else secrets.randbits(GENERATED_SEED_BITS)
         generation = Generation.objects.create(
@@ -203,12 +204,15 @@ def cancel_generation(generation: Generation) -> bool:
     return generation.request_cancel()
 
 
-def _continue(conversation: Conversation, actor: Actor, system_prompt: str | None) -> None:
+def _continue(conversation: Conversation, actor: Actor, system_prompt: str | None, prompt: str) -> None:
     """Touch only what changes: since it was loaded, the conversation may have gone over to who signed in."""
+    changes: dict[str, Any] = {}
     if system_prompt is not None:
-        conversation.system_prompt = system_prompt
+        changes["system_prompt"] = conversation.system_prompt = system_prompt
+    if not conversation.title:
+        changes["title"] = conversation.title = _title(prompt)
     own = Conversation.objects.filter(actor.owns(), pk=conversation.pk, deleted_at__isnull=True)
-    if not own.update(system_prompt=conversation.system_prompt, updated_at=timezone.now()):
+    if not own.update(updated_at=timezone.now(), **changes):
         raise ValidationError({"conversation": [_("This conversation is no longer yours here. Reload the page.")]})
 
 
@@ -230,10 +234,10 @@ def _require_valid(
     conversation: Conversation | None,
     parent: Generation | None,
 ) -> None:
-    errors = _text_errors("prompt", prompt, settings.MAX_PROMPT_CHARACTERS)
+    errors = text_errors("prompt", prompt, settings.MAX_PROMPT_CHARACTERS)
     for message in history:
-        errors |= _text_errors("history", message.content, settings.MAX_PROMPT_CHARACTERS)
-    errors |= _text_errors("system_prompt", system_prompt, settings.MAX_SYSTEM_PROMPT_CHARACTERS)
+        errors |= text_errors("history", message.content, settings.MAX_PROMPT_CHARACTERS)
+    errors |= text_errors("system_prompt", system_prompt, settings.MAX_SYSTEM_PROMPT_CHARACTERS)
     if not prompt.strip():
         errors["prompt"] = [_("Write a prompt.")]
     if params.max_tokens > settings.MAX_OUTPUT_TOKENS:
@@ -246,15 +250,6 @@ def _require_valid(
         errors["parent"] = [_("The answer before is still being written. Wait for it, or stop it.")]
     if errors:
         raise ValidationError(errors)
-
-
-def _text_errors(field: str, text: str, limit: int) -> dict[str, list[str]]:
-    if len(text) > limit:
-        length = {"limit": limit, "length": len(text)}
-        return {field: [_("At most %(limit)d characters; this has %(length)d.") % length]}
-    if "\x00" in text:
-        return {field: [_("Null characters are not allowed.")]}
-    return {}
 
 
 def _serialise_starts(actor: Actor) -> None:

@@ -174,6 +174,14 @@ def show_turns(conversation: Conversation, tree: ConversationTree, turns: Sequen
     return tuple(shown)
 
 
+def read_turns(conversation: Conversation) -> list[tuple[Generation, Versions]]:
+    """The turns of all branches, oldest first, each with its place among its siblings, in one query."""
+    rows = conversation.generations.select_related("variant__card").defer(*_NOT_SHOWN).order_by("created_at", "id")
+    turns = list(rows)
+    tree = ConversationTree([(each.pk, each.parent_id) for each in turns])
+    return [(each, _place(tree.siblings_of(each.pk), each.pk)) for each in turns]
+
+
 def show_turn(generation: Generation) -> ShownTurn:
     """One turn as it stands among the others."""
     conversation, turn = generation.conversation, generation.pk

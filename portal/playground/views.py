@@ -19,7 +19,6 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url, reswap, retarget
 from django_htmx.middleware import HtmxDetails
 
-from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
 from portal.catalog.access import require_access, variants_for
@@ -27,10 +26,11 @@ from portal.catalog.models import Variant
 from portal.catalog.queries import default_variant, get_variant_by_model_id
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_form
-from portal.playground.models import Conversation, Generation, Kind
+from portal.playground.models import Conversation, Generation
 from portal.playground.presets import BUILT_IN, own_presets
 from portal.playground.queries import example_prompts, find_turn
 from portal.playground.quota import read_quotas
+from portal.playground.rerunning import answer_again
 from portal.playground.services import cancel_generation, start_generation
 from portal.playground.tree import ConversationTree, read_tree, show_branch, show_turn
 
@@ -116,16 +116,7 @@ def retry(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
     actor = current_actor(request)
     earlier = get_generation(actor, generation_id)
     try:
-        started = start_generation(
-            actor,
-            variant=earlier.variant,
-            prompt=earlier.prompt,
-            params=SamplingParams.from_mapping(earlier.params),
-            conversation=earlier.conversation,
-            parent=earlier.parent,
-            request_key=_request_key(request),
-            kind=Kind(earlier.kind),
-        )
+        started = answer_again(actor, earlier, request_key=_request_key(request))
     except (ValidationError, LimitExceeded) as error:
         return _not_again(request, earlier, error)
     if not request.htmx:
@@ -332,7 +323,8 @@ def _conversation_context(
     elif last is not None:
         form = next_turn_form(last, variants)
     else:
-        form = PromptForm(variants=variants, conversation=shown)
+        initial = new_conversation_initial(default_variant(), system_prompt=shown.system_prompt)
+        form = PromptForm(initial=initial, variants=variants, conversation=shown)
     if sent is not None:
         form.initial["prompt"] = sent.typed_since
     context: dict[str, Any] = {

@@ -320,3 +320,24 @@ def test_the_roots_point_to_the_documentation(client: Client, path: str) -> None
     response = client.get(path)
     assert response.status_code == 404
     assert response.json()["detail"] == "There is nothing at this address. What there is: /api/docs/."
+
+
+def test_a_judgement_brings_the_readers_own_run_along(
+    token_client: Callable[..., Client], alice: User, bob: User
+) -> None:
+    own, foreign = judge(alice), judge(bob)
+    client = token_client(alice, Scope.READ)
+    client.get(URL)
+    with CaptureQueriesContext(connection) as queries:
+        rows = client.get(URL, {"expand": "generation"}).json()["results"]
+    judge(alice)
+    with CaptureQueriesContext(connection) as more:
+        assert len(client.get(URL, {"expand": "generation"}).json()["results"]) == 3
+    assert len(queries) == len(more)
+    assert rows[0]["generation"]["id"] == str(own.generation_id)
+    # Other people's runs are not to be read, expanded or not.
+    assert rows[1]["generation"] == str(foreign.generation_id)
+    alone = client.get(reverse("api:feedback-detail", args=[own.pk]), {"expand": "generation", "fields": "generation"})
+    assert alone.json()["generation"]["parameters"] == own.generation.params  # type: ignore[union-attr]
+    refused = client.get(URL, {"expand": "variant"})
+    assert (refused.status_code, "generation" in refused.json()["errors"][0]["detail"]) == (400, True)

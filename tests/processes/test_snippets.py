@@ -1,8 +1,9 @@
-"""The programs that a variant's page offers, taken from the page and run as they stand."""
+"""Programs that a page or a document offers, taken from there and run as they stand."""
 
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from django.test import Client
 
@@ -20,10 +22,12 @@ from portal.accounts.services import create_token
 from portal.catalog.models import Variant
 from portal.catalog.seed import seed_cards
 from portal.catalog.snippets import QUESTION
-from portal.playground.models import Generation
+from portal.playground.models import Conversation, Generation
+from tests.processes.scripted_backend import counted
 from tests.processes.web_process import WebProcess
 from tests.processes.worker_process import WorkerProcess
 
+RUNS = Path(__file__).parents[2] / "docs" / "runs.md"
 USE = "/models/HuggingFaceTB/SmolLM2-135M-Instruct/q4_1-bf16/use/"
 
 
@@ -63,6 +67,73 @@ def test_the_portals_own_endpoint_answers_both_programs(
     assert answer
     assert '"content"' in run(["sh", "-c", programs["curl"]], STEELYARD_TOKEN=secret)
     assert list(Generation.objects.values_list("state", flat=True)) == ["succeeded"] * 2
+
+
+@pytest.mark.processes
+@pytest.mark.django_db(transaction=True)
+def test_the_recipes_of_runs_and_a_stream_that_breaks(
+    variant: Variant, start_web: Callable[..., WebProcess], start_worker: Callable[..., WorkerProcess], alice: User
+) -> None:
+    web = start_web()
+    start_worker()
+    _token, secret = create_token(alice, name="recipes", scopes=[Scope.READ, Scope.SUBMIT], lifetime=None)
+    # One shell, as a reader has one; the scripted engine answers one question alone.
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```", RUNS.read_text(), re.MULTILINE | re.DOTALL))
+    script = script.replace("What is a steelyard?", "count to 5")
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    printed = run(command, PORTAL=web.url, TOKEN=secret, MODEL=variant.model_id)
+    whole, resumed = printed.split("retry: 1000")[1:3]
+    assert re.findall("event: (started|finished)", whole) == ["started", "finished"]
+    # Each number once, and behind event 1-2 those that were not seen.
+    first, second = ("".join(re.findall(r'"text":"([\d ]+)","channel"', each)) for each in (whole, resumed))
+    assert (first, len(second) < len(first), first.endswith(second)) == (counted(5), True, True)
+    traced, end = json.JSONDecoder().raw_decode(after := resumed.rpartition("\n\n")[2].lstrip())
+    stopped, _end = json.JSONDecoder().raw_decode(after[end:])
+    assert [token["text"] for token in traced["tokens"]] == [f"{each} " for each in range(1, 6)]
+    assert stopped["parameters"]["temperature"] == 1.2
+    assert Conversation.objects.get().title == "On balances"
+    with httpx2.Client(
+        base_url=web.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30, trust_env=False
+    ) as client:
+        _a_stream_breaks_and_goes_on(client, variant)
+
+
+def _a_stream_breaks_and_goes_on(client: httpx2.Client, variant: Variant) -> None:
+    asked = {"variant": variant.model_id, "prompt": "count to 100", "parameters": {"max_tokens": 2000}}
+    started = client.post("/api/v1/generations/", json=asked)
+    address = started.headers["Location"]
+    texts, last = _follow(client, address, "", stop_after=20)
+    assert client.get(address).json()["state"] == "running"
+    rest, _last = _follow(client, address, last)
+    assert texts + rest == counted(100)
+    # A run that is followed can be stopped by anybody who has the token.
+    following = client.post("/api/v1/generations/", json=asked | {"prompt": "count to 1000"}).headers["Location"]
+    seen, last = _follow(client, following, "", stop_after=5)
+    client.post(f"{following}cancel/")
+    rest, _last = _follow(client, following, last)
+    stopped = client.get(following).json()
+    assert (stopped["state"], stopped["output"]) == ("cancelled", seen + rest)
+
+
+def _follow(client: httpx2.Client, address: str, after: str, stop_after: int = 10**6) -> tuple[str, str]:
+    """The text behind `after` and the last event's id; the connection breaks off behind so many deltas."""
+    texts: list[str] = []
+    last = after
+    with client.stream("GET", f"{address}events/", headers={"Last-Event-ID": after} if after else {}) as response:
+        assert response.status_code == 200
+        event = ""
+        for line in response.iter_lines():
+            name, _colon, value = line.partition(": ")
+            if name == "id":
+                last = value
+            elif name == "event":
+                event = value
+                assert event != "reset"
+            elif name == "data" and event == "delta":
+                texts.append(json.loads(value)["text"])
+                if len(texts) == stop_after:
+                    break
+    return "".join(texts), last
 
 
 @pytest.mark.weights

@@ -41,6 +41,7 @@ class Conversation(models.Model):
         ]
         indexes = [
             models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_of_owner"),
+            models.Index(fields=["owner", "-created_at", "-id"], name="conversation_begun_by_owner"),
             models.Index(fields=["visitor", "-updated_at", "-id"], name="conversation_of_visitor"),
             models.Index(
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="conversation_to_be_purged"
@@ -65,9 +66,9 @@ class Conversation(models.Model):
         """Take a deletion back; False when there is none."""
         return Conversation.objects.filter(pk=self.pk, deleted_at__isnull=False).update(deleted_at=None) == 1
 
-    def rename(self, title: str) -> bool:
-        """Give it a name of its owner's choice. The order of the list, by last turn, stays."""
-        return self._live().update(title=title) == 1
+    def revise(self, **values: str) -> bool:
+        """Give it a title or a system prompt of its owner's choice. The order of the list, by last turn, stays."""
+        return self._live().update(**values) == 1
 
     def _live(self) -> models.QuerySet[Conversation]:
         return Conversation.objects.filter(pk=self.pk, deleted_at__isnull=True)

@@ -1,0 +1,172 @@
+"""`/api/v1/comparisons/`: the same prompts to two to four variants or parameter sets, side by side, and a vote."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPMethod
+from typing import Any, Final
+
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+
+from portal.api import schema
+from portal.api.contests.bodies import (
+    COMPARISON_BODY_EXAMPLE,
+    COMPARISON_VOTE_EXAMPLE,
+    TURN_EXAMPLE,
+    ComparisonBody,
+    ComparisonVoteBody,
+    TurnBody,
+    read_entries,
+    read_verdict,
+)
+from portal.api.contests.rows import (
+    COMPARISON_DETAIL_FIELDS,
+    COMPARISON_EXAMPLE,
+    COMPARISON_FIELDS,
+    EXAMPLE_COMPARISON,
+    EXPANDABLE,
+    LIST_EXPANDABLE,
+    ComparisonDetailPartSerializer,
+    ComparisonDetailSerializer,
+    ComparisonPageSerializer,
+)
+from portal.api.contests.views import ID, PLACES, ContestView
+from portal.api.idempotency import Done
+from portal.api.own_things import answer_once, own_scopes, read_body
+from portal.api.paging import PAGE_PARAMETERS
+from portal.api.problems import placing
+from portal.arena.access import get_contest
+from portal.arena.models import Kind
+from portal.arena.queries import latest_replies
+from portal.arena.services import begin_side_by_side, vote_side_by_side
+
+CHANGED: Final[dict[Any, Any]] = {201: ComparisonDetailSerializer, **schema.problems(404, 409, 413, 415, 422)}
+
+
+class ComparisonList(ContestView):
+    kind = Kind.SIDE_BY_SIDE
+    scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.POST)
+    parameters = ("fields", "expand", *PAGE_PARAMETERS, "format")
+
+    @extend_schema(
+        operation_id="comparisons_list",
+        summary="Your comparisons",
+        description="The last begun first.",
+        parameters=[
+            schema.fields_parameter(COMPARISON_FIELDS),
+            schema.expand_parameter(LIST_EXPANDABLE),
+            *schema.PAGE_PARAMETERS,
+            schema.IF_NONE_MATCH,
+        ],
+        responses={200: ComparisonPageSerializer, **schema.NOT_MODIFIED, **schema.problems()},
+        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_COMPARISON], "next": None}, response_only=True)],
+        tags=["comparisons"],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        return self._list(request, COMPARISON_FIELDS)
+
+    @extend_schema(
+        operation_id="comparisons_create",
+        summary="Compare answers to a prompt",
+        description="Queues one run for each contender, all or none. Follow each by its own events.",
+        parameters=[schema.IDEMPOTENCY_KEY],
+        request=ComparisonBody,
+        responses=CHANGED,
+        examples=[COMPARISON_BODY_EXAMPLE, COMPARISON_EXAMPLE],
+        tags=["comparisons"],
+    )
+    def post(self, request: Request) -> HttpResponseBase:
+        def act() -> Done:
+            given = read_body(request, ComparisonBody)
+            entries = read_entries(self.actor, given["contenders"])
+            texts = {name: given[name] for name in ("prompt", "system_prompt") if name in given}
+            with placing(PLACES):
+                begun = begin_side_by_side(self.actor, entries, **texts, request_key=uuid.uuid4())
+            return Done(201, str(begun.pk))
+
+        return answer_once(request, self.actor, act, self._shown, "comparison-detail")
+
+
+class ComparisonDetail(ContestView):
+    kind = Kind.SIDE_BY_SIDE
+    scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
+    parameters = ("fields", "expand", "format")
+
+    @extend_schema(
+        operation_id="comparisons_retrieve",
+        summary="One comparison with its turns",
+        parameters=[
+            ID,
+            schema.fields_parameter(COMPARISON_DETAIL_FIELDS),
+            schema.expand_parameter(EXPANDABLE),
+            schema.IF_NONE_MATCH,
+        ],
+        responses={200: ComparisonDetailPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
+        examples=[COMPARISON_EXAMPLE],
+        tags=["comparisons"],
+    )
+    def get(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
+        return self._one(request, contest_id, COMPARISON_DETAIL_FIELDS)
+
+
+class ComparisonTurns(ContestView):
+    kind = Kind.SIDE_BY_SIDE
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="comparisons_send",
+        summary="Send all of them the next prompt",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=TurnBody,
+        responses=CHANGED,
+        examples=[TURN_EXAMPLE, COMPARISON_EXAMPLE],
+        tags=["comparisons"],
+    )
+    def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
+        return self._send(request, contest_id)
+
+
+class ComparisonStop(ContestView):
+    kind = Kind.SIDE_BY_SIDE
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="comparisons_stop",
+        summary="Stop all answers",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=None,
+        responses={200: ComparisonDetailSerializer, **schema.problems(404, 413, 415, 422)},
+        examples=[COMPARISON_EXAMPLE],
+        tags=["comparisons"],
+    )
+    def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
+        return self._stop(request, contest_id)
+
+
+class ComparisonVote(ContestView):
+    kind = Kind.SIDE_BY_SIDE
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="comparisons_vote",
+        summary="Vote on a turn",
+        description="Once on each; a second vote is a 409. The names were known, so it is not ranked.",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=ComparisonVoteBody,
+        responses=CHANGED,
+        examples=[COMPARISON_VOTE_EXAMPLE, COMPARISON_EXAMPLE],
+        tags=["comparisons"],
+    )
+    def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
+        def act() -> Done:
+            given = read_body(request, ComparisonVoteBody)
+            contest = get_contest(self.actor, contest_id, self.kind)
+            turn = given["turn"] if "turn" in given else latest_replies(contest)[0].turn
+            reasons = list(dict.fromkeys(given.get("reasons", ())))
+            with placing({}):
+                vote_side_by_side(self.actor, contest, turn, read_verdict(given["verdict"]), reasons)
+            return Done(201, str(contest_id))
+
+        return answer_once(request, self.actor, act, self._shown)

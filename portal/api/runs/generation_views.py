@@ -1,0 +1,243 @@
+"""`/api/v1/generations/`: start runs, read them, stop them, and run them again; one's own alone."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPMethod
+from typing import Any, Final
+
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+
+from portal.api import schema
+from portal.api.conditions import tagged_unless_known
+from portal.api.expansion import expanded, read_expand
+from portal.api.feedback_views import ApiView
+from portal.api.field_choice import chosen_fields, only_fields
+from portal.api.idempotency import Done
+from portal.api.own_things import NoMembers, answer_once, own_scopes, read_body
+from portal.api.paging import PAGE_PARAMETERS, read_newest_page
+from portal.api.problems import placing
+from portal.api.runs.bodies import (
+    AGAIN_EXAMPLE,
+    BRANCH_EXAMPLE,
+    PLACES,
+    RUN_EXAMPLE,
+    AgainBody,
+    BranchBody,
+    RunBody,
+    start_again,
+    start_run,
+)
+from portal.api.runs.generation_rows import (
+    DETAIL_FIELDS,
+    EXAMPLE_GENERATION,
+    EXPANDABLE,
+    GENERATION_EXAMPLE,
+    GENERATION_FIELDS,
+    QUEUED_EXAMPLE,
+    GenerationDetailPartSerializer,
+    GenerationDetailSerializer,
+    GenerationPageSerializer,
+    generation_detail,
+    generation_row,
+)
+from portal.exports.criteria import InvalidCriterion
+from portal.playground.access import get_conversation, get_generation
+from portal.playground.branching import continue_from_token
+from portal.playground.models import Kind, State
+from portal.playground.queries import own_generations
+from portal.playground.rerunning import rerun_generation
+from portal.playground.services import cancel_generation
+
+ID: Final = schema.in_path("generation_id", {"type": "string", "format": "uuid"}, gettext_lazy("Its id."))
+STARTED: Final[dict[Any, Any]] = {201: GenerationDetailSerializer, **schema.problems(404, 413, 415, 422)}
+
+
+class GenerationView(ApiView):
+    """What the addresses of a run share."""
+
+    def _shown(self, generation_id: uuid.UUID) -> dict[str, Any]:
+        """Raises Http404."""
+        return generation_detail(get_generation(self.actor, generation_id))
+
+
+class GenerationList(GenerationView):
+    scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.POST)
+    parameters = ("conversation", "state", "kind", "fields", "expand", *PAGE_PARAMETERS, "format")
+
+    @extend_schema(
+        operation_id="generations_list",
+        summary="Your runs",
+        description="The last asked first.",
+        parameters=[
+            schema.query("conversation", {"type": "string", "format": "uuid"}, gettext_lazy("Only of this one.")),
+            schema.query("state", {"type": "string", "enum": list(State.values)}, gettext_lazy("Only in this state.")),
+            schema.query("kind", {"type": "string", "enum": list(Kind.values)}, gettext_lazy("Only of this kind.")),
+            schema.fields_parameter(GENERATION_FIELDS),
+            schema.expand_parameter(EXPANDABLE),
+            *schema.PAGE_PARAMETERS,
+            schema.IF_NONE_MATCH,
+        ],
+        responses={200: GenerationPageSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
+        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_GENERATION], "next": None}, response_only=True)],
+        tags=["generations"],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        asked = request.query_params
+        fields = chosen_fields(asked.get("fields"), GENERATION_FIELDS)
+        expand = read_expand(asked.get("expand"), EXPANDABLE)
+        runs = own_generations(self.actor)
+        for name, values in (("state", State.values), ("kind", Kind.values)):
+            if name in asked:
+                if asked[name] not in values:
+                    raise InvalidCriterion(name, _("Must be one of: %s.") % ", ".join(values))
+                runs = runs.filter(**{name: asked[name]})
+        if "conversation" in asked:
+            runs = runs.filter(conversation=get_conversation(self.actor, _uuid(asked["conversation"])))
+        page, following = read_newest_page(request, runs)
+        rows = expanded(self.actor, map(generation_row, page), expand)
+        return tagged_unless_known(request, {"results": [only_fields(row, fields) for row in rows], "next": following})
+
+    @extend_schema(
+        operation_id="generations_create",
+        summary="Start a run",
+        description=(
+            "Queues a prompt, in a conversation or in a new one. The answer is the run as it waits: follow its events, "
+            "or read it again."
+        ),
+        parameters=[schema.IDEMPOTENCY_KEY],
+        request=RunBody,
+        responses=STARTED,
+        examples=[RUN_EXAMPLE, QUEUED_EXAMPLE],
+        tags=["generations"],
+    )
+    def post(self, request: Request) -> HttpResponseBase:
+        def act() -> Done:
+            return Done(201, str(start_run(self.actor, read_body(request, RunBody)).pk))
+
+        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+
+
+class GenerationDetail(GenerationView):
+    scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
+    parameters = ("fields", "expand", "format")
+
+    @extend_schema(
+        operation_id="generations_retrieve",
+        summary="One run",
+        description="Its state, its place in the queue while it waits, its answer and figures once it has ended.",
+        parameters=[
+            ID,
+            schema.fields_parameter(DETAIL_FIELDS),
+            schema.expand_parameter(EXPANDABLE),
+            schema.IF_NONE_MATCH,
+        ],
+        responses={200: GenerationDetailPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
+        examples=[GENERATION_EXAMPLE],
+        tags=["generations"],
+    )
+    def get(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
+        fields = chosen_fields(request.query_params.get("fields"), DETAIL_FIELDS)
+        expand = read_expand(request.query_params.get("expand"), EXPANDABLE)
+        row = self._shown(generation_id)
+        return tagged_unless_known(request, expanded(self.actor, [row], expand)[0], fields)
+
+
+class GenerationCancel(GenerationView):
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="generations_cancel",
+        summary="Stop a run",
+        description="One that waits stops at once, one that runs within a step; one that has ended stays as it is.",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=None,
+        responses={200: GenerationDetailSerializer, **schema.problems(404, 413, 415, 422)},
+        examples=[GENERATION_EXAMPLE],
+        tags=["generations"],
+    )
+    def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
+        def act() -> Done:
+            read_body(request, NoMembers)
+            cancel_generation(get_generation(self.actor, generation_id))
+            return Done(200, str(generation_id))
+
+        return answer_once(request, self.actor, act, self._shown)
+
+
+class GenerationAgain(GenerationView):
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="generations_again",
+        summary="Answer its prompt once more",
+        description="Starts a sibling: by the same variant and parameters with a new seed, or by those given.",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=AgainBody,
+        responses=STARTED,
+        examples=[AGAIN_EXAMPLE, QUEUED_EXAMPLE],
+        tags=["generations"],
+    )
+    def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
+        def act() -> Done:
+            given = read_body(request, AgainBody)
+            return Done(201, str(start_again(self.actor, get_generation(self.actor, generation_id), given).pk))
+
+        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+
+
+class GenerationRerun(GenerationView):
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="generations_rerun",
+        summary="Repeat it exactly",
+        description="Starts a sibling with the same messages, parameters, seed and given beginning.",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=None,
+        responses=STARTED,
+        examples=[QUEUED_EXAMPLE],
+        tags=["generations"],
+    )
+    def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
+        def act() -> Done:
+            read_body(request, NoMembers)
+            with placing(PLACES):
+                started = rerun_generation(self.actor, get_generation(self.actor, generation_id))
+            return Done(201, str(started.pk))
+
+        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+
+
+class GenerationBranch(GenerationView):
+    scopes = own_scopes(HTTPMethod.POST)
+
+    @extend_schema(
+        operation_id="generations_branch",
+        summary="Go on from another token",
+        description="Starts a sibling that has the answer's tokens before `token`, and there the alternative.",
+        parameters=[ID, schema.IDEMPOTENCY_KEY],
+        request=BranchBody,
+        responses=STARTED,
+        examples=[BRANCH_EXAMPLE, QUEUED_EXAMPLE],
+        tags=["generations"],
+    )
+    def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
+        def act() -> Done:
+            given = read_body(request, BranchBody)
+            with placing(PLACES):
+                started = continue_from_token(self.actor, get_generation(self.actor, generation_id), **given)
+            return Done(201, str(started.pk))
+
+        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise InvalidCriterion("conversation", _("Must be a UUID.")) from None
