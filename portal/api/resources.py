@@ -37,4 +37,5 @@ RESOURCES: Final = (
     Resource("exports/", _("Tables to stream, training sets among them.")),
     Resource("changes/", _("What moved since a place.")),
     Resource("snapshots/", _("Published exports with checksums.")),
+    Resource("webhooks/", _("Where what moves is told; for maintainers and operators.")),
 )
