@@ -97,6 +97,7 @@ def test_words_are_marked_by_touch_on_a_phone(live_server: Any, alice_client: Cl
     with browsing(live_server.url, alice_client, **PHONE) as context:
         page = context.new_page()
         page.goto(reverse("feedback:closer", args=[run.pk]))
+        page.get_by_text("Bad answer").tap()
         text = page.get_by_label("The answer: select the words in it")
         text.tap()
         # The handles at a selection's ends are the system's: all that the page hears of them is the selection itself.
