@@ -172,7 +172,8 @@ def _adjusted(logits: Tensor, states: Sequence[SamplingState]) -> tuple[NDArray[
     at = np.full(len(states), -1, np.int64)
     asking = [index for index, state in enumerate(states) if state.adjusts]
     at[asking] = range(len(asking))
-    rows = logits[asking].float() if asking else logits.new_empty((0, logits.shape[1]), dtype=torch.float32)
+    # Rows are as wide as the vocabulary: copied once, as what can be changed.
+    rows = (logits if len(asking) == len(states) else logits[asking]).to(torch.float32, copy=True)
     for row, index in zip(rows, asking, strict=True):
         states[index].adjust(row)
     return at, rows.numpy()
