@@ -188,6 +188,7 @@ def _tops(
         most = min(max(params[index].top_logprobs for index in asked), logits.shape[-1])
         values, ids = torch.topk(logits[asked].float(), most, dim=-1)
         for index, row_ids, row_values in zip(asked, ids.tolist(), values.tolist(), strict=True):
-            pairs = [(token, value - totals[index]) for token, value in zip(row_ids, row_values, strict=True)]
+            total = float(totals[index])  # numpy's own kind of number is none that a stream can carry
+            pairs = [(token, value - total) for token, value in zip(row_ids, row_values, strict=True)]
             tops[index] = tuple(pairs[: params[index].top_logprobs])
     return tops

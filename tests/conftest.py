@@ -11,12 +11,17 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase
+from hypothesis import HealthCheck, settings
 
 from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 
 pytest_plugins = ["tests.services.fixtures"]
+
+# How long an example takes says more about what else the machine does than about the example.
+settings.register_profile("steelyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steelyard")
 
 PASSWORD = "correct horse battery staple"
 

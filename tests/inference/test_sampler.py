@@ -263,6 +263,15 @@ def test_a_row_that_is_not_numbers_has_no_choice_and_harms_no_other() -> None:
     assert choose(torch.full((1, 9), -math.inf), [_state(temperature=1)]) == [None]
 
 
+def test_what_is_told_are_plain_numbers() -> None:
+    for choosing, more in ((choose, {"top_logprobs": 2}), (choose, {"temperature": 0.5}), (choose_greatest, {})):
+        (choice,) = choosing(_logits(4), [_state(**{"temperature": 0, **more})])
+        assert choice is not None
+        numbers = [choice.logprob, *(logprob for _, logprob in choice.top)]
+        assert {type(choice.token_id), *(type(token) for token, _ in choice.top)} == {int}
+        assert {type(number) for number in numbers} == {float}
+
+
 def test_half_precision_logits_are_measured_in_float32() -> None:
     logits = _logits(4).to(torch.bfloat16)
     choice = choose(logits, [_state(temperature=0)])[0]
