@@ -109,7 +109,7 @@ def battle_variants() -> list[Variant]:
     Weights whose facts say that they have no chat template only continue texts.
     """
     open_to_all = runnable_variants().filter(card__gate=Gate.OPEN)
-    return [each for each in open_to_all if each.facts.get("chat_template") != ""]
+    return [each for each in open_to_all if not each.has_no_chat_template]
 
 
 def entrants_of(pool: Pool, runnable: Sequence[Variant]) -> list[Entrant]:

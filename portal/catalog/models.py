@@ -212,6 +212,11 @@ class Variant(models.Model):
             raise ValidationError({"backend": _("An adapter runs on local weights.")})
 
     @property
+    def has_no_chat_template(self) -> bool:
+        """Whether its weights only continue texts: their facts say so."""
+        return bool(self.facts.get("chat_template") == "")
+
+    @property
     def is_adapter(self) -> bool:
         """Whether this runs in its base's engine."""
         return self.relation == Relation.ADAPTER

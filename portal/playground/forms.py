@@ -231,12 +231,13 @@ class PromptForm(ParameterFields):
 
 
 def new_conversation_initial(
-    variant: Variant | None, *, prompt: str = "", system_prompt: str = "", kind: str = Kind.CHAT
+    variant: Variant | None, *, prompt: str = "", system_prompt: str = "", kind: str = ""
 ) -> dict[str, Any]:
-    """What the form shows before anything was sent."""
+    """What the form shows before anything was sent; weights without a chat template are not asked to chat."""
+    usual = Kind.COMPLETION if variant is not None and variant.has_no_chat_template else Kind.CHAT
     initial: dict[str, Any] = {
         "request_key": uuid.uuid4(),
-        "kind": kind if kind in Kind.values else Kind.CHAT,
+        "kind": kind if kind in Kind.values else usual,
         "prompt": prompt[: settings.MAX_PROMPT_CHARACTERS],
         "system_prompt": system_prompt[: settings.MAX_SYSTEM_PROMPT_CHARACTERS],
     }

@@ -9,7 +9,7 @@ from portal.accounts.models import User
 from portal.catalog.models import Variant
 from portal.playground.active_run import ActiveRun
 from portal.playground.models import Generation, Kind
-from tests.playground.turns import add_turn, make_conversation, prompt_form
+from tests.playground.turns import add_turn, make_conversation, make_variant, prompt_form
 
 pytestmark = pytest.mark.django_db
 
@@ -72,3 +72,13 @@ def test_an_unknown_kind_is_refused_or_shown_as_chat(alice_client: Client, varia
     assert "Text to" not in alice_client.get("/playground/", {"kind": "<b>"}).content.decode()
     assert alice_client.post("/playground/", prompt_form(variant, kind="sing")).status_code == 422
     assert not Generation.objects.exists()
+
+
+def test_weights_without_a_chat_template_are_shown_as_what_continues_texts(alice_client: Client) -> None:
+    base = make_variant("acme/base", facts={"chat_template": ""})
+    page = alice_client.get("/playground/", {"variant": base.model_id}).content.decode()
+    assert 'name="kind" value="completion"' in page
+    page = alice_client.get("/playground/", {"variant": base.model_id, "kind": "chat"}).content.decode()
+    assert 'name="kind" value="chat"' in page
+    assert "have no chat template" in page
+    assert "have no chat template" not in alice_client.get("/playground/").content.decode()
