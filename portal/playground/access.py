@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from django.http import Http404
 
@@ -19,11 +20,12 @@ def get_conversation(actor: Actor, conversation_id: uuid.UUID, *, for_update: bo
     return conversation
 
 
-def get_generation(actor: Actor, generation_id: uuid.UUID) -> Generation:
-    """The actor's own generation, with its conversation, variant and card."""
+def get_generation(actor: Actor, generation_id: uuid.UUID, *, without: Sequence[str] = ()) -> Generation:
+    """The actor's own generation, with its conversation, variant and card, and not loaded yet the columns `without`."""
     own = Conversation.objects.filter(actor.owns(), deleted_at__isnull=True)
     generation = (
         Generation.objects.select_related("conversation", "variant__card")
+        .defer(*without)
         .filter(pk=generation_id, conversation__in=own)
         .first()
     )

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from portal.accounts.actors import Actor, current_actor
 from portal.playground.access import get_generation
-from portal.playground.following import run_query
+from portal.playground.following import NOT_FOLLOWED, run_query
 from portal.playground.models import Generation
 from portal.playground.server_sent import events_response
 from portal.playground.stream import BEGINNING, StreamId
@@ -29,4 +29,4 @@ async def events(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse
 
 def _load(request: HttpRequest, generation_id: uuid.UUID) -> Generation:
     actor: Actor = current_actor(request)
-    return get_generation(actor, generation_id)
+    return get_generation(actor, generation_id, without=NOT_FOLLOWED)

@@ -39,7 +39,7 @@ class Subscription:
         self.last = after
         self.lost = False
         self._arrived: list[Entry] = []
-        self._signal = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def push(self, entries: Iterable[Entry]) -> None:
         """Take entries in stream order; those it has seen are dropped, a hole makes it lost."""
@@ -52,18 +52,26 @@ class Subscription:
             self.last = entry_id
             self._arrived.append((entry_id, event))
         if self._arrived:
-            self._signal.set()
+            self._wake()
 
     async def next(self, timeout_s: float) -> list[Entry]:
         """What has arrived since the last call, waiting for at most `timeout_s`; empty when nothing did."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._signal.wait()
-        except TimeoutError:
-            return []
-        self._signal.clear()
+        if not self._arrived:
+            # Once per event and viewer: a bare future and one timer cost a third of asyncio.timeout around an Event.
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(timeout_s, self._wake)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+                self._waiting = None
         arrived, self._arrived = self._arrived, []
         return arrived
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class StreamFanout:
@@ -153,17 +161,21 @@ class StreamFanout:
         # A viewer who joined during the read may have moved the position back: then this reply is not its next part.
         if self._positions.get(key) == asked_after:
             self._positions[key] = raw_entries[-1][0].decode()
-        entries = [
-            (StreamId.parse(raw_id.decode()), StreamEvent.decode(fields[FIELD])) for raw_id, fields in raw_entries
-        ]
-        for subscription in list(self._subscriptions.get(key, ())):
-            if StreamId.parse(asked_after) <= subscription.last:
+        entries = [_read_entry(raw_id, fields[FIELD]) for raw_id, fields in raw_entries]
+        begun_after = StreamId.parse(asked_after)
+        for subscription in self._subscriptions.get(key, ()):
+            if begun_after <= subscription.last:
                 subscription.push(entries)
 
     def _lose(self, key: str) -> None:
         for subscription in self._subscriptions.get(key, ()):
             subscription.lost = True
         self._positions.pop(key, None)
+
+
+def _read_entry(raw_id: bytes, payload: bytes) -> Entry:
+    entry_id = StreamId.parse(raw_id.decode())
+    return entry_id, StreamEvent.decode(payload).written_once(entry_id)
 
 
 def _streams(reply: Any) -> Iterable[tuple[bytes, list[Any]]]:

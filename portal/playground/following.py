@@ -23,6 +23,9 @@ LAST_LOOK_S: Final = 0.25
 # How long a viewer's connection may stay silent.
 KEEP_ALIVE_S: Final = 15.0
 
+# A viewer's row lives as long as the stream: what is large and not shown there stays in the database.
+NOT_FOLLOWED: Final = ("messages", "params", "rendered_prompt", "provenance")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -38,9 +41,8 @@ async def follow(
     """
     fanout = stream_fanout()
     subscription = await fanout.subscribe(generation.pk, after)
-    shown = _Shown(after)
     try:
-        async for item in _follow_subscription(generation, subscription, shown, with_position=with_position):
+        async for item in _follow_subscription(generation, subscription, _Shown(after), with_position=with_position):
             yield item
     finally:
         fanout.unsubscribe(generation.pk, subscription)
@@ -79,8 +81,7 @@ async def _follow_subscription(
 
 
 def _reload(generation: Generation) -> Generation:
-    unused = ("messages", "params", "rendered_prompt", "provenance")
-    return Generation.objects.select_related("variant__card").defer(*unused).get(pk=generation.pk)
+    return Generation.objects.select_related("variant__card").defer(*NOT_FOLLOWED).get(pk=generation.pk)
 
 
 def _queued_event(generation: Generation) -> StreamEvent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
 
@@ -68,6 +68,8 @@ class StreamEvent:
 
     type: EventType
     data: dict[str, Any]
+    # As server-sent event with the id that it has in its stream, for all who watch it.
+    written: bytes = field(default=b"", compare=False, repr=False)
 
     def encode(self) -> bytes:
         return orjson.dumps({"type": self.type, **self.data})
@@ -77,8 +79,14 @@ class StreamEvent:
         data = orjson.loads(payload)
         return cls(EventType(data.pop("type")), data)
 
+    def written_once(self, event_id: StreamId) -> StreamEvent:
+        """The same event, which from now on is written as it is now: `event_id` is its place in its stream."""
+        return StreamEvent(self.type, self.data, self.as_sse(event_id))
+
     def as_sse(self, event_id: StreamId | None = None) -> bytes:
         """The event in the format of the HTML standard's server-sent events. JSON has no raw line breaks."""
+        if self.written and event_id is not None:
+            return self.written
         id_line = f"id: {event_id}\n" if event_id is not None else ""
         return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), self.type.encode(), orjson.dumps(self.data))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import pairwise
 
@@ -131,3 +132,29 @@ def test_a_hole_in_the_stream_is_never_passed_over(data: st.DataObject, whole: l
     is_last_of_attempt = StreamId(missing.attempt, missing.seq + 1) not in whole
     # Only the end of an attempt can be missing unseen: the next attempt begins anew anyway.
     assert subscription.lost or is_last_of_attempt
+
+
+@given(event=events, event_id=ids)
+def test_an_event_that_is_written_once_is_written_alike(event: StreamEvent, event_id: StreamId) -> None:
+    written = event.written_once(event_id)
+    assert written == event
+    assert written.as_sse(event_id) == event.as_sse(event_id)
+    assert written.as_sse() == event.as_sse()
+
+
+def test_a_viewer_waits_until_something_comes_and_no_longer_than_it_wants() -> None:
+    first = (StreamId(1, 1), StreamEvent(EventType.DELTA, {"text": "a"}))
+    second = (StreamId(1, 2), StreamEvent(EventType.DELTA, {"text": "b"}))
+
+    async def scenario() -> None:
+        subscription = Subscription(BEGINNING)
+        assert await subscription.next(0.01) == []
+        waiting = asyncio.create_task(subscription.next(60))
+        await asyncio.sleep(0)
+        subscription.push([first])
+        assert await waiting == [first]
+        subscription.push([second])
+        assert await subscription.next(60) == [second]
+        assert await subscription.next(0.01) == []
+
+    asyncio.run(scenario())
