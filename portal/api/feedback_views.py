@@ -215,10 +215,8 @@ class FeedbackDetail(ApiView):
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
         fields = chosen_fields(request.query_params.get("fields"), schema.FEEDBACK_FIELDS)
         expand = read_expand(request.query_params.get("expand"), schema.FEEDBACK_EXPANDABLE)
-        own = self.actor.owns()
-        published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
-        visible = own | published if has_any_scope(request, *READING) else own
-        submission = Submission.objects.filter(visible, pk=submission_id, target=Target.GENERATION).first()
+        readable = readable_by(request, self.actor)
+        submission = Submission.objects.filter(readable, pk=submission_id, target=Target.GENERATION).first()
         if submission is None:
             raise Http404
         [row] = expanded(self.actor, [_row(submission)], expand)
@@ -274,6 +272,13 @@ class FeedbackDetail(ApiView):
         if submission.is_withdrawn:
             raise _withdrawn()
         return submission
+
+
+def readable_by(request: Request, actor: Actor) -> Q:
+    """Selects the submissions that the request may read: one's own, and what is published with a scope for that."""
+    own = actor.owns()
+    published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
+    return own | published if has_any_scope(request, *READING) else own
 
 
 def _run(submission: Submission) -> Generation:

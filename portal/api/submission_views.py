@@ -7,7 +7,6 @@ from http import HTTPMethod
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -30,10 +29,9 @@ from portal.api.asked_submission import (
     without_personal_data,
 )
 from portal.api.conditions import precondition_failed, require_match, wants_unchanged
-from portal.api.feedback_views import READING, ApiView
+from portal.api.feedback_views import READING, ApiView, readable_by
 from portal.api.idempotency import Done, do_once
 from portal.api.paging import PAGE_PARAMETERS, next_address, read_limit, read_position
-from portal.api.permissions import has_any_scope
 from portal.api.problems import Problem
 from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
 from portal.api.submission_rows import (
@@ -53,7 +51,7 @@ from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.queries import read_record_page, selected
 from portal.exports.tables.submissions import submission_row
 from portal.feedback.answer_rules import validate_answers
-from portal.feedback.models import PUBLISHABLE, Submission, Target
+from portal.feedback.models import Submission, Target
 from portal.feedback.revising import asked_now, judged_by, revise_submission
 from portal.feedback.services import Giving, VersionConflict, require_judgeable, withdraw_submission
 from portal.feedback.terms import terms_after
@@ -200,10 +198,7 @@ class SubmissionDetail(ApiView):
         tags=["submissions"],
     )
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        own = self.actor.owns()
-        published = Q(withdrawn_at=None, consent__in=PUBLISHABLE)
-        visible = own | published if has_any_scope(request, *READING) else own
-        submission = Submission.objects.filter(visible, pk=submission_id).first()
+        submission = Submission.objects.filter(readable_by(request, self.actor), pk=submission_id).first()
         if submission is None:
             raise Http404
         return row_answer(request, _row(submission), MEMBERS)
