@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.visitor import ANSWER_WITHIN_MS, Visitor
-from tests.services.installation import Installation
+from tests.services.installation import Installation, manage
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights, pytest.mark.processes]
+
+
+def exported(portal: Installation, table: str) -> list[dict[str, Any]]:
+    """What the operator's command writes, as a data set is made of it."""
+    lines = manage(portal.home, "export_feedback", "--table", table).stdout.splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def look(visitor: Visitor) -> None:
@@ -47,10 +55,14 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     other = Visitor(browser_context.new_page(), portal)
     other.page.goto(page.url)
     other.prompt.press_sequentially("a draft")
-    visitor.set("Max tokens", "120").send("Write a long story about it.")
-    for tab in (visitor, other):
-        expect(tab.page.locator("[data-exchange]")).to_have_count(2)
-        tab.wait_for_the_end()
+    visitor.set("Max tokens", "1500").send("Write a long story about it.")
+    # It grows there while it is written: nobody has stopped it yet.
+    other.wait_for_text(len(other.wait_for_text(10)) + 40)
+    expect(page.locator("[data-exchange]")).to_have_count(2)
+    page.keyboard.press("Escape")
+    visitor.wait_for_the_end()
+    other.wait_for_the_end()
+    expect(other.page.locator("[data-exchange]")).to_have_count(2)
     assert other.streamed_text == visitor.streamed_text == visitor.newest_output()
     expect(other.prompt).to_have_value("a draft")
     page.get_by_role("link", name="Edit prompt 1").press("Enter")
@@ -90,10 +102,28 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     expect(page.get_by_role("columnheader", name="Probability", exact=True)).to_be_visible()
     visitor.expect_accessible()
     page.go_back()
+    # On a phone: on from another choice, both versions weighed, and the preference kept as a pair.
+    page.set_viewport_size({"width": 360, "height": 800})
     page.get_by_role("button", name=re.compile("Continue from here")).first.press("Enter")
     page.wait_for_url(re.compile(r"\?at="))
     visitor.wait_for_the_end()
     expect(page.get_by_text("up to token 3")).to_be_visible()
+    expect(page.locator(".siblings__place").last).to_have_text("Answer 2 of 2")
+    page.get_by_role("link", name="Which version is better?").press("Enter")
+    page.get_by_role("radio", name="The version with your token").press("Space")
+    visitor.expect_accessible()
+    page.get_by_role("button", name="Send", exact=True).press("Enter")
+    expect(page.get_by_role("heading", name="Your contributions")).to_be_visible()
+    expect(page.get_by_text("The version with your token")).to_be_visible()
+    [pair] = exported(portal, "dpo")
+    [(branch, original)] = visitor.database(
+        "SELECT branch.output, original.output FROM playground_generation branch"
+        " JOIN playground_generation original ON original.id = branch.branched_from_id"
+    )
+    assert pair["origin"] == "token_choice"
+    assert [pair[side][0]["content"] for side in ("chosen", "rejected")] == [branch, original]
+    page.get_by_role("link", name="Name a balance with one arm.", exact=True).press("Enter")
+    page.set_viewport_size({"width": 1280, "height": 860})
 
     # The record, its link in a stranger's browser, and the link's end.
     page.get_by_role("link", name="Cite, share, re-run").press("Enter")
@@ -149,7 +179,9 @@ def test_settings_raw_text_and_scores(visitor: Visitor) -> None:
     page.get_by_role("textbox", name="Text to continue").press("Control+Enter")
     expect(page.locator(".answer__text--raw")).to_be_visible(timeout=ANSWER_WITHIN_MS)
 
+    page.set_viewport_size({"width": 360, "height": 800})
     page.goto("/playground/?kind=score")
+    visitor.expect_accessible()
     page.get_by_role("textbox", name="Text to score").fill("The cat sat on the quantum mat.")
     page.get_by_role("textbox", name="Text to score").press("Control+Enter")
     expect(page.locator(".inside__score")).to_contain_text("Perplexity", timeout=ANSWER_WITHIN_MS)
