@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import connection
@@ -12,7 +12,7 @@ from django.db import connection
 from portal.playground import stream
 from portal.playground.fanout import Subscription, stream_fanout
 from portal.playground.loading import loading_percent
-from portal.playground.models import Generation, State
+from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.queue_position import queue_position
 from portal.playground.stream import BEGINNING, TERMINAL_TYPES, EventType, StreamEvent, StreamId
 
@@ -70,7 +70,7 @@ async def _follow_subscription(
             row_was_final = False
             continue
         if row_was_final:
-            for event in shown.completed_from(row):
+            for event in shown.completed_from(row, await run_query(_tokens_of, row)):
                 yield None, event
             return
         row = await run_query(_reload, row)
@@ -82,6 +82,13 @@ async def _follow_subscription(
 
 def _reload(generation: Generation) -> Generation:
     return Generation.objects.select_related("variant__card").defer(*NOT_FOLLOWED).get(pk=generation.pk)
+
+
+def _tokens_of(generation: Generation) -> list[dict[str, Any]]:
+    tokens: list[dict[str, Any]] | None = (
+        TokenTrace.objects.filter(generation=generation).values_list("tokens", flat=True).first()
+    )
+    return tokens or []
 
 
 def _queued_event(generation: Generation) -> StreamEvent:
@@ -97,10 +104,15 @@ class _Shown:
     resumed_after: StreamId
     attempt: int = field(init=False)
     text: dict[str, str] = field(init=False)
+    token_count: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.attempt = self.resumed_after.attempt
+        self._forget()
+
+    def _forget(self) -> None:
         self.text = {"answer": "", "thinking": ""}
+        self.token_count = 0
 
     def begins_anew(self, entry_id: StreamId) -> bool:
         return 0 < self.attempt < entry_id.attempt
@@ -109,21 +121,24 @@ class _Shown:
         if entry_id.attempt > self.attempt:
             self.attempt = entry_id.attempt
             self.resumed_after = BEGINNING
-            self.text = {"answer": "", "thinking": ""}
+            self._forget()
         if event.type == EventType.DELTA:
             self.text[event.data["channel"]] += event.data["text"]
+            self.token_count += len(event.data["tokens"])
 
-    def completed_from(self, row: Generation) -> list[StreamEvent]:
-        """The events that turn what is shown into what the row says, and end the stream."""
+    def completed_from(self, row: Generation, trace: Sequence[dict[str, Any]]) -> list[StreamEvent]:
+        """The events that turn what is shown into what the row and its tokens say, and end the stream."""
         whole = {"thinking": row.thinking, "answer": row.output}
         is_known = self.resumed_after == BEGINNING
         events: list[StreamEvent] = []
         if not is_known or not all(whole[channel].startswith(self.text[channel]) for channel in whole):
             events.append(stream.reset(row.attempt))
-            self.text = {"answer": "", "thinking": ""}
+            self._forget()
+        left = trace[self.token_count :]
         for channel, text in whole.items():
             if rest := text[len(self.text[channel]) :]:
-                events.append(StreamEvent(EventType.DELTA, {"text": rest, "channel": channel, "tokens": []}))
+                tokens = [token for token in left if token["channel"] == channel]
+                events.append(StreamEvent(EventType.DELTA, {"text": rest, "channel": channel, "tokens": tokens}))
         if row.state == State.FAILED:
             events.append(stream.failed(row.error_code, row.error_message))
         else:

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from portal.accounts.models import User
 from portal.catalog.models import Variant
-from portal.playground.models import Generation, State
+from portal.playground.models import Generation, State, TokenTrace
 from tests.playground.turns import add_turn, make_conversation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,6 +75,16 @@ def test_a_finished_run_whose_stream_is_gone_comes_from_its_row(alice: User, var
         ("delta", {"text": "A balance.", "channel": "answer", "tokens": []}),
         ("finished", {"finish_reason": "stop", "usage": {"a": 1}, "timings": {}}),
     ]
+
+
+def test_a_run_that_comes_from_its_row_keeps_its_tokens(alice: User, variant: Variant) -> None:
+    generation = add_turn(make_conversation(alice), variant, output="A balance.", thinking="Hm.")
+    hm, a, balance = (
+        {"id": number, "text": text, "logprob": -0.5, "top": [], "channel": channel}
+        for number, (text, channel) in enumerate([("Hm.", "thinking"), ("A", "answer"), (" balance.", "answer")])
+    )
+    TokenTrace.objects.create(generation=generation, tokens=[hm, a, balance])
+    assert [data["tokens"] for name, data in read(alice, generation) if name == "delta"] == [[hm], [a, balance]]
 
 
 def test_who_resumes_a_stream_that_is_gone_begins_anew(alice: User, variant: Variant) -> None:
