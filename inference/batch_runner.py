@@ -203,6 +203,9 @@ class BatchRunner:
             if request.first_token_at is None:
                 request.first_token_at = now
             ahead = list(itertools.islice(choices, writer.rows))
+            if proposed and None in ahead:
+                self._take_back_guess(request)
+                continue
             right = sum(1 for _ in itertools.takewhile(_is_right, zip(proposed, ahead, strict=False)))
             if proposed and request.lookup is not None:
                 request.lookup.judge(right)
@@ -216,6 +219,12 @@ class BatchRunner:
                     break
                 emissions += self._chosen(request, choice)
         return emissions
+
+    def _take_back_guess(self, request: RunningRequest) -> None:
+        """Numbers overflowed, perhaps those of a wrong guess alone: the next step computes the last token by itself."""
+        request.may_guess = False
+        if request.place is not None:
+            self._model.slots.wipe_from(request.place, request.computed)
 
     def _chosen(self, request: RunningRequest, choice: Choice) -> list[Emission]:
         if choice.token_id in self._model.end_ids:

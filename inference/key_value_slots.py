@@ -131,6 +131,12 @@ class KeyValueSlots:
                 for tensor in layer:
                     tensor[place.index].zero_()
 
+    def wipe_from(self, place: Place, position: int) -> None:
+        """Zero a slot from a position on: what may not be finite numbers spoils even those that do not look at it."""
+        for layer in self._groups[place.capacity].layers.values():
+            for tensor in layer:
+                tensor[place.index, :, position:].zero_()
+
     def note_length(self, place: Place, length: int) -> None:
         """Say how many positions of a slot hold something, so that moving it copies no more."""
         self._groups[place.capacity].used[place.index] = length

@@ -69,8 +69,8 @@ def context_length(config: Any) -> int:
 
 
 def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every token that any of the model's own files names as an end of text."""
+    """Every token that any of the model's own files names as an end of text, and that the model can choose."""
     found: set[int] = set()
     for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
         found.update(value if isinstance(value, list | tuple) else [value] if value is not None else [])
-    return frozenset(found)
+    return frozenset(each for each in found if each < model.get_input_embeddings().num_embeddings)

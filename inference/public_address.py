@@ -30,7 +30,8 @@ def is_public(address: str) -> bool:
             within = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if within is not None:
             return is_public(str(within))
-    return ip.is_global and not ip.is_multicast
+    # Python counts the site-local addresses of old (fec0::/10) among the global ones.
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not getattr(ip, "is_site_local", False)
 
 
 def public_address(host: str, port: int) -> str:

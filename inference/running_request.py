@@ -44,6 +44,7 @@ class RunningRequest:
     told: int = 0
     written: list[int] = field(default_factory=list)
     proposed: list[int] = field(default_factory=list)
+    may_guess: bool = True
     lookup: PromptLookup | None = None
     started_at: float | None = None
     first_token_at: float | None = None
@@ -102,7 +103,7 @@ class RunningRequest:
         Only what is greedy and free of penalties is guessed: a guess is then right or wrong by the logits alone.
         """
         params, self.proposed = self.submission.request.params, []
-        if self.unread or most < 1 or params.temperature > 0 or self.sampling.penalises:
+        if not self.may_guess or self.unread or most < 1 or params.temperature > 0 or self.sampling.penalises:
             return
         if self.lookup is None:
             self.lookup = PromptLookup([*self.given, *self.written], price)

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ class Choice:
     token_id: int
     logprob: float | None
     top: tuple[tuple[int, float], ...] = ()
+
+
+LEAST_FACTOR: Final = 1e-30
 
 
 class _TokenCounts:
@@ -110,7 +114,8 @@ class SamplingState:
         if self._biased:
             row[self._biased] += self._biases
         if self._penalises_seen:
-            ids, factor = self._seen.ids, np.float32(params.repetition_penalty)
+            # Less would make of a logit a number that is none.
+            ids, factor = self._seen.ids, np.float32(max(params.repetition_penalty, LEAST_FACTOR))
             values = row[ids]
             row[ids] = np.where(values < 0, values * factor, values / factor)
         if self._counts_output:

@@ -88,6 +88,7 @@ def _invert(weights: Any, sums: Any, target: Any) -> Any:
                     return index
                 # Rounding may leave the target between a block's sum and the sum of its weights.
                 last = index if weights[index] > 0 else last
+            return last
         running += sums[block]
     return last
 

@@ -87,6 +87,8 @@ class SamplingParams:
         for text in self.stop:
             if not 0 < len(text) <= MAX_STOP_STRING_CHARACTERS:
                 raise InvalidParameter("stop", f"each string must have 1 to {MAX_STOP_STRING_CHARACTERS} characters")
+            if "\x00" in text:
+                raise InvalidParameter("stop", "null characters are not allowed")
 
     def _require_logit_bias(self) -> None:
         if len(self.logit_bias) > MAX_LOGIT_BIAS_ENTRIES:

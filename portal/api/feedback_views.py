@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPMethod
 from typing import Any, ClassVar, Final
 
@@ -177,6 +177,7 @@ class FeedbackList(ApiView):
     def _page(self, request: Request, criteria: Criteria, texts: dict[str, str]) -> Response:
         fields = chosen_fields(texts.get("fields"), schema.FEEDBACK_FIELDS)
         expand = read_expand(texts.get("expand"), schema.FEEDBACK_EXPANDABLE)
+        _require_own_runs(request, expand)
         limit = read_limit(texts.get("limit"))
         after = read_position(texts["cursor"]) if "cursor" in texts else None
         page = read_page(selected(criteria), after, limit)
@@ -215,6 +216,7 @@ class FeedbackDetail(ApiView):
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
         fields = chosen_fields(request.query_params.get("fields"), schema.FEEDBACK_FIELDS)
         expand = read_expand(request.query_params.get("expand"), schema.FEEDBACK_EXPANDABLE)
+        _require_own_runs(request, expand)
         readable = readable_by(request, self.actor)
         submission = Submission.objects.filter(readable, pk=submission_id, target=Target.GENERATION).first()
         if submission is None:
@@ -272,6 +274,12 @@ class FeedbackDetail(ApiView):
         if submission.is_withdrawn:
             raise _withdrawn()
         return submission
+
+
+def _require_own_runs(request: Request, expand: Collection[str]) -> None:
+    """An expanded run is its giver's own; a token for exports reads judgements and nothing else."""
+    if expand and not has_any_scope(request, Scope.READ, Scope.SUBMIT):
+        raise Problem("insufficient-scope", _("expand needs the scope read or submit."))
 
 
 def readable_by(request: Request, actor: Actor) -> Q:

@@ -27,6 +27,7 @@ from portal.api.conditions import precondition_failed, require_version, wants_un
 from portal.api.feedback_views import ApiView
 from portal.api.given_question import refuse_form, refused
 from portal.api.idempotency import Done, do_once
+from portal.api.limitation_access import readable_limitation
 from portal.api.limitation_rows import (
     DETAIL_MEMBERS,
     EXAMPLE,
@@ -45,7 +46,7 @@ from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, pa
 from portal.catalog.models import ModelCard, Variant
 from portal.exports.criteria import InvalidCriterion
 from portal.feedback.services import VersionConflict
-from portal.reviews.access import get_limitation, require_maintainer
+from portal.reviews.access import require_maintainer
 from portal.reviews.forms import LimitationForm
 from portal.reviews.models import Limitation
 from portal.reviews.models.limitations import LimitationState, Severity
@@ -161,7 +162,7 @@ class LimitationDetail(ApiView):
         tags=["limitations"],
     )
     def get(self, request: Request, limitation_id: uuid.UUID) -> HttpResponseBase:
-        wanted = get_limitation(page_request(request), limitation_id)
+        wanted = readable_limitation(request, limitation_id)
         return limitation_answer(request, self, Done(200, str(wanted.pk)))
 
     @extend_schema(
@@ -186,7 +187,7 @@ class LimitationDetail(ApiView):
     )
     def patch(self, request: Request, limitation_id: uuid.UUID) -> HttpResponseBase:
         maintainer = require_maintainer(page_request(request))
-        wanted = get_limitation(page_request(request), limitation_id)
+        wanted = readable_limitation(request, limitation_id)
         body = ChangeLimitationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
@@ -225,7 +226,7 @@ class MeTooView(ApiView):
         tags=["limitations"],
     )
     def post(self, request: Request, limitation_id: uuid.UUID) -> HttpResponseBase:
-        wanted = get_limitation(page_request(request), limitation_id)
+        wanted = readable_limitation(request, limitation_id)
 
         def say() -> Done:
             return Done(201 if say_me_too(self.actor, wanted) else 200, str(wanted.pk))

@@ -23,6 +23,7 @@ from portal.api import schema
 from portal.api.feedback_views import ApiView
 from portal.api.given_question import refuse_form, refused
 from portal.api.idempotency import Done, do_once
+from portal.api.limitation_access import readable_limitation
 from portal.api.limitation_rows import (
     EXAMPLE_REPLAY,
     REPLAY_MEMBERS,
@@ -37,7 +38,7 @@ from portal.api.permissions import page_request, role_of
 from portal.api.questionnaire_views import MAKING, SCOPES
 from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
 from portal.catalog.models import Variant
-from portal.reviews.access import get_limitation, require_maintainer
+from portal.reviews.access import require_maintainer
 from portal.reviews.forms import ReplayForm
 from portal.reviews.models import Replay, ReplayRun
 from portal.reviews.queries.limitations import replays_with_runs, runs_of
@@ -66,7 +67,7 @@ class ReplayList(ApiView):
         tags=["limitations"],
     )
     def get(self, request: Request, limitation_id: uuid.UUID) -> Response:
-        wanted = get_limitation(page_request(request), limitation_id)
+        wanted = readable_limitation(request, limitation_id)
         page, following = read_created_page(request, replays_with_runs().filter(limitation=wanted))
         with_runs = _is_maintainer(request)
         rows = [replay_row(each, runs_of(each), with_runs=with_runs) for each in page]
@@ -95,7 +96,7 @@ class ReplayList(ApiView):
     )
     def post(self, request: Request, limitation_id: uuid.UUID) -> HttpResponseBase:
         maintainer = require_maintainer(page_request(request))
-        wanted = get_limitation(page_request(request), limitation_id)
+        wanted = readable_limitation(request, limitation_id)
 
         def start() -> Done:
             body = NewReplaySerializer(data=request.data)
@@ -126,7 +127,7 @@ class ReplayDetail(ApiView):
     )
     def get(self, request: Request, replay_id: uuid.UUID) -> HttpResponseBase:
         wanted = get_object_or_404(Replay, pk=replay_id)
-        get_limitation(page_request(request), wanted.limitation_id)
+        readable_limitation(request, wanted.limitation_id)
         return _answer(request, Done(200, str(wanted.pk)))
 
 

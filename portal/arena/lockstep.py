@@ -119,7 +119,7 @@ class Lockstep:
             if limit > side.shown:
                 pieces.append(Piece(SIDES[index], "text", side.text[side.shown : limit]))
                 side.shown = limit
-            if side.has_ended and side.shown >= len(side.text) and not side.end_was_told:
+            if side.has_ended and min(side.shown, limit) >= len(side.text) and not side.end_was_told:
                 side.end_was_told = True
                 pieces.append(Piece(SIDES[index], "end"))
         return pieces

@@ -377,11 +377,11 @@ class Vote(models.Model):
 
     def void(self, reason: VoidReason) -> bool:
         """Keep the vote and rank without it; False when it was void already."""
-        return self._change(Q(void_reason=""), void_reason=reason)
+        return self._change(Q(void_reason="", withdrawn_at=None), void_reason=reason)
 
     def count_again(self) -> bool:
         """Take back what an operator took out; what gave a name away stays void."""
-        return self._change(Q(void_reason=VoidReason.OPERATOR), void_reason="")
+        return self._change(Q(void_reason=VoidReason.OPERATOR, withdrawn_at=None), void_reason="")
 
     def _change(self, condition: Q, **values: Any) -> bool:
         with transaction.atomic():

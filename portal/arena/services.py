@@ -35,6 +35,7 @@ from portal.arena.queries import Turn, contenders_of, latest_replies, pairs_of, 
 from portal.arena.signals import vote_given
 from portal.arena.style_counts import count_style
 from portal.arena.tasks import refresh_rankings_soon
+from portal.catalog.access import GateClosed
 from portal.catalog.models import Variant
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, State
 from portal.playground.quota import require_quota
@@ -273,15 +274,22 @@ def _start(
         # The run's own limits count for the sealed visitor, who is new in every battle.
         check_rate(actor, "generations", settings.GENERATION_RATE)
         require_quota(actor)
-    return start_generation(
-        _runner(actor, contest),
-        variant=contender.variant,
-        prompt=prompt,
-        params=SamplingParams.from_mapping(contender.params),
-        conversation=contender.conversation,
-        parent=parent,
-        request_key=run_key,
-    )
+    try:
+        return start_generation(
+            _runner(actor, contest),
+            variant=contender.variant,
+            prompt=prompt,
+            params=SamplingParams.from_mapping(contender.params),
+            conversation=contender.conversation,
+            parent=parent,
+            request_key=run_key,
+        )
+    except (GateClosed, ValidationError) as refusal:
+        names_a_model = isinstance(refusal, GateClosed) or "variant" in getattr(refusal, "error_dict", {})
+        if not (contest.is_blind and names_a_model):
+            raise
+        sentence = _("One of the two cannot run any more. Vote on what is there, or begin a new battle.")
+        raise ValidationError({"prompt": [sentence]}) from None
 
 
 def _runner(actor: Actor, contest: Contest) -> Actor:

@@ -58,8 +58,10 @@ def published_variants() -> QuerySet[Variant]:
 
 def variants_by_model_id(model_ids: Collection[str]) -> list[Variant]:
     """Those of published cards that have one of these ids, owner/card:variant, in one query."""
-    slugs = {each.rpartition(":")[2] for each in model_ids}
-    return [each for each in published_variants().filter(slug__in=slugs) if each.model_id in model_ids]
+    parts = [(*each.rpartition(":")[0].split("/", maxsplit=1), each.rpartition(":")[2]) for each in model_ids]
+    owners, cards, slugs = ({part[at] for part in parts if len(part) == 3} for at in range(3))
+    found = published_variants().filter(slug__in=slugs, card__owner_name__in=owners, card__slug__in=cards)
+    return [each for each in found if each.model_id in model_ids]
 
 
 def default_variant() -> Variant | None:

@@ -54,6 +54,14 @@ def note_verdict(item: ReviewItem, before: str, **kwargs: Any) -> None:
     Change.note(RecordKind.VERDICT, subject.pk, decided if item.outcome else ChangeKind.WITHDRAWN)
 
 
+@receiver(post_delete, sender=ReviewItem, dispatch_uid="exports.note_deleted_verdict")
+def note_deleted_verdict(instance: ReviewItem, **kwargs: Any) -> None:
+    """Its subject was deleted, and it with that; who read the verdict must hear of it."""
+    told = Submission.objects.filter(pk=instance.submission_id, consent__in=PUBLISHABLE)
+    if instance.outcome and (instance.submission_id is None or told.exists()):
+        Change.note(RecordKind.VERDICT, instance.submission_id or instance.vote_id, ChangeKind.WITHDRAWN)
+
+
 @receiver(limitation_changed, dispatch_uid="exports.note_limitation")
 def note_limitation(limitation: Limitation, is_new: bool, **kwargs: Any) -> None:
     Change.note(RecordKind.LIMITATION, limitation.pk, ChangeKind.CREATED if is_new else ChangeKind.CHANGED)

@@ -20,7 +20,9 @@ def reviewed(criteria: Criteria, subject: str) -> list[Exists]:
     """What `label` and `agreement_min` ask of the rows of a query; `subject` is "submission" or "vote"."""
     conditions = []
     if criteria.label is not None:
-        given = Review.objects.filter(superseded_at=None, **{f"item__{subject}": OuterRef("pk")})
+        # Of decided items alone: who reviews one must not learn here what the other said.
+        decided = {"item__state": ItemState.DECIDED, f"item__{subject}": OuterRef("pk")}
+        given = Review.objects.filter(superseded_at=None, **decided)
         # Labels are names out of a fixed list, so the text of the list holds one as a whole word or not at all.
         said = given.exclude(kind=Kind.GOLD).annotate(said=Cast("labels", TextField()))
         conditions.append(Exists(said.filter(said__contains=f'"{criteria.label}"')))

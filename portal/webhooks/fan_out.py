@@ -6,8 +6,10 @@ import uuid
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Max
 
 from portal.exports.change_feed import Place, changes_behind, place_now
+from portal.exports.models import Change
 from portal.webhooks.models import Delivery, Endpoint, Reading
 
 BATCH: Final = 500
@@ -39,6 +41,7 @@ def begin_now() -> None:
 
 def _read_some() -> tuple[int, int]:
     """How many changes were read, and how many messages made of them: both in one transaction."""
+    _survive_a_restored_database()
     before = Reading.objects.filter(pk=_ONLY).first()
     # Without anything new no lock is taken.
     if before is not None and not changes_behind(_place(before)).exists():
@@ -67,6 +70,21 @@ def _read_some() -> tuple[int, int]:
         reading.transaction_id, reading.last_id = changes[-1].transaction_id, changes[-1].pk
         reading.save()
     return len(changes), len(messages)
+
+
+def _survive_a_restored_database() -> None:
+    """A dump that is read into a new PostgreSQL has its rows from transactions that are yet to come there."""
+    now, reading = place_now().transaction_id, Reading.objects.filter(pk=_ONLY).first()
+    if reading is None or reading.transaction_id <= now:
+        return
+    with transaction.atomic():
+        reading = _held()
+        if reading.transaction_id <= now:
+            return
+        Change.objects.filter(transaction_id__gt=now).update(transaction_id=0)
+        last = Change.objects.filter(transaction_id=0).aggregate(last=Max("id"))["last"] or 0
+        reading.transaction_id, reading.last_id = 0, min(reading.last_id, last)
+        reading.save()
 
 
 def _held() -> Reading:

@@ -182,6 +182,17 @@ def test_a_closed_pool_begins_nothing(actor: Actor, variants: list[Variant]) -> 
         begin(actor)
 
 
+def test_a_blind_battle_names_nobody_who_cannot_go_on(actor: Actor, variants: list[Variant]) -> None:
+    contest = begin(actor)
+    for generation in Generation.objects.all():
+        finish(generation)
+    Variant.objects.update(is_runnable=False)
+    with pytest.raises(ValidationError) as refused:
+        send_turn(actor, contest, prompt="And now?", request_key=uuid.uuid4())
+    assert list(refused.value.message_dict) == ["prompt"]
+    assert not any(variant.card.slug in str(refused.value) for variant in variants)
+
+
 def test_pools_pair_what_they_are_for(variants: list[Variant]) -> None:
     bf16, other = variants
     int4 = make_variant("smol/lm2", "int4")

@@ -99,3 +99,11 @@ def test_who_loses_the_connection_misses_nothing_and_sees_nothing_twice(
     pieces += again.release(1000.0)
     assert shown(pieces) == {"a": whole[0], "b": whole[1]}
     assert again.is_over
+
+
+def test_who_claims_to_have_seen_much_does_not_hear_which_side_is_quicker() -> None:
+    both = Lockstep(seen=Mark(((1, 10**9), (1, 10**9))))
+    both.write(0, "a" * 500)
+    both.write(1, "abc")
+    both.end(0)
+    assert [piece.kind for piece in both.release(0.0)] == []

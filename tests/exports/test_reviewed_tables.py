@@ -67,6 +67,15 @@ def test_a_verdict_is_a_row_once_its_item_is_decided(alice: User, panel: list[Us
 
 
 @pytest.mark.django_db
+def test_a_label_selects_nothing_before_its_item_is_decided(alice: User, panel: list[User]) -> None:
+    waiting = judge(alice)
+    give_verdict(panel[0], item_of(waiting), "accept", labels=("harm",))
+    assert rows("submissions", label="harm") == []
+    give_verdict(panel[1], item_of(waiting), "accept")
+    assert [row["id"] for row in rows("submissions", label="harm")] == [str(waiting.pk)]
+
+
+@pytest.mark.django_db
 def test_labels_and_agreement_select_in_every_table(alice: User, panel: list[User]) -> None:
     agreed = decided(alice, panel, "aa", labels=("harm",))
     split = decided(alice, panel, "ara", labels=("bias",))

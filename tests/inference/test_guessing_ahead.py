@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from inference.engine import GenerationRequest, Message
 from inference.events import Delta, Finished, FinishReason
+from inference.fused_decoder import FusedDecoder
 from inference.prompt_lookup import PromptLookup
 from inference.sampling_params import SamplingParams
+from inference.step_plan import Span
 from inference.transformers_engine import load_engine
 from tests.inference.conftest import FolderMaker
 from tests.inference.recorder import Recorder
@@ -143,7 +147,31 @@ def test_an_answer_ends_where_the_memory_does(tiny_folder: FolderMaker, monkeypa
     monkeypatch.setattr(PromptLookup, "propose", _guess_from([plain.ids("a")], lambda: False))
     ahead = Run(folder, [request], guesses_ahead=True, kv_budget_tokens=64)
     assert ahead.ids("a") == plain.ids("a")
-    assert ahead.ends["a"] == plain.ends["a"] or isinstance(ahead.ends["a"], Finished)
+    ended, plainly = ahead.ends["a"], plain.ends["a"]
+    assert isinstance(ended, Finished)
+    assert isinstance(plainly, Finished)
+    assert (ended.finish_reason, ended.usage) == (plainly.finish_reason, plainly.usage)
+
+
+def test_a_guess_whose_numbers_overflow_is_taken_back(
+    tiny_folder: FolderMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_folder("llama")
+    plain = Run(folder, [_request("a")], guesses_ahead=False)
+    real, spoilt = FusedDecoder.logits, []
+
+    def overflowing(self: FusedDecoder, spans: Sequence[Span]) -> Tensor:
+        logits = real(self, spans)
+        if any(len(span.tokens) == span.wanted > 1 for span in spans):
+            spoilt.append(len(logits))
+            logits[-1] = torch.nan
+        return logits
+
+    monkeypatch.setattr(FusedDecoder, "logits", overflowing)
+    monkeypatch.setattr(PromptLookup, "propose", _guess_from([plain.ids("a")], lambda: True))
+    ahead = Run(folder, [_request("a")], guesses_ahead=True)
+    assert len(spoilt) == 1, "a request that overflowed once guesses no more"
+    assert ahead.ids("a") == plain.ids("a")
 
 
 def test_what_is_remembered_of_an_answer_holds_no_wrong_guess(

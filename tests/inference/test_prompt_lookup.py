@@ -47,8 +47,8 @@ def test_after_a_changed_word_the_copy_is_found_again() -> None:
 def test_wrong_guesses_end_those_of_their_kind_and_right_ones_bring_them_back() -> None:
     text = list(range(100, 140))
     lookup = PromptLookup([*text, 1, *text[:3]], 0.3)
+    assert lookup.propose(1) == [103]
     for _ in range(3):
-        assert lookup.propose(1) == [103] or _ > 0
         lookup.judge(0)
     assert lookup.propose(1) == []
     lookup.note(103)

@@ -16,14 +16,15 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
-from portal.exports.models import RecordKind, Snapshot
+from portal.exports.change_feed import Place
+from portal.exports.models import Change, RecordKind, Snapshot
 from portal.feedback.models import Consent, Submission
 from portal.feedback.services import revise_feedback, withdraw_feedback
 from portal.reviews.services.limitations import make_limitation
 from portal.webhooks import delivering
 from portal.webhooks.delivering import MAX_TRIES, MOST_GIVEN_UP, delay_s, deliver, due, forget_old
 from portal.webhooks.fan_out import fan_out
-from portal.webhooks.models import Delivery, DeliveryState, Endpoint
+from portal.webhooks.models import Delivery, DeliveryState, Disabled, Endpoint, Reading
 from portal.webhooks.services import (
     MAX_ENDPOINTS,
     EndpointDisabled,
@@ -280,3 +281,42 @@ def test_the_log_forgets_what_ended_long_ago_and_keeps_what_waits(maintainer: Us
     Delivery.objects.exclude(pk=kept.pk).update(finished_at=timezone.now() - timedelta(days=31))
     forget_old(timedelta(days=30))
     assert list(Delivery.objects.all()) == [kept]
+
+
+def test_what_waits_for_an_endpoint_that_is_off_is_forgotten_too(maintainer: User, receiver: Receiver) -> None:
+    endpoint, _secret = made(maintainer, receiver)
+    old, young = ping(endpoint), ping(endpoint)
+    Delivery.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=31))
+    forget_old(timedelta(days=30))
+    assert Delivery.objects.count() == 2
+    endpoint.disable(Disabled.FAILING)
+    forget_old(timedelta(days=30))
+    assert list(Delivery.objects.all()) == [young]
+
+
+def test_a_backlog_of_one_endpoint_does_not_hide_the_others(maintainer: User, receiver: Receiver) -> None:
+    busy, _ = made(maintainer, receiver)
+    for _ in range(5):
+        ping(busy)
+    quiet, _ = make_endpoint(maintainer, name="other", url=receiver.url, kinds=ALL)
+    ping(quiet)
+    assert [each.endpoint_id for each in due(8)] == [busy.pk, quiet.pk]
+    assert [each.endpoint_id for each in due(8, {busy.pk})] == [quiet.pk]
+
+
+def test_after_a_restored_dump_changes_are_told_again(
+    maintainer: User, alice: User, bob: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(maintainer, receiver)
+    judge(alice)
+    fan_out()
+    told = len(waiting())
+    # What a dump brings along are the transactions of another cluster, far ahead of those here.
+    Reading.objects.update(transaction_id=2**62)
+    Change.objects.update(transaction_id=2**62)
+    monkeypatch.setattr("portal.webhooks.fan_out.place_now", lambda: Place(10**6, 0))
+    fan_out()
+    assert len(waiting()) == told
+    judge(bob)
+    fan_out()
+    assert len(waiting()) > told

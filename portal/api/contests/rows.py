@@ -83,7 +83,7 @@ class BattleSerializer(ContestSerializer):
 
 
 class VoteSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    outcome = serializers.ChoiceField(choices=Outcome.values)
+    outcome = serializers.ChoiceField(choices=Outcome.values, allow_null=True)
     is_ranked = serializers.BooleanField()
     void_reason = serializers.ChoiceField(choices=VoidReason.values, allow_blank=True)
 
@@ -169,7 +169,7 @@ BATTLE_DETAIL_FIELDS: Final = tuple(BattleDetailSerializer().fields)
 def contest_row(contest: Contest) -> dict[str, Any]:
     """One of `described_contests`."""
     contenders = list(contest.contenders.all())
-    outcome: str | None = getattr(contest, "outcome", None)
+    outcome: str | None = getattr(contest, "outcome", None) or None  # a withdrawn vote has none
     row = {
         "id": str(contest.pk),
         "title": contenders[0].conversation.title if contenders else "",
@@ -239,4 +239,4 @@ def _vote_row(turns: Sequence[Turn]) -> dict[str, Any] | None:
     votes = [vote for turn in turns for vote in turn.votes]
     if not votes:
         return None
-    return {"outcome": votes[0].outcome, "is_ranked": votes[0].is_ranked, "void_reason": votes[0].void_reason}
+    return {"outcome": votes[0].outcome or None, "is_ranked": votes[0].is_ranked, "void_reason": votes[0].void_reason}

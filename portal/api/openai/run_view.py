@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import close_old_connections, connection, transaction
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -56,7 +56,7 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
     """Starts a run for each choice, and stops them when the client goes away before their end."""
     run = AttendedRun()
     try:
-        asked, generations, quota = await sync_to_async(_start)(request, form, run)
+        asked, generations, quota = await sync_to_async(_start_and_let_go)(request, form, run)
         if asked.stream:
             writers = [form.writer(each, asked, generations[0], index) for index, each in enumerate(generations)]
             response = _streamed(request, writers, generations, run)
@@ -71,6 +71,17 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
     except Exception as error:  # noqa: BLE001 - error_response logs what nobody expects
         run.leave()
         return error_response(request, error)
+
+
+def _start_and_let_go(
+    request: HttpRequest, form: AnswerForm, run: AttendedRun
+) -> tuple[AskedRun, list[Generation], dict[str, str]]:
+    try:
+        return _start(request, form, run)
+    finally:
+        # The answer may stream for minutes. SQLite's connection stays open, PostgreSQL's goes back to its pool.
+        if not connection.in_atomic_block:  # as in a test
+            close_old_connections()
 
 
 def _start(

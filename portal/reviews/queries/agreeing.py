@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
 from typing import Any, Final
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -18,6 +18,7 @@ from portal.feedback.models import Question, QuestionKind
 from portal.reviews.agreement import Agreement, Metric, confusion, krippendorff_alpha
 from portal.reviews.charts import Estimates, HeatGrid, estimates, heat_grid
 from portal.reviews.models import Review
+from portal.reviews.models.queue import Superseded
 from portal.reviews.proportions import Share
 from portal.reviews.settling import DECISIVE_VERDICTS, Kind, Verdict
 
@@ -174,18 +175,24 @@ def _pairs(judged: Iterable[list[Row]]) -> list[Pair]:
 
 
 def _gold(since: date, until: date) -> list[GoldScore]:
+    # The first verdict counts, also where it was undone: the answer to a verdict says what the item is.
     given = Review.objects.filter(
+        Q(superseded_at=None) | Q(superseded_by=Superseded.UNDONE),
         kind=Kind.GOLD,
-        superseded_at=None,
         created_at__gte=_start(since),
         created_at__lt=_start(until + timedelta(days=1)),
         item__gold__isnull=False,
         reviewer__isnull=False,
     )
     right: defaultdict[str, list[bool]] = defaultdict(list)
-    rows = given.annotate(expected=F("item__gold__verdict")).values_list("reviewer__username", "verdict", "expected")
-    for name, verdict, expected in rows[:MOST_VERDICTS]:
-        right[name].append(verdict == expected)
+    rows = given.annotate(expected=F("item__gold__verdict")).order_by("created_at", "id")
+    judged: set[tuple[str, int]] = set()
+    for name, item_id, verdict, expected in rows.values_list("reviewer__username", "item_id", "verdict", "expected")[
+        :MOST_VERDICTS
+    ]:
+        if (name, item_id) not in judged:
+            judged.add((name, item_id))
+            right[name].append(verdict == expected)
     return [GoldScore(name, Share(sum(hits), len(hits))) for name, hits in sorted(right.items())]
 
 

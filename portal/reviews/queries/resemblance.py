@@ -32,9 +32,10 @@ def find_signs(subject: Subject, answers: Mapping[str, Any]) -> list[str]:
     """What looks like abuse. Nothing follows from it but a place in the queue and a mark that reviewers see."""
     signs = _signs_of_copying(subject, answers) if isinstance(subject, Submission) else []
     since = subject.created_at - FLOOD_WINDOW
-    lately = _others(subject).filter(created_at__gte=since)
+    # What is brought in later is measured by its own time.
+    lately = _others(subject).filter(created_at__gte=since, created_at__lte=subject.created_at)
     mine = {"owner_id": subject.owner_id} if subject.owner_id else {"visitor": subject.visitor}
-    if lately.filter(**mine)[FLOOD_PER_PERSON - 1 : FLOOD_PER_PERSON].exists():
+    if any(mine.values()) and lately.filter(**mine)[FLOOD_PER_PERSON - 1 : FLOOD_PER_PERSON].exists():
         signs.append(Sign.FLOOD)
     network = subject.network_digest
     from_there = lately.filter(network_digest=network)

@@ -172,8 +172,11 @@ def _rule_for(
 
 def _bring_in(others: Iterable[Subject]) -> None:
     for other in others:
-        if not ReviewItem.objects.filter(**_reviewed(other)).exists():
-            enter_queue(other)
+        # Somebody may bring it in, or its giver withdraw it, at this moment: who holds its row decides.
+        rows = type(other)._default_manager.select_for_update(of=("self",), skip_locked=True)  # noqa: SLF001
+        fresh = rows.filter(pk=other.pk, withdrawn_at=None).first()
+        if fresh is not None and not ReviewItem.objects.filter(**_reviewed(fresh)).exists():
+            enter_queue(fresh)
 
 
 def _write_bands(item: ReviewItem, answers: dict[str, Any]) -> None:
