@@ -29,6 +29,8 @@ def test_swagger_ui_shows_the_api_and_tries_it_out(live_server: Any, alice_clien
     with browsing(live_server.url, alice_client, viewport={"width": 1280, "height": 1000}) as context:
         page = context.new_page()
         hosts = hosts_asked(page)
+        # A document of a hundred operations takes Swagger's script a while on a busy machine.
+        page.set_default_timeout(40_000)
         page.goto(reverse("api:docs"))
         operation = page.locator("#operations-feedback-feedback_submit")
         operation.click()

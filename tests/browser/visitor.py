@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.services.accessibility import fits, violations
+from tests.services.accessibility import fits, violations, widest
 from tests.services.installation import Installation, eventually
 
 ANSWER_WITHIN_MS = 120_000
@@ -127,7 +127,7 @@ class Visitor:
     def expect_accessible(self) -> None:
         """No violation that axe knows, and nothing that makes the page scroll sideways."""
         assert violations(self.page) == []
-        assert fits(self.page)
+        assert fits(self.page), widest(self.page)
 
     def database(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask (or change) the installation's database behind its back."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from portal.accounts.models import User
 from portal.catalog.models import Variant
+from portal.playground.conversation_services import revise_conversation
 from portal.playground.models import Conversation, Generation, State
 from portal.playground.tab_changes import _going_on_from
 from portal.playground.tree import ConversationTree
@@ -106,7 +107,7 @@ def test_another_title_a_deletion_and_its_end_are_told_once(
     conversation = make_conversation(alice, "Old title")
     add_turn(conversation, variant)
     tab = open_tab(alice_client, conversation)
-    conversation.rename("New <title>")
+    revise_conversation(conversation, title="New <title>")
     page = look(alice_client, conversation, tab).content.decode()
     assert page.count("New &lt;title&gt;") == 2
     tab = state_in(page)

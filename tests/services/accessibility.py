@@ -35,3 +35,13 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
 def fits(page: Page) -> bool:
     """Whether nothing makes the page scroll sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def widest(page: Page) -> list[str]:
+    """What reaches beyond the page's edge, for the message of a test that found something does."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+            .map((each) => `${each.tagName} .${each.className} ${each.textContent.trim().slice(0, 60)}`)"""
+    )
+    return found[:12]
