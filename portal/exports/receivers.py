@@ -57,9 +57,11 @@ def note_verdict(item: ReviewItem, before: str, **kwargs: Any) -> None:
 @receiver(post_delete, sender=ReviewItem, dispatch_uid="exports.note_deleted_verdict")
 def note_deleted_verdict(instance: ReviewItem, **kwargs: Any) -> None:
     """Its subject was deleted, and it with that; who read the verdict must hear of it."""
-    told = Submission.objects.filter(pk=instance.submission_id, consent__in=PUBLISHABLE)
-    if instance.outcome and (instance.submission_id is None or told.exists()):
-        Change.note(RecordKind.VERDICT, instance.submission_id or instance.vote_id, ChangeKind.WITHDRAWN)
+    subject = instance.submission_id or instance.vote_id
+    if not instance.outcome or subject is None:
+        return
+    if instance.vote_id or Submission.objects.filter(pk=subject, consent__in=PUBLISHABLE).exists():
+        Change.note(RecordKind.VERDICT, subject, ChangeKind.WITHDRAWN)
 
 
 @receiver(limitation_changed, dispatch_uid="exports.note_limitation")
