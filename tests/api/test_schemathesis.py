@@ -29,7 +29,7 @@ from tests.arena.contests import make_contest
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.playground.turns import make_conversation
 
-EXAMPLES = 20
+EXAMPLES = 10
 ATTACKED = [
     ("/api/v1/feedback/", "GET"),
     ("/api/v1/feedback/", "POST"),
