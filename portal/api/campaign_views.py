@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Any, Final
@@ -97,7 +98,7 @@ class CampaignList(ApiView):
             now = timezone.now()
             found = found.filter(Q(closes_at=None) | Q(closes_at__gt=now), opens_at__lte=now, is_published=True)
         if "questionnaire" in asked:
-            if not asked["questionnaire"] or len(asked["questionnaire"]) > 80 or "\x00" in asked["questionnaire"]:
+            if len(asked["questionnaire"]) > 80 or not re.fullmatch(SLUG, asked["questionnaire"]):
                 raise InvalidCriterion("questionnaire", _("Must be the name of a questionnaire."))
             found = found.filter(questionnaire__slug=asked["questionnaire"])
         page, following = read_page(request, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Final
@@ -84,7 +85,7 @@ class QuestionnaireList(ApiView):
         asked = request.query_params
         found = _visible(request)
         if "slug" in asked:
-            if not asked["slug"] or len(asked["slug"]) > 80 or "\x00" in asked["slug"]:
+            if len(asked["slug"]) > 80 or not re.fullmatch(SLUG, asked["slug"]):
                 raise InvalidCriterion("slug", _("Must be the name of a questionnaire."))
             found = found.filter(slug=asked["slug"])
         if "on" in asked:

@@ -19,6 +19,7 @@ from portal.reviews.settling import ItemState, Reason, Verdict
 
 STATES: Final = ("open", *ItemState.values)
 _NAME: Final = f"{schema.NAME}/{schema.NAME}"
+_LANGUAGE: Final = "^[A-Za-z-]{2,12}$"
 _SLUG: Final = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,80}$"}
 # Votes have names in the place of questionnaires, as in vote:battle.
 _FORM: Final = {"type": "string", "pattern": "^[A-Za-z0-9_:-]{1,80}$"}
@@ -41,9 +42,7 @@ FILTERS: Final = [
     ),
     schema.query("campaign", _SLUG, gettext_lazy("Only given in this campaign.")),
     schema.query("questionnaire", _FORM, gettext_lazy("Only answers to this questionnaire.")),
-    schema.query(
-        "language", {"type": "string", "pattern": "^[A-Za-z-]{2,12}$"}, gettext_lazy("Only what was written in it.")
-    ),
+    schema.query("language", {"type": "string", "pattern": _LANGUAGE}, gettext_lazy("Only what was written in it.")),
     schema.query("thumb", {"type": "string", "enum": ["up", "down"]}, gettext_lazy("Only this thumb.")),
     schema.query("signs", {"type": "string", "enum": ["1"]}, gettext_lazy("Only what shows signs of abuse.")),
     schema.query("since", _DAY, gettext_lazy("Only what entered on this day (UTC) or later.")),
@@ -63,7 +62,7 @@ class NextItemSerializer(StrictSerializer):
     about = StrictChoiceField(choices=list(ABOUT), required=False)
     campaign = StrictPatternField(_SLUG["pattern"], required=False)
     questionnaire = StrictPatternField(_FORM["pattern"], required=False)
-    language = StrictPatternField("^[A-Za-z-]{2,12}$", required=False)
+    language = StrictPatternField(_LANGUAGE, required=False)
     thumb = StrictChoiceField(choices=["up", "down"], required=False)
     signs = StrictChoiceField(choices=["1"], required=False)
     since = StrictTextField(required=False, max_length=10)
@@ -78,6 +77,9 @@ def read_filters(texts: Mapping[str, str]) -> QueueFilters:
             if len(asked[name]) > 300 or not re.fullmatch(pattern, asked[name]):
                 raise InvalidCriterion(name, _("Is no name of one."))
             asked[name] = key_of(asked[name])
+    for name, pattern in (("language", _LANGUAGE), ("campaign", _SLUG["pattern"]), ("questionnaire", _FORM["pattern"])):
+        if name in asked and not re.fullmatch(pattern, asked[name]):
+            raise InvalidCriterion(name, _("Is not one of the values that the documentation names."))
     filters = QueueFilters.from_query(asked)
     for name, text in asked.items():
         if not getattr(filters, name) or len(str(text)) > MAX_CHARACTERS or "\x00" in str(text):
