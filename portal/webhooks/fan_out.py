@@ -41,8 +41,10 @@ def begin_now() -> None:
 
 def _read_some() -> tuple[int, int]:
     """How many changes were read, and how many messages made of them: both in one transaction."""
-    _survive_a_restored_database()
     before = Reading.objects.filter(pk=_ONLY).first()
+    if before is not None and _is_ahead(before):
+        _begin_again_after_a_restore()
+        before = None
     # Without anything new no lock is taken.
     if before is not None and not changes_behind(_place(before)).exists():
         return 0, 0
@@ -72,15 +74,17 @@ def _read_some() -> tuple[int, int]:
     return len(changes), len(messages)
 
 
-def _survive_a_restored_database() -> None:
+def _is_ahead(reading: Reading) -> bool:
     """A dump that is read into a new PostgreSQL has its rows from transactions that are yet to come there."""
-    now, reading = place_now().transaction_id, Reading.objects.filter(pk=_ONLY).first()
-    if reading is None or reading.transaction_id <= now:
-        return
+    return reading.transaction_id > 0 and reading.transaction_id > place_now().transaction_id
+
+
+def _begin_again_after_a_restore() -> None:
     with transaction.atomic():
         reading = _held()
-        if reading.transaction_id <= now:
+        if not _is_ahead(reading):
             return
+        now = place_now().transaction_id
         Change.objects.filter(transaction_id__gt=now).update(transaction_id=0)
         last = Change.objects.filter(transaction_id=0).aggregate(last=Max("id"))["last"] or 0
         reading.transaction_id, reading.last_id = 0, min(reading.last_id, last)
