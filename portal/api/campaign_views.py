@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Any, Final
@@ -40,7 +39,7 @@ from portal.api.idempotency import Done, do_once
 from portal.api.paging import PAGE_PARAMETERS, read_page
 from portal.api.permissions import role_of
 from portal.api.problems import Problem
-from portal.api.questionnaire_rows import SLUG
+from portal.api.questionnaire_rows import SLUG, asked_questionnaire
 from portal.api.questionnaire_views import MAKING, SCOPES
 from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
 from portal.exports.criteria import InvalidCriterion
@@ -98,9 +97,7 @@ class CampaignList(ApiView):
             now = timezone.now()
             found = found.filter(Q(closes_at=None) | Q(closes_at__gt=now), opens_at__lte=now, is_published=True)
         if "questionnaire" in asked:
-            if len(asked["questionnaire"]) > 80 or not re.fullmatch(SLUG, asked["questionnaire"]):
-                raise InvalidCriterion("questionnaire", _("Must be the name of a questionnaire."))
-            found = found.filter(questionnaire__slug=asked["questionnaire"])
+            found = found.filter(questionnaire__slug=asked_questionnaire(asked, "questionnaire"))
         page, following = read_page(request, found)
         rows = [campaign_row(each, each.count) for each in page]  # type: ignore[attr-defined]
         return list_answer(request, rows, following, MEMBERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Final
@@ -32,6 +31,7 @@ from portal.api.questionnaire_rows import (
     NewQuestionnaireSerializer,
     QuestionnaireRowSerializer,
     QuestionnaireSettingsSerializer,
+    asked_questionnaire,
     questionnaire_row,
 )
 from portal.api.row_answers import ROW_PARAMETERS, list_answer, page_of, part_of
@@ -85,9 +85,7 @@ class QuestionnaireList(ApiView):
         asked = request.query_params
         found = _visible(request)
         if "slug" in asked:
-            if len(asked["slug"]) > 80 or not re.fullmatch(SLUG, asked["slug"]):
-                raise InvalidCriterion("slug", _("Must be the name of a questionnaire."))
-            found = found.filter(slug=asked["slug"])
+            found = found.filter(slug=asked_questionnaire(asked, "slug"))
         if "on" in asked:
             if asked["on"] not in ASKED_ABOUT:
                 raise InvalidCriterion("on", _("Must be one of: %s.") % ", ".join(ASKED_ABOUT))
