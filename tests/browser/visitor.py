@@ -126,7 +126,8 @@ class Visitor:
 
     def expect_accessible(self) -> None:
         """No violation that axe knows, and nothing that makes the page scroll sideways."""
-        assert violations(self.page) == []
+        found = violations(self.page)
+        assert found == [], found
         assert fits(self.page), widest(self.page)
 
     def database(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
