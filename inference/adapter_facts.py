@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from inference.adapter_folder import CONFIG_NAME, AdapterFolder, read_adapter_folder
-from inference.weight_facts import FACTS_FORMAT, WeightFile, weight_file_digests
+from inference.file_digests import WeightFile, weight_file_digests
+from inference.weight_facts import FACTS_FORMAT
 from inference.weight_folder import json_object
 
 

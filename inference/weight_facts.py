@@ -5,24 +5,23 @@ Needs neither torch nor transformers, since headers and JSON say it all.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
+from inference.config_values import first_text, integer_in, is_storable, text_in
+from inference.file_digests import WeightFile, file_sha256, weight_file_digests
 from inference.gguf_header import InvalidGGUF, read_gguf_header
 from inference.safetensors_header import Tensor
-from inference.weight_folder import DIGEST_CACHE_NAME
-from inference.weight_tensors import MAX_JSON_BYTES, UnreadableWeights, read_json_object, read_tensors
+from inference.tokenizer_facts import read_tokenizer_facts
+from inference.weight_tensors import UnreadableWeights, read_json_object, read_tensors
 
 CONFIG: Final = "config.json"
 FACTS_FORMAT: Final = 2
 CONVERSION_RECORD: Final = "conversion.json"
-MAX_TOKENIZER_BYTES: Final = 100_000_000
-MAX_TEMPLATE_CHARACTERS: Final = 100_000
 _EXPERT_KEYS: Final = ("num_local_experts", "n_routed_experts", "num_experts")
 _EXPERTS_PER_TOKEN_KEYS: Final = ("num_experts_per_tok", "experts_per_token")
 # One of many, not one that every token uses: shared_experts is another word.
@@ -43,16 +42,6 @@ _LICENSE_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "gemma": ("gemma terms of use",),
     "bsd-3-clause": ("redistribution and use in source and binary forms", "neither the name"),
 }
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class WeightFile:
-    """One file of a variant. `sha256` is of its bytes."""
-
-    name: str
-    size_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,21 +125,19 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
     for tensor in tensors.values():
         dtypes[tensor.dtype] += tensor.values
     quantisation = _quantisation(config)
-    heads = _integer(text_config, "num_attention_heads")
-    key_value_heads = _integer(text_config, "num_key_value_heads") or heads
-    hidden_size = _integer(text_config, "hidden_size")
-    template = _chat_template(folder)
-    head_size = _integer(text_config, "head_dim") or (hidden_size // heads if hidden_size and heads else None)
-    experts = next((n for key in _EXPERT_KEYS if (n := _integer(text_config, key))), None)
-    per_token = next((n for key in _EXPERTS_PER_TOKEN_KEYS if (n := _integer(text_config, key))), None)
+    heads = integer_in(text_config, "num_attention_heads")
+    key_value_heads = integer_in(text_config, "num_key_value_heads") or heads
+    hidden_size = integer_in(text_config, "hidden_size")
+    head_size = integer_in(text_config, "head_dim") or (hidden_size // heads if hidden_size and heads else None)
+    experts = next((n for key in _EXPERT_KEYS if (n := integer_in(text_config, key))), None)
+    per_token = next((n for key in _EXPERTS_PER_TOKEN_KEYS if (n := integer_in(text_config, key))), None)
     parameters = None if quantisation else _parameters(tensors, config)
-    tokenizer_config = read_json_object(folder / "tokenizer_config.json") or {}
-    tokenizer = read_json_object(folder / "tokenizer.json", MAX_TOKENIZER_BYTES) or {}
+    tokenizer = read_tokenizer_facts(folder)
     embedding = tensors.get("model.embed_tokens.weight")
     record = _conversion_record(folder)
     return WeightFacts(
-        architecture=_first_text(config.get("architectures")),
-        model_type=_text(config, "model_type"),
+        architecture=first_text(config.get("architectures")),
+        model_type=text_in(config, "model_type"),
         parameters=parameters,
         active_parameters=_active_parameters(tensors, parameters, experts, per_token),
         experts=experts,
@@ -160,43 +147,32 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
         weight_bytes=sum(tensor.size_bytes for tensor in tensors.values()),
         tied_embeddings=_is_tied(config),
         quantisation=quantisation,
-        context_length=_integer(text_config, "max_position_embeddings"),
-        vocabulary_size=_integer(text_config, "vocab_size"),
+        context_length=integer_in(text_config, "max_position_embeddings"),
+        vocabulary_size=integer_in(text_config, "vocab_size"),
         hidden_size=hidden_size,
-        intermediate_size=_integer(text_config, "intermediate_size"),
-        layers=_integer(text_config, "num_hidden_layers"),
+        intermediate_size=integer_in(text_config, "intermediate_size"),
+        layers=integer_in(text_config, "num_hidden_layers"),
         attention_heads=heads,
         key_value_heads=key_value_heads,
         head_size=head_size,
         attention=_attention_kind(text_config, heads, key_value_heads),
-        sliding_window=_integer(text_config, "sliding_window"),
+        sliding_window=integer_in(text_config, "sliding_window"),
         windowed_layers=_windowed_layers(text_config),
         cached_numbers=_cached_numbers(text_config, heads, key_value_heads, head_size),
-        configured_dtype=_text(config, "dtype") or _text(config, "torch_dtype"),
+        configured_dtype=text_in(config, "dtype") or text_in(config, "torch_dtype"),
         embedding_rows=embedding.shape[0] if embedding is not None and len(embedding.shape) == 2 else None,
-        tokenizer_tokens=_tokenizer_tokens(tokenizer),
-        special_tokens=_special_tokens(tokenizer_config),
+        tokenizer_tokens=tokenizer.tokens,
+        special_tokens=tokenizer.special_tokens,
         license_of_files=_license_of_files(folder),
         configured_base=_configured_base(config),
-        tokenizer_class=_text(tokenizer_config, "tokenizer_class"),
-        tokenizer_model=_tokenizer_model(tokenizer),
-        chat_template=template,
-        chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if template else "",
+        tokenizer_class=tokenizer.class_name,
+        tokenizer_model=tokenizer.model,
+        chat_template=tokenizer.chat_template,
+        chat_template_sha256=tokenizer.chat_template_sha256,
         origin=record,
         origin_types=_origin_types(record, origin),
         files=tuple(weight_file_digests(folder)),
     )
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that belong to the weights, by name: all in the folder itself but hidden ones and the digest cache."""
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(path for path in files if path.name != DIGEST_CACHE_NAME)
-
-
-def file_stamps(folder: Path) -> dict[str, str]:
-    """Size and time of change of each file: equal stamps mean that nothing needs to be read again."""
-    return {path.name: f"{stat.st_size}-{stat.st_mtime_ns}" for path in weight_files(folder) if (stat := path.stat())}
 
 
 # --- Tensors
@@ -210,26 +186,7 @@ def _parameters(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int
     return total
 
 
-# --- Configuration and tokenizer
-
-
-def _integer(config: Mapping[str, Any], key: str) -> int | None:
-    value = config.get(key)
-    return value if type(value) is int and 0 < value < 2**53 else None
-
-
-def _text(config: Mapping[str, Any], key: str) -> str:
-    value = config.get(key)
-    return value[:200] if _is_storable(value) else ""
-
-
-def _is_storable(value: Any) -> TypeGuard[str]:
-    """Text that every database can keep: JSON may hide half a surrogate pair or a NUL in it."""
-    return isinstance(value, str) and not _UNSTORABLE.search(value)
-
-
-def _first_text(value: Any) -> str:
-    return _text({"first": value[0]}, "first") if isinstance(value, list) and value else ""
+# --- Configuration
 
 
 def _is_tied(config: Mapping[str, Any]) -> bool:
@@ -238,7 +195,7 @@ def _is_tied(config: Mapping[str, Any]) -> bool:
 
 def _quantisation(config: Mapping[str, Any]) -> str:
     settings = config.get("quantization_config")
-    return (_text(settings, "quant_method") or "unknown") if isinstance(settings, dict) else ""
+    return (text_in(settings, "quant_method") or "unknown") if isinstance(settings, dict) else ""
 
 
 def _active_parameters(
@@ -252,8 +209,8 @@ def _active_parameters(
 
 
 def _windowed_layers(config: Mapping[str, Any]) -> int | None:
-    kinds, layers = config.get("layer_types"), _integer(config, "num_hidden_layers")
-    if _integer(config, "sliding_window") is None or config.get("use_sliding_window") is False:
+    kinds, layers = config.get("layer_types"), integer_in(config, "num_hidden_layers")
+    if integer_in(config, "sliding_window") is None or config.get("use_sliding_window") is False:
         return None
     if isinstance(kinds, list):
         return len([kind for kind in kinds if kind == "sliding_attention"])
@@ -263,39 +220,14 @@ def _windowed_layers(config: Mapping[str, Any]) -> int | None:
 def _cached_numbers(
     config: Mapping[str, Any], heads: int | None, key_value_heads: int | None, head_size: int | None
 ) -> int | None:
-    layers = _integer(config, "num_hidden_layers")
+    layers = integer_in(config, "num_hidden_layers")
     if layers is None or heads is None:
         return None
-    if _integer(config, "kv_lora_rank"):
+    if integer_in(config, "kv_lora_rank"):
         # Engines that compress keep kv_lora_rank numbers and the rotary part; transformers keeps what is made of them.
-        parts = [_integer(config, key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
+        parts = [integer_in(config, key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
         return layers * heads * sum(part or 0 for part in parts)
     return 2 * layers * (key_value_heads or heads) * head_size if head_size else None
-
-
-def _tokenizer_tokens(tokenizer: Mapping[str, Any]) -> int | None:
-    """The highest id and one, of the vocabulary and of what was added to it."""
-    model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
-    vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    ids: list[Any] = []
-    if isinstance(vocabulary, dict):
-        ids = list(vocabulary.values())
-    elif isinstance(vocabulary, list):
-        ids = list(range(len(vocabulary)))
-    if isinstance(added, list):
-        ids += [each.get("id") for each in added if isinstance(each, dict)]
-    highest: int = max((each for each in ids if type(each) is int and 0 <= each < 2**31), default=-1)
-    return highest + 1 or None
-
-
-def _special_tokens(tokenizer_config: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
-    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
-        value = tokenizer_config.get(name)
-        text = value.get("content") if isinstance(value, dict) else value
-        if _is_storable(text) and text:
-            found[name] = text[:200]
-    return found
 
 
 def _license_of_files(folder: Path) -> str:
@@ -310,12 +242,12 @@ def _license_of_files(folder: Path) -> str:
 
 def _configured_base(config: Mapping[str, Any]) -> str:
     """A name on a hub; training writes folders of its own machine there too, which name nothing."""
-    name = _text(config, "_name_or_path")
+    name = text_in(config, "_name_or_path")
     return name if _HUB_NAME.fullmatch(name) else ""
 
 
 def _attention_kind(config: Mapping[str, Any], heads: int | None, key_value_heads: int | None) -> str:
-    if _integer(config, "kv_lora_rank"):
+    if integer_in(config, "kv_lora_rank"):
         return "latent"
     if heads is None or key_value_heads is None:
         return ""
@@ -324,48 +256,15 @@ def _attention_kind(config: Mapping[str, Any], heads: int | None, key_value_head
     return "multi-query" if key_value_heads == 1 else "grouped-query"
 
 
-def _tokenizer_model(tokenizer: Mapping[str, Any]) -> str:
-    model = tokenizer.get("model")
-    return _text(model, "type") if isinstance(model, dict) else ""
-
-
-def _chat_template(folder: Path) -> str:
-    """The template that transformers would take: a file of its own comes before the tokenizer's configuration."""
-    path = folder / "chat_template.jinja"
-    try:
-        template: Any = path.read_bytes().decode("utf-8") if path.stat().st_size <= MAX_JSON_BYTES else None
-    except FileNotFoundError:
-        template = (read_json_object(folder / "tokenizer_config.json") or {}).get("chat_template", "")
-    except ValueError as error:
-        raise UnreadableWeights(f"{path.name}: not UTF-8") from error
-    if isinstance(template, list):
-        named = {item.get("name"): item.get("template") for item in template if isinstance(item, dict)}
-        template = named.get("default", "")
-    if not _is_storable(template) or len(template) > MAX_TEMPLATE_CHARACTERS:
-        raise UnreadableWeights(f"the chat template is not plain text of at most {MAX_TEMPLATE_CHARACTERS} characters")
-    return template
-
-
 def _conversion_record(folder: Path) -> dict[str, str]:
     record = read_json_object(folder / CONVERSION_RECORD) or {}
-    return {key: value[:200] for key, value in record.items() if _is_storable(key) and _is_storable(value)}
+    return {key: value[:200] for key, value in record.items() if is_storable(key) and is_storable(value)}
 
 
 def _origin_types(record: Mapping[str, str], origin: Path | None) -> dict[str, int]:
-    if origin is None or not origin.is_file() or _sha256(origin) != record.get("source_sha256"):
+    if origin is None or not origin.is_file() or file_sha256(origin) != record.get("source_sha256"):
         return {}
     try:
         return read_gguf_header(origin).values_by_type
     except InvalidGGUF as error:
         raise UnreadableWeights(str(error)) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def weight_file_digests(folder: Path) -> Iterable[WeightFile]:
-    """Each file of a folder with size and SHA-256."""
-    for path in weight_files(folder):
-        yield WeightFile(path.name, path.stat().st_size, _sha256(path))

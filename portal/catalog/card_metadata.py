@@ -19,7 +19,12 @@ MAX_EXAMPLE_CHARACTERS: Final = 2_000
 TRAINING_FIELD: Final = "training"
 _MOST_GRAMS: Final = 1e15
 _PICTURE: Final = re.compile(r"^data:image/(?P<kind>png|jpeg|gif|webp);base64,(?P<bytes>[A-Za-z0-9+/=]{8,140000})$")
-_PICTURE_FILE: Final = re.compile(r"^(?:\./)?(?P<name>\w[\w .-]{0,90}\.(?:png|jpe?g|gif|webp))$", re.IGNORECASE)
+# Many cards write a file of their own repository as its address on the hub.
+_PICTURE_FILE: Final = re.compile(
+    r"^(?:\./|https://huggingface\.co/[\w.-]{1,96}/[\w.-]{1,96}/(?:resolve|blob|raw)/[\w.-]{1,96}/)?"
+    r"(?P<name>\w[\w .-]{0,90}\.(?:png|jpe?g|gif|webp))(?:\?download=true)?$",
+    re.IGNORECASE,
+)
 _MAGIC: Final = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
 _HUB_ID: Final = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?$", re.ASCII)
 _WEB_ADDRESS: Final = re.compile(r"^https?://[^\s\x00-\x1f]+$", re.IGNORECASE)

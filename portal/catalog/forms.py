@@ -103,7 +103,10 @@ class ImportForm(forms.Form):
         help_text=_("owner/name. Empty: the hub's name, an adapter's base's card, or local/…"),
     )
     file = forms.CharField(
-        label=_("GGUF file"), max_length=200, required=False, help_text=_("Where a hub's repository holds several.")
+        label=_("GGUF file"),
+        max_length=200,
+        required=False,
+        help_text=_("Where a hub's repository or a folder holds several."),
     )
     base = forms.CharField(
         label=_("Base of an adapter"),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.catalog.hub_source import HUB_ID, HubSource
 from portal.catalog.importing import CardChoice, ImportedModel, ImportRefused, import_folder
 from portal.catalog.importing_adapter import import_adapter, is_adapter
-from portal.catalog.importing_gguf import SUFFIX, import_gguf
+from portal.catalog.importing_gguf import SUFFIX, import_gguf, import_gguf_folder
 from portal.catalog.importing_upstream import import_upstream
 from portal.catalog.weight_shelf import Progress
 
@@ -35,7 +35,7 @@ class SourceKind(models.TextChoices):
 class ImportRequest:
     """One wish to import. Empty texts mean: decide yourself.
 
-    card: owner/name. base: what an adapter runs on. file: which GGUF file of a hub's repository.
+    card: owner/name. base: what an adapter runs on. file: which GGUF file of a hub's repository or of a folder.
     model, key, server: of an upstream; `public_only` keeps it out of the network inside, now and at every prompt.
     """
 
@@ -96,6 +96,8 @@ def import_source(request: ImportRequest, on_progress: Progress | None = None) -
     if request.base:
         raise ImportRefused(f"--base is for an adapter, and {path.name} is none.")
     choice = choice or CardChoice.of(f"local/{path.resolve().name}", is_published=request.is_published)
+    if request.file or (any(path.glob(f"*{SUFFIX}")) and not any(path.glob("*.safetensors"))):
+        return import_gguf_folder(path, card=choice, file=request.file, on_progress=on_progress)
     return import_folder(path, card=choice, on_progress=on_progress)
 
 
@@ -104,8 +106,8 @@ def _refuse_strays(request: ImportRequest, kind: SourceKind) -> None:
     for option, value in (("model", request.model), ("upstream-key", request.key), ("server", request.server)):
         if value and kind != SourceKind.UPSTREAM:
             raise ImportRefused(f"--{option} is for a server's model, and {request.source} is no http address.")
-    if request.file and kind != SourceKind.HUB:
-        raise ImportRefused(f"--file is for a hub's repository, and {request.source} is none.")
+    if request.file and kind not in {SourceKind.HUB, SourceKind.FOLDER}:
+        raise ImportRefused(f"--file is for a hub's repository or a folder, and {request.source} is neither.")
 
 
 def package_file(source: str) -> Path:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from inference.file_digests import file_stamps
 from inference.sampling_params import InvalidParameter, SamplingParams
-from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
+from inference.weight_facts import WeightFacts, read_weight_facts
 from inference.weight_folder import DIGEST_CACHE_NAME, PICKLE_SUFFIXES, WeightsRefused, read_weight_folder
 from inference.weight_tensors import UnreadableWeights
 from portal.catalog.card_pictures import keep_picture, read_named_picture
@@ -90,6 +91,7 @@ class Arrival:
     source_name: what people call where they came from.
     origin: the name of the GGUF file beside them, where they were converted from one.
     more_facts: what the import knows beyond the files, such as the hub's commit.
+    left_out: files beside them that are no part of the model; the card's picture may be one.
     """
 
     folder: Path
@@ -100,8 +102,7 @@ class Arrival:
     origin: str = ""
     relation: str = ""
     more_facts: Mapping[str, Any] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-    picture: tuple[str, bytes] | None = None
+    left_out: tuple[Path, ...] = ()
 
 
 def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | None = None) -> ImportedModel:
@@ -111,15 +112,7 @@ def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | Non
     card has never had becomes a revision. Raises ImportRefused, and OSError when a file cannot be read or written.
     """
     files, left_out = files_to_copy(source)
-    picture = read_named_picture(source, read_card_text(files))
-    return import_files(
-        files,
-        card=card,
-        source_name=source.name,
-        left_out=[name for name in left_out if picture is None or name != picture[0]],
-        picture=picture,
-        on_progress=on_progress,
-    )
+    return import_files(files, card=card, source_name=source.name, left_out=left_out, on_progress=on_progress)
 
 
 def import_files(
@@ -127,15 +120,14 @@ def import_files(
     *,
     card: CardChoice,
     source_name: str,
-    left_out: list[str],
+    left_out: list[Path],
     more_facts: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
-    picture: tuple[str, bytes] | None = None,
     on_progress: Progress | None = None,
 ) -> ImportedModel:
     """Import files that form a folder in Hugging Face form, wherever each lies. Raises as `import_folder` does.
 
-    `expected` holds SHA-256 by name, as whoever offers the files published them; `picture` is the card's, by name.
+    `expected` holds SHA-256 by name, as whoever offers the files published them; `left_out` are those beside them.
     """
     card_text = read_card_text(files)
     try:
@@ -154,7 +146,6 @@ def import_files(
                 card_text=card_text,
                 more_facts=more_facts or {},
                 left_out=tuple(left_out),
-                picture=picture,
             )
             return take_in(arrival, card)
     except ShelfRefused as error:
@@ -167,35 +158,33 @@ def take_in(arrival: Arrival, choice: CardChoice) -> ImportedModel:
     destination = shelf() / f"{choice.owner_name}--{choice.slug}--{arrival.digest[:16]}"
     with placed(arrival.folder, destination), transaction.atomic():
         card = choice.get_or_create()
-        publish_imported_text(card, arrival.card_text, arrival.source_name)
-        if arrival.picture is not None:
-            keep_picture(card, *arrival.picture)
+        left_out = publish_imported_card(card, arrival.card_text, arrival.left_out, arrival.source_name)
         variant, created = _variant(card, destination, arrival, defaults)
     return ImportedModel(
         variant=variant,
         created=created,
         revision=card.current_revision.number if card.current_revision else None,
-        left_out=(*arrival.left_out, *bad_defaults),
+        left_out=(*left_out, *bad_defaults),
     )
 
 
 # --- The files, before anything is copied
 
 
-def files_to_copy(source: Path) -> tuple[list[Path], list[str]]:
-    """The files to copy and the names of what stays behind. Raises ImportRefused."""
+def files_to_copy(source: Path) -> tuple[list[Path], list[Path]]:
+    """The files to copy and what stays behind. Raises ImportRefused."""
     if not source.is_dir():
         raise ImportRefused(f"{source} is not a folder; give a folder in Hugging Face form.")
     inside = source.resolve()
     files: list[Path] = []
-    left_out: list[str] = []
+    left_out: list[Path] = []
     for path in sorted(source.iterdir()):
         if path.is_symlink() and not path.resolve().is_relative_to(inside):
             raise ImportRefused(f"{path.name} is a link out of the folder; copy the file itself into it.")
         if path.is_file():
             refuse_pickle(path.name)
         if path.name.startswith(".") or not path.is_file() or not is_copied(path.name):
-            left_out.append(path.name)
+            left_out.append(path)
         else:
             files.append(path)
     if len(files) > MAX_FILES:
@@ -257,10 +246,21 @@ def copy_files(
 # --- The rows
 
 
-def publish_imported_text(card: ModelCard, text: CardText | None, source_name: str) -> None:
-    """Make the text the card's, unless the card has had it: an old text must not undo an edit."""
+def publish_imported_card(
+    card: ModelCard, text: CardText | None, beside: Iterable[Path], source_name: str
+) -> tuple[str, ...]:
+    """Make the text the card's, unless the card has had it: an old text must not undo an edit.
+
+    The picture that it names comes too, where it is `beside` it; the names of the other files there are returned.
+    """
     if text is not None and not card.revisions.filter(sha256=text.sha256).exists():
         publish_revision(card, text.text, author=None, note=f"Imported from {source_name}"[:300])
+    names = [path.name for path in beside]
+    picture = read_named_picture(beside, text)
+    if picture is None:
+        return tuple(names)
+    keep_picture(card, *picture)
+    return tuple(name for name in names if name != picture[0])
 
 
 def free_slug(card: ModelCard, wanted: str, digest: str) -> str:

@@ -11,17 +11,18 @@ from django.db import transaction
 
 from inference.adapter_facts import AdapterFacts, misfit, read_adapter_facts, short_base_name, trained_on
 from inference.adapter_folder import CONFIG_NAME, WEIGHTS_NAME, read_adapter_folder
+from inference.file_digests import file_stamps
 from inference.safetensors_header import read_safetensors_header
-from inference.weight_facts import file_stamps
 from inference.weight_folder import WeightsRefused
 from portal.catalog.importing import (
+    README,
     CardChoice,
     ImportedModel,
     ImportRefused,
     copy_files,
     files_to_copy,
     free_slug,
-    publish_imported_text,
+    publish_imported_card,
     read_card_text,
 )
 from portal.catalog.models import Backend, ModelCard, Relation, TensorPart, Variant
@@ -56,7 +57,7 @@ def import_adapter_files(
     card: CardChoice | None,
     base: str,
     source_name: str,
-    left_out: list[str],
+    left_out: list[Path],
     more_facts: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
@@ -70,8 +71,8 @@ def import_adapter_files(
         text = read_card_text(files) if card else None
         if card is None:
             # The base's card has a text of its own, which an adapter's must not replace.
-            left_out = [*left_out, *(path.name for path in files if path.name == "README.md")]
-            files = [path for path in files if path.name != "README.md"]
+            left_out = [*left_out, *(path for path in files if path.name == README)]
+            files = [path for path in files if path.name != README]
         with staging_folder() as copy:
             digest = copy_files(files, copy, on_progress, expected)
             facts = _checked(copy, found, source_name, is_chosen=bool(base))
@@ -79,12 +80,12 @@ def import_adapter_files(
             destination = shelf() / f"{owner}--{slug}--{digest[:16]}"
             with placed(copy, destination), transaction.atomic():
                 home = card.get_or_create() if card else ModelCard.objects.get(pk=found.card_id)
-                publish_imported_text(home, text, source_name)
+                still_left = publish_imported_card(home, text, left_out, source_name)
                 variant, created = _variant(home, destination, found, facts, source_name, more_facts or {})
     except (WeightsRefused, ShelfRefused) as error:
         raise ImportRefused(str(error)) from error
     revision = home.current_revision
-    return ImportedModel(variant, created, revision.number if revision else None, tuple(left_out))
+    return ImportedModel(variant, created, revision.number if revision else None, still_left)
 
 
 def _base_variant(base: str, wanted: str, source_name: str) -> Variant:

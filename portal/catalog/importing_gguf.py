@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +14,14 @@ from inference.weight_facts import read_weight_facts
 from inference.weight_tensors import UnreadableWeights
 from portal.catalog.card_text import CardText
 from portal.catalog.importing import (
+    README,
     Arrival,
     CardChoice,
     ImportedModel,
     ImportRefused,
-    publish_imported_text,
+    files_to_copy,
+    publish_imported_card,
+    read_card_text,
     take_in,
 )
 from portal.catalog.models import Relation, Variant
@@ -34,14 +37,15 @@ def import_gguf(
     *,
     card: CardChoice,
     card_text: CardText | None = None,
+    left_out: Sequence[Path] = (),
     more_facts: Mapping[str, Any] | None = None,
     expected: str = "",
     on_progress: Progress | None = None,
 ) -> ImportedModel:
     """Import a GGUF file; the same file again changes nothing and converts nothing.
 
-    `expected` is the SHA-256 that whoever offers the file published. Raises ImportRefused, and OSError when a file
-    cannot be read or written.
+    `expected` is the SHA-256 that whoever offers the file published; `left_out` are the files beside it, of which the
+    card's picture may be one. Raises ImportRefused, and OSError when a file cannot be read or written.
     """
     try:
         header = read_gguf_header(source)
@@ -52,9 +56,9 @@ def import_gguf(
         raise ImportRefused(f"{source.name} is damaged: its SHA-256 is not the published one.")
     known = _known(card, digest)
     if known is not None:
-        publish_imported_text(known.card, card_text, source.name)
+        names = publish_imported_card(known.card, card_text, left_out, source.name)
         revision = known.card.current_revision
-        return ImportedModel(known, created=False, revision=revision.number if revision else None, left_out=())
+        return ImportedModel(known, created=False, revision=revision.number if revision else None, left_out=names)
     try:
         with staging_folder() as staging:
             require_room(2 * source.stat().st_size)
@@ -70,10 +74,33 @@ def import_gguf(
                 origin=kept.name,
                 relation="" if header.main_type in _PLAIN_TYPES else Relation.QUANTIZED,
                 more_facts=more_facts or {},
+                left_out=tuple(left_out),
             )
             return take_in(arrival, card)
     except (ShelfRefused, UnreadableWeights) as error:
         raise ImportRefused(str(error)) from error
+
+
+def import_gguf_folder(
+    source: Path, *, card: CardChoice, file: str = "", on_progress: Progress | None = None
+) -> ImportedModel:
+    """Import a folder's only GGUF file, or the one called `file`, with its card. Raises as `import_gguf` does."""
+    files, left_out = files_to_copy(source)
+    ggufs = {path.name: path for path in left_out if path.suffix.lower() == SUFFIX and path.is_file()}
+    chosen = ggufs[choose_gguf(list(ggufs), file, source.name)]
+    text = read_card_text(files)
+    others = [path for path in (*files, *left_out) if path != chosen and (text is None or path.name != README)]
+    return import_gguf(chosen, card=card, card_text=text, left_out=others, on_progress=on_progress)
+
+
+def choose_gguf(names: list[str], wanted: str, source_name: str) -> str:
+    """The name that is wanted, or the only one. Raises ImportRefused where there is none, or the choice is open."""
+    listed = ", ".join(sorted(names))
+    if wanted and wanted not in names:
+        raise ImportRefused(f"{source_name} has no file {wanted}; it has: {listed or 'no GGUF'}.")
+    if not wanted and len(names) > 1:
+        raise ImportRefused(f"{source_name} has several GGUF files; choose one with --file: {listed}.")
+    return wanted or names[0]
 
 
 def _digest(source: Path, on_progress: Progress | None) -> str:

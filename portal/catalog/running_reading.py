@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from inference.file_digests import file_stamps
 from inference.gguf_header import InvalidGGUF
 from inference.safetensors_header import InvalidHeader
 from inference.tensor_statistics import tensor_statistics
 from inference.tensor_values import UnreadableValues, stored_tensors_of, stored_tensors_of_gguf
 from inference.weight_comparison import Comparison, Weights, compare_weights, with_adapter
-from inference.weight_facts import file_stamps
 from inference.weight_folder import WeightsRefused
 from inference.weight_rounding import ROUNDINGS
 from inference.weight_tensors import UnreadableWeights

@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 
 from inference.adapter_facts import AdapterFacts, read_adapter_facts
 from inference.adapter_folder import WEIGHTS_NAME
+from inference.file_digests import file_stamps
 from inference.gguf_header import read_gguf_header
 from inference.safetensors_header import read_safetensors_header
-from inference.weight_facts import FACTS_FORMAT, WeightFacts, file_stamps, read_weight_facts
+from inference.weight_facts import FACTS_FORMAT, WeightFacts, read_weight_facts
 from inference.weight_folder import WeightsRefused
 from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from safetensors.numpy import save_file
 
 from portal.catalog.models import ModelCard, Relation, TensorPart, Variant
@@ -17,6 +19,7 @@ from portal.catalog.queries import tensor_rows
 from portal.catalog.services import refresh_variant
 from portal.catalog.snippets import snippets
 from tests.catalog.shelf import CARD_TEXT, write_adapter, write_weights
+from tests.catalog.test_card_sections_view import PIXEL
 
 pytestmark = pytest.mark.django_db
 
@@ -77,12 +80,15 @@ def test_an_adapter_becomes_a_variant_of_its_bases_card(adapter: Path, base: Var
     assert f"--lora-modules pirate={variant.source}" in code["vllm"]
 
 
-def test_an_adapter_may_have_a_card_of_its_own(adapter: Path, base: Variant) -> None:
-    (adapter / "README.md").write_text("# The pirate\n")
-    assert run(adapter, "--name", "acme/pirate")["model_id"] == "acme/pirate:pirate"
+def test_an_adapter_may_have_a_card_of_its_own(adapter: Path, base: Variant, client: Client) -> None:
+    (adapter / "README.md").write_text("---\nthumbnail: flag.png\n---\n# The pirate\n")
+    (adapter / "flag.png").write_bytes(base64.b64decode(PIXEL))
+    report = run(adapter, "--name", "acme/pirate")
+    assert (report["model_id"], report["left_out"]) == ("acme/pirate:pirate", [])
     card = ModelCard.objects.get(slug="pirate")
     assert card.variants.get().base == base
     assert card.current_revision is not None
+    assert client.get("/models/acme/pirate/thumbnail")["Content-Type"] == "image/png"
 
 
 def test_a_base_that_is_not_here_must_be_named(adapter: Path, base: Variant) -> None:

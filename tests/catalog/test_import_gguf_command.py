@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from io import StringIO
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from gguf import GGMLQuantizationType, GGUFReader
 from gguf.quants import dequantize
 
 from portal.catalog.models import ModelCard, Relation, TensorPart, Variant
 from portal.catalog.queries import tensor_rows
 from portal.catalog.services import refresh_variant
-from tests.catalog.shelf import write_gguf
+from tests.catalog.shelf import CARD_TEXT, write_gguf
+from tests.catalog.test_card_sections_view import PIXEL
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +109,28 @@ def test_a_damaged_gguf_file_is_named_and_leaves_nothing(tmp_path: Path, home: P
     path = write_gguf(tmp_path / "tiny.gguf")
     path.write_bytes(path.read_bytes()[:size])
     assert refused(path, home).startswith("tiny.gguf: ")
+
+
+def test_a_folder_of_one_gguf_file_brings_its_card_and_picture(tmp_path: Path, client: Client) -> None:
+    folder = tmp_path / "tiny-gguf"
+    folder.mkdir()
+    write_gguf(folder / "tiny.gguf")
+    (folder / "README.md").write_text(CARD_TEXT.replace("license:", "thumbnail: mark.png\nlicense:"))
+    (folder / "mark.png").write_bytes(b"no picture")
+    assert run(folder)["left_out"] == ["mark.png"]
+    assert client.get("/models/local/tiny-gguf/thumbnail").status_code == 404
+    (folder / "mark.png").write_bytes(base64.b64decode(PIXEL))
+    report = run(folder)
+    assert (report["created"], report["revision"], report["left_out"]) == (False, 1, [])
+    assert client.get("/models/local/tiny-gguf/thumbnail")["Content-Type"] == "image/png"
+
+
+def test_of_a_folders_gguf_files_one_is_chosen(tmp_path: Path, home: Path) -> None:
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    assert refused(tmp_path, home).endswith("has several GGUF files; choose one with --file: a.gguf, b.gguf.")
+    assert "has no file c.gguf; it has: a.gguf, b.gguf." in refused(tmp_path, home, "--file", "c.gguf")
+    assert refused(tmp_path, home, "--file", "a.gguf").startswith("a.gguf: ")
 
 
 def test_another_file_is_no_source(tmp_path: Path, home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,13 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from huggingface_hub import snapshot_download
 from safetensors.numpy import save_file
 
 from portal.catalog.hub_source import HubSource
 from portal.catalog.importing_hub import import_from_hub
 from portal.catalog.models import ModelCard, Variant
-from tests.catalog.shelf import CARD_TEXT, write_weights
+from tests.catalog.shelf import CARD_TEXT, write_gguf, write_weights
+from tests.catalog.test_card_sections_view import PIXEL
 from tests.services.hub import StandInHub, stand_in_hub
 
 pytestmark = pytest.mark.django_db
@@ -193,6 +196,79 @@ def test_without_a_network_the_hubs_own_cache_is_read(
     folder = Variant.objects.get().folder
     assert folder is not None
     assert not any(path.is_symlink() for path in folder.iterdir())
+
+
+PICTURED = CARD_TEXT.replace("license:", "thumbnail: https://huggingface.co/acme/tiny/resolve/main/mark.png\nlicense:")
+
+
+def test_a_picture_that_the_card_names_comes_from_the_hub_too(
+    hub: StandInHub, repository: Path, client: Client, settings: Any, tmp_path: Path
+) -> None:
+    pixel = base64.b64decode(PIXEL)
+    (repository / "README.md").write_text(PICTURED)
+    (repository / "mark.png").write_bytes(pixel)
+    hub.push("acme/tiny", repository)
+    assert run("acme/tiny")["left_out"] == ["pytorch_model.bin"]
+    response = client.get("/models/acme/tiny/thumbnail")
+    assert (response["Content-Type"], response.content) == ("image/png", pixel)
+    variant = Variant.objects.get()
+    assert "mark.png" not in variant.digests
+
+    (repository / "pytorch_model.bin").unlink()
+    hub.push("acme/tiny", repository)
+    snapshot_download("acme/tiny", endpoint=hub.address, cache_dir=tmp_path / "cache", token=False)
+    ModelCard.objects.all().delete()
+    settings.HF_HUB_OFFLINE = True
+    assert run("acme/tiny")["left_out"] == []
+    assert client.get("/models/acme/tiny/thumbnail").content == pixel
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_asked_for"),
+    [
+        ("mark.png", b"<svg onload=alert(1)>", True),
+        ("mark.png", b"\x89PNG\r\n\x1a\n" + b"x" * 100_000, False),
+        ("other.png", base64.b64decode(PIXEL), False),
+    ],
+)
+def test_what_is_no_small_picture_of_a_hub_stays_there(
+    hub: StandInHub, repository: Path, client: Client, name: str, content: bytes, is_asked_for: bool
+) -> None:
+    (repository / "README.md").write_text(PICTURED)
+    (repository / name).write_bytes(content)
+    hub.push("acme/tiny", repository)
+    assert run("acme/tiny")["left_out"] == [name, "pytorch_model.bin"]
+    assert bool(hub.downloads(name)) == is_asked_for
+    assert client.get("/models/acme/tiny/thumbnail").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"x" * 1_000_001, "README.md: The card has 1,000,001 bytes; at most 1,000,000 are allowed."),
+        (b"---\na: &x 1\nb: *x\n---\n", "README.md: Line 2: anchors (&) and aliases (*) are not allowed"),
+    ],
+)
+def test_a_bad_card_is_refused_before_the_weights_are_downloaded(
+    hub: StandInHub, repository: Path, tmp_path: Path, text: bytes, message: str
+) -> None:
+    (repository / "README.md").write_bytes(text)
+    hub.push("acme/tiny", repository)
+    assert refused("acme/tiny").startswith(message)
+    assert hub.downloads("model.safetensors") == []
+    assert left(tmp_path) == []
+    assert not ModelCard.objects.exists()
+
+
+def test_a_gguf_files_card_and_picture_come_with_it(hub: StandInHub, tmp_path: Path, client: Client) -> None:
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    write_gguf(folder / "tiny.gguf")
+    (folder / "README.md").write_text(PICTURED)
+    (folder / "mark.png").write_bytes(base64.b64decode(PIXEL))
+    hub.push("acme/packed", folder)
+    assert run("acme/packed")["left_out"] == []
+    assert client.get("/models/acme/packed/thumbnail")["Content-Type"] == "image/png"
 
 
 def test_of_several_gguf_files_one_is_chosen(hub: StandInHub, tmp_path: Path) -> None:

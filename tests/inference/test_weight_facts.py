@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from inference.weight_facts import WeightFacts, file_stamps, read_weight_facts
+from inference.file_digests import file_stamps
+from inference.weight_facts import WeightFacts, read_weight_facts
 from inference.weight_tensors import UnreadableWeights
 
 CONFIG: dict[str, Any] = {

@@ -18,8 +18,9 @@ from portal.catalog.weight_shelf import Progress
 class Command(BaseCommand):
     help = (
         "Import a model. SOURCE is a folder in Hugging Face form (README.md, config.json, tokenizer, safetensors), a "
-        "LoRA adapter's folder, a GGUF file, a hub id (org/name or org/name@revision), a file of an installed package "
-        "(package:name/file.gguf), or an OpenAI-compatible server's base URL (http://host:8000/v1). Again is harmless."
+        "LoRA adapter's folder, a GGUF file or its folder, a hub id (org/name or org/name@revision), a file of an "
+        "installed package (package:name/file.gguf), or an OpenAI-compatible server's base URL (http://host:8000/v1). "
+        "Again is harmless."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,7 +34,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--unpublished", action="store_true", help="a new card is shown to maintainers alone")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
-        parser.add_argument("--file", default="", metavar="NAME", help="which GGUF file of a hub's repository")
+        parser.add_argument(
+            "--file", default="", metavar="NAME", help="which GGUF file of a hub's repository or a folder"
+        )
         parser.add_argument(
             "--base", default="", metavar="OWNER/NAME:VARIANT", help="the weights that an adapter runs on"
         )
