@@ -188,6 +188,7 @@ class Reading(models.TextChoices):
 
     TENSOR = "tensor", _("One tensor's values")
     COMPARISON = "comparison", _("What differs between two variants")
+    MEASURING = "measuring", _("A variant's speed and quality here")
 
 
 class WeightReading(Job):
@@ -213,9 +214,10 @@ class WeightReading(Job):
         return f"{self.kind} {self.tensor or self.other_id}"
 
     def ask_again(self) -> bool:
-        """failed | cancelled → queued: somebody wants it once more."""
+        """failed | cancelled → queued: somebody wants it once more. What was measured may be other the next time."""
+        done = (JobState.SUCCEEDED,) if self.kind == Reading.MEASURING else ()
         return self._move(
-            Q(state__in=(JobState.FAILED, JobState.CANCELLED)),
+            Q(state__in=(JobState.FAILED, JobState.CANCELLED, *done)),
             state=JobState.QUEUED,
             error="",
             lost_leases=0,

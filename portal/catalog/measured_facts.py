@@ -1,8 +1,9 @@
-"""What `manage.py measure_variant` found about a variant on this installation, in words and with intervals."""
+"""What was measured of a variant on this installation (measuring.py), in words and with intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,39 @@ from portal.catalog.models import Variant
 MEASURED = "measured"
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredFigures:
+    """The figures that variants are compared by; empty where they were not measured.
+
+    one, together: tokens per second for one answer, and for the most that were measured at once.
+    """
+
+    one: str = ""
+    together: str = ""
+    perplexity: str = ""
+    divergence: str = ""
+    same_best: str = ""
+
+
+def measured_figures(variant: Variant) -> MeasuredFigures:
+    """In words, each with the interval that it has."""
+    record = _record(variant)
+    rates = _rates(_part(record, "speed"))
+    quality = _part(record, "quality")
+    many = [rate for batch, rate in rates if batch > 1]
+    return MeasuredFigures(
+        one=next((_decimal(rate, 0) for batch, rate in rates if batch == 1), ""),
+        together=_decimal(many[-1], 0) if many else "",
+        perplexity=_estimate(quality, "perplexity", 2) if quality else "",
+        divergence=_estimate(quality, "mean_kl", 4) if quality else "",
+        same_best=_estimate(quality, "same_best", 1, scale=100, unit=" %") if quality else "",
+    )
+
+
 def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
     """Labels and values, none where nothing was measured."""
-    record = variant.facts.get(MEASURED)
-    if not isinstance(record, dict):
+    record = _record(variant)
+    if not record:
         return
     yield _("Speed measured here"), _speed(_part(record, "speed"))
     quality = _part(record, "quality")
@@ -40,18 +70,26 @@ def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
     yield _("Measured on"), _machine(record)
 
 
+def _record(variant: Variant) -> Mapping[str, Any]:
+    return _part(variant.facts, MEASURED)
+
+
 def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = record.get(name)
     return value if isinstance(value, dict) else {}
 
 
+def _rates(speed: Mapping[str, Any]) -> list[tuple[int, Any]]:
+    """Tokens per second by the number of answers at once, fewest first."""
+    return sorted((int(batch), rate) for batch, rate in _part(speed, "tokens_per_s").items())
+
+
 def _speed(speed: Mapping[str, Any]) -> str:
-    rates = _part(speed, "tokens_per_s")
     words = [
         _("%(rate)s tokens/s for one answer") % {"rate": _decimal(rate, 0)}
-        if batch == "1"
+        if batch == 1
         else _("%(rate)s tokens/s for %(count)s answers together") % {"rate": _decimal(rate, 0), "count": batch}
-        for batch, rate in sorted(rates.items(), key=lambda item: int(item[0]))
+        for batch, rate in _rates(speed)
     ]
     if speed.get("prefill_tokens_per_s"):
         words.append(_("reads %(rate)s tokens/s") % {"rate": _decimal(speed["prefill_tokens_per_s"], 0)})

@@ -1,13 +1,16 @@
-"""Reads weights for a page, in a worker: one tensor's values, or what differs between two variants."""
+"""Reads weights for a page, in a worker: one tensor's values, what differs between two variants, a variant's speed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
+
 from inference.file_digests import file_stamps
 from inference.gguf_header import InvalidGGUF
 from inference.safetensors_header import InvalidHeader
+from inference.speed import CannotMeasure
 from inference.tensor_statistics import tensor_statistics
 from inference.tensor_values import UnreadableValues, stored_tensors_of, stored_tensors_of_gguf
 from inference.weight_comparison import Comparison, Weights, compare_weights, with_adapter
@@ -16,6 +19,7 @@ from inference.weight_rounding import ROUNDINGS
 from inference.weight_tensors import UnreadableWeights
 from portal.catalog.job_models import Reading, WeightReading
 from portal.catalog.job_run import JobFailed
+from portal.catalog.measuring import measure_variant
 from portal.catalog.models import TensorPart, Variant
 from portal.catalog.weight_files import origin_file
 from portal.catalog.weight_shelf import Progress
@@ -28,6 +32,8 @@ KEPT_NAMES: Final = 500
 def read(job: WeightReading, report: Progress) -> dict[str, Any]:
     """The columns of the finished reading. Raises JobFailed with the sentence for who asked."""
     try:
+        if job.kind == Reading.MEASURING:
+            return {"result": _measured(job.variant, report)}
         if job.kind == Reading.TENSOR:
             return {"result": _tensor(job, report)}
         assert job.other is not None
@@ -51,6 +57,15 @@ def _tensor(job: WeightReading, report: Progress) -> dict[str, Any]:
         raise JobFailed(f"The weights have no tensor {job.tensor} any more.")
     statistics = tensor_statistics(tensors[job.tensor], lambda done, total: report("reading", done, total))
     return statistics.as_dict()
+
+
+def _measured(variant: Variant, report: Progress) -> dict[str, Any]:
+    """Nothing: the figures are facts of the variant."""
+    try:
+        measure_variant(variant, again=True, on_progress=lambda share, _: report("measuring", round(100 * share), 100))
+    except (CannotMeasure, ImproperlyConfigured, MemoryError, ValueError) as error:
+        raise JobFailed(f"{variant.model_id} cannot be measured: {error}") from error
+    return {}
 
 
 def _weights(variant: Variant) -> Weights:

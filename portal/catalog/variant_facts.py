@@ -84,6 +84,16 @@ def key_facts(variant: Variant) -> list[Fact]:
 
 def all_facts(variant: Variant) -> list[Fact]:
     """Everything, for the variant's own section."""
+    return [*specification(variant), *measured_facts(variant)]
+
+
+def measured_facts(variant: Variant) -> list[Fact]:
+    """Speed and quality, as measured on this installation; none where nothing was."""
+    return [Fact(label, value) for label, value in measured_rows(variant) if value]
+
+
+def specification(variant: Variant) -> list[Fact]:
+    """What the files say, and how the engine computes with them."""
     facts = variant.facts
     origin = facts.get("origin") if isinstance(facts.get("origin"), dict) else {}
     tokenizer = [str(part) for part in (facts.get("tokenizer_class"), facts.get("tokenizer_model")) if part]
@@ -102,7 +112,6 @@ def all_facts(variant: Variant) -> list[Fact]:
         (_("Converted from"), str(origin.get("source", "")) if isinstance(origin, dict) else ""),
         (_("Stored there as"), ", ".join(_shares(facts.get("origin_types")))),
         (_("Computed"), _way_of_computing(facts.get("engine"))),
-        *measured_rows(variant),
     ]
     return key_facts(variant) + [Fact(label, value) for label, value in rows if value]
 

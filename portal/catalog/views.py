@@ -23,6 +23,7 @@ from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, tenso
 from portal.catalog.raw_text import raw_text_response
 from portal.catalog.tensor_rows import TensorRow, matching_rows
 from portal.catalog.tensor_tree import tree_steps, type_shares
+from portal.catalog.variant_comparison import compare_variants
 from portal.catalog.variant_facts import all_facts, key_facts
 
 CARDS_PER_PAGE = 24
@@ -70,6 +71,7 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "metadata": metadata,
         "newer_here": find_card(request.user, metadata.new_version.name) if metadata.new_version else None,
         "variants": [(variant, all_facts(variant)) for variant in variants],
+        "compared": compare_variants(variants),
         "first_variant": first,
         "may_maintain": may_maintain_cards(request.user),
         "may_run": may_run(request.user, shown),

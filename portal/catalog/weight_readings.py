@@ -39,10 +39,20 @@ def ask_comparison(actor: Actor, first: Variant, second: Variant) -> WeightReadi
     return _ask(actor, _comparison_key(first, second), kind=Reading.COMPARISON, variant=first, other=second)
 
 
+def find_measuring(variant: Variant) -> WeightReading | None:
+    """Where measuring the variant stands; what came of it is among its facts."""
+    return WeightReading.objects.filter(key=_measuring_key(variant)).first()
+
+
+def ask_measuring(actor: Actor, variant: Variant) -> WeightReading:
+    """Have a variant's speed and quality measured, anew where they were before. Raises LimitExceeded."""
+    return _ask(actor, _measuring_key(variant), kind=Reading.MEASURING, variant=variant)
+
+
 def _ask(actor: Actor, key: str, **columns: Any) -> WeightReading:
     known = WeightReading.objects.filter(key=key).first()
     if known is None or not known.is_active:
-        if known is not None and known.state == "succeeded":
+        if known is not None and known.state == "succeeded" and known.kind != Reading.MEASURING:
             return known
         check_rate(actor, "weight readings", READING_RATE)
     with transaction.atomic():
@@ -66,6 +76,10 @@ def _tensor_key(variant: Variant, part: TensorPart, tensor: str) -> str:
 
 def _comparison_key(first: Variant, second: Variant) -> str:
     return _digest("comparison", _computed_key(first), _computed_key(second))
+
+
+def _measuring_key(variant: Variant) -> str:
+    return _digest("measuring", variant.pk)
 
 
 def _computed_key(variant: Variant) -> Any:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from inference.template_example import TemplateFailed, rendered_example
 from portal.accounts.actors import current_actor
-from portal.catalog.access import get_variant
+from portal.catalog.access import get_variant, may_maintain_cards
 from portal.catalog.charts import histogram_chart, layer_chart
 from portal.catalog.disagreements import disagreements
 from portal.catalog.forms import MemoryForm
@@ -21,29 +21,49 @@ from portal.catalog.models import Backend, TensorPart, Variant
 from portal.catalog.queries import tensor_rows
 from portal.catalog.snippets import snippets
 from portal.catalog.tensor_rows import TensorRow
-from portal.catalog.variant_facts import all_facts
-from portal.catalog.weight_readings import ask_comparison, ask_tensor_reading, find_comparison, find_tensor_reading
+from portal.catalog.variant_facts import measured_facts, specification
+from portal.catalog.weight_readings import (
+    ask_comparison,
+    ask_measuring,
+    ask_tensor_reading,
+    find_comparison,
+    find_measuring,
+    find_tensor_reading,
+)
 
 SHOWN_TENSORS = 40
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def facts(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -> HttpResponse:
-    """Everything read from a variant's files: where the card disagrees, memory at a context, the chat template."""
+    """Everything read from a variant's files: where the card disagrees, memory at a context, the chat template.
+
+    A maintainer's POST has its speed and quality measured.
+    """
     shown = get_variant(request.user, owner_name, slug, variant_slug)
     variant = Variant.objects.select_related("card__current_revision", "base__card").get(pk=shown.pk)
+    may_measure = may_maintain_cards(request.user) and variant.is_runnable
+    if request.method == "POST":
+        if not may_measure:
+            raise Http404
+        ask_measuring(current_actor(request), variant)
+        return redirect(f"{request.path}#measured")
+    job = find_measuring(variant)
     form = MemoryForm(request.GET if "tokens" in request.GET else None, variant=variant)
     context = {
         "card": variant.card,
         "variant": variant,
-        "facts": all_facts(variant),
+        "facts": specification(variant),
+        "measured": measured_facts(variant),
+        "may_measure": may_measure,
+        "job": job,
         "disagreements": disagreements(variant.card, variant),
         "form": form,
         "memory": form.memory() if form.cached_numbers else None,
         "example": _example(variant),
         "special_tokens": variant.facts.get("special_tokens") or {},
     }
-    return render(request, "catalog/facts.html", context)
+    return _answer(request, "catalog/facts.html", "catalog/measured_state.html", context, job)
 
 
 @require_safe
@@ -164,7 +184,7 @@ def _comparable(variant: Variant) -> list[Variant]:
 def _answer(
     request: HttpRequest, page: str, partial: str, context: dict[str, object], job: WeightReading | None
 ) -> HttpResponse:
-    """The page, or to htmx the part that changes while a worker reads."""
+    """The page, or to htmx the part that changes while a worker reads or measures."""
     response = render(request, partial if request.htmx else page, context)  # type: ignore[attr-defined]
     if job is None or job.is_active:
         response.headers["Cache-Control"] = "no-store"

@@ -23,6 +23,7 @@ STAGES: Final[Mapping[str, Promise]] = {
     "reading": _("Reading"),
     "converting": _("Unpacking"),
     "comparing": _("Comparing"),
+    "measuring": _("Measuring"),
 }
 
 

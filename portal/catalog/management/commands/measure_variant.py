@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from inference.speed import CannotMeasure
+from portal.catalog.measuring import Measurement, measure_variant
 from portal.catalog.models import Variant
 from portal.catalog.queries import get_variant_by_model_id
-from portal.playground.measuring import Measurement, measure_variant
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""`manage.py measure_variant` keeps quality and speed in the facts, once per weights; a failure changes nothing."""
+"""Speed and quality become a variant's facts, once per weights, by command or by a maintainer's button."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 
+from portal.catalog import job_dispatch
+from portal.catalog.job_models import JobState, WeightReading
+from portal.catalog.job_tasks import read_weights
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import refresh_variant
 from portal.catalog.variant_facts import all_facts
@@ -48,7 +52,8 @@ def _measure(*arguments: str) -> list[dict[str, Any]]:
     return reports
 
 
-def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: list[Variant]) -> None:
+def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: list[Variant], client: Client) -> None:
+    assert client.get("/models/acme/tiny/").text.count("not measured here yet") == 2
     names = [variant.model_id for variant in variants]
     plain, rounded = _measure(*names)
     assert plain["measured_now"]
@@ -70,6 +75,9 @@ def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: lis
     again = _measure(*names)
     assert [report["measured_now"] for report in again] == [False, False]
     assert [report["measured_at"] for report in again] == [plain["measured_at"], rounded["measured_at"]]
+    card = client.get("/models/acme/tiny/").text
+    assert card.count("not measured here yet") == 0
+    assert f'<td class="number">{rounded["speed"]["tokens_per_s"]["1"]:,.0f}</td>' in card
     shown = {fact.label: fact.value for fact in all_facts(Variant.objects.get(slug="int8"))}
     assert "tokens/s" in shown["Speed measured here"]
     assert "float32" in shown["Perplexity"]
@@ -99,6 +107,43 @@ def test_an_adapters_quality_is_its_distance_from_its_base(variants: list[Varian
     assert "nats per token" in shown["Divergence from the base"]
 
 
+FACTS = "/models/acme/tiny/bfloat16/facts/"
+
+
+def test_a_maintainer_has_a_variant_measured_from_its_page(
+    variants: list[Variant],
+    visitor_client: Client,
+    alice_client: Client,
+    maintainer_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job_dispatch, "publish", lambda task, pk: True)
+    for client in (visitor_client, alice_client):
+        assert "have not been measured on this installation yet" in client.get(FACTS).text
+        assert "Measure speed and quality" not in client.get(FACTS).text
+        assert client.post(FACTS).status_code == 404
+    assert "Measure speed and quality" in maintainer_client.get(FACTS).text
+    assert maintainer_client.post(FACTS)["Location"] == f"{FACTS}#measured"
+    maintainer_client.post(FACTS)
+    job = WeightReading.objects.get()
+    assert 'hx-trigger="every 1s"' in maintainer_client.get(FACTS).text
+
+    monkeypatch.setattr("portal.catalog.measuring.available_memory", lambda: 1_000)
+    read_weights(job.pk)
+    assert "acme/tiny:bfloat16 cannot be measured: Comparing" in maintainer_client.get(FACTS).text
+    monkeypatch.undo()
+    monkeypatch.setattr(job_dispatch, "publish", lambda task, pk: True)
+    maintainer_client.post(FACTS)
+    read_weights(job.pk)
+    part = visitor_client.get(FACTS, headers={"HX-Request": "true"}).text
+    assert part.lstrip().startswith('<section id="measured"')
+    assert "tokens/s for one answer" in part
+    assert "Measure again" in maintainer_client.get(FACTS).text
+    maintainer_client.post(FACTS)
+    job.refresh_from_db()
+    assert job.state == JobState.QUEUED
+
+
 def test_a_variant_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandError, match="acme/none:int8"):
         _measure("acme/none:int8")
@@ -107,7 +152,7 @@ def test_a_variant_that_is_not_there_is_named() -> None:
 def test_too_little_memory_is_said_and_changes_nothing(
     variants: list[Variant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.playground.measuring.available_memory", lambda: 1_000)
+    monkeypatch.setattr("portal.catalog.measuring.available_memory", lambda: 1_000)
     with pytest.raises(CommandError, match=r"cannot be measured: .*GiB"):
         _measure(variants[0].model_id)
     assert "measured" not in Variant.objects.get(pk=variants[0].pk).facts
