@@ -79,6 +79,8 @@ class _EventFeed(Feed):  # type: ignore[type-arg]
     """What happened to cards, newest first, as Atom."""
 
     feed_type = Atom1Feed
+    # RFC 4287 wants an author of every feed or of each of its entries.
+    author_name = "Steelyard"
 
     def item_title(self, item: CardEvent) -> str:
         return f"{item.card.title}: {item.title}"

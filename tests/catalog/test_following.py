@@ -160,7 +160,11 @@ def test_titles_hold_nothing_that_a_header_or_a_feed_cannot() -> None:
 def entries(client: Client, address: str) -> list[str]:
     response = client.get(address)
     assert response["Content-Type"].startswith("application/atom+xml")
-    return [entry.findtext(f"{ATOM}title") or "" for entry in ET.fromstring(response.content).iter(f"{ATOM}entry")]
+    feed = ET.fromstring(response.content)
+    # What RFC 4287 wants of every feed.
+    for part in ("id", "title", "updated", "author"):
+        assert feed.find(ATOM + part) is not None
+    return [entry.findtext(f"{ATOM}title") or "" for entry in feed.iter(f"{ATOM}entry")]
 
 
 def test_feeds_tell_of_published_cards(client: Client, card: ModelCard, maintainer_client: Client) -> None:
