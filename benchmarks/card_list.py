@@ -75,16 +75,39 @@ def fill_shelf(count: int) -> None:
             gate=GATES[number % len(GATES)],
         )
         publish_revision(card, text, None)
-        facts = {"parameters": SIZES[size], "architecture": "LlamaForCausalLM", "context_length": 8192}
         models.Variant.objects.create(
             card=card,
             slug="bf16",
             backend="transformers",
             source="weights/none",
-            facts=facts,
+            facts=facts_of(SIZES[size]),
             quantisation=QUANTISATIONS[number % len(QUANTISATIONS)],
             is_runnable=number % 2 == 0,
         )
+
+
+def facts_of(parameters: int) -> dict[str, Any]:
+    """As many as are read from real weights, with a template and files of their usual length."""
+    files = [{"name": f"file-{number}.safetensors", "size_bytes": 10**9, "sha256": "a" * 64} for number in range(12)]
+    template = "{% for message in messages %}{{ message['role'] + message['content'] }}{% endfor %}" * 40
+    return {
+        "parameters": parameters,
+        "architecture": "LlamaForCausalLM",
+        "context_length": 8192,
+        "attention": "grouped-query",
+        "attention_heads": 32,
+        "key_value_heads": 8,
+        "head_size": 128,
+        "layers": 32,
+        "dtypes": {"BF16": parameters},
+        "weight_bytes": 2 * parameters,
+        "vocabulary_size": 49152,
+        "special_tokens": {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"},
+        "chat_template": template,
+        "chat_template_sha256": "b" * 64,
+        "files": files,
+        "tensors": 272,
+    }
 
 
 def measure(rounds: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from portal.catalog.card_metadata import CardMetadata, describe_metadata
 from portal.catalog.card_text import parse_card
@@ -10,13 +12,18 @@ from portal.catalog.models import CardBase, CardFacet, Facet, ModelCard, Relatio
 from portal.catalog.search_index import CardWords, index_words
 
 
+# TinyLlama is looked for as llama too.
+_PARTS_OF_NAMES: Final = re.compile(r"[A-Z][a-z]+|[A-Z]{2,}(?![a-z])")
+
+
 def index_card(card: ModelCard, using: str) -> None:
     """Put a card into the full-text index and renew its facets."""
     revision = card.current_revision
     metadata = describe_metadata(revision.metadata if revision else {})
     labels = [*metadata.tags, metadata.task, metadata.library, *metadata.languages, *metadata.language_codes]
+    names = f"{card.owner_name} {card.slug} {card.title}"
     words = CardWords(
-        names=f"{card.owner_name} {card.slug} {card.title}",
+        names=" ".join([names, *_PARTS_OF_NAMES.findall(names)]),
         labels=" ".join([*labels, metadata.license.name if metadata.license else ""]),
         summary=card.summary,
         body=parse_card(revision.text).body if revision else "",

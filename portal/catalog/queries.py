@@ -20,10 +20,13 @@ _MODEL_ID: Final = re.compile(rf"(?P<owner>{NAME_PATTERN})/(?P<card>{NAME_PATTER
 def list_cards(*, include_unpublished: bool = False) -> QuerySet[ModelCard]:
     """Cards for a list, newest change first, with metadata and variants in two queries whatever their number.
 
+    Without the cards' texts and the variants' facts, which are large and which no list shows.
+
     card_search.py narrows them.
     """
     cards = ModelCard.objects.select_related("current_revision").defer("current_revision__text")
-    cards = cards.prefetch_related(Prefetch("variants", Variant.objects.order_by("-is_runnable", "position", "pk")))
+    variants = Variant.objects.defer("facts", "digests", "file_stamps").order_by("-is_runnable", "position", "pk")
+    cards = cards.prefetch_related(Prefetch("variants", variants))
     return cards if include_unpublished else cards.filter(is_published=True)
 
 

@@ -55,6 +55,15 @@ def test_every_word_must_begin_a_word_of_the_card() -> None:
     assert found(q="onnets") == []
 
 
+def test_a_name_is_found_by_the_words_that_it_is_made_of() -> None:
+    card("TinyLlama-1.1B")
+    card("WizardLM")
+    card("tinyllama-lower")
+    assert found(q="llama") == ["TinyLlama-1.1B"]
+    assert found(q="lm") == ["WizardLM"]
+    assert sorted(found(q="tinyll")) == ["TinyLlama-1.1B", "tinyllama-lower"]
+
+
 def test_a_word_in_the_name_comes_before_one_in_the_text() -> None:
     card("other", text="# Long\n\nOnce it says falcon.\n")
     card("falcon-7b")
