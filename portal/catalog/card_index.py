@@ -11,7 +11,6 @@ from portal.catalog.card_text import parse_card
 from portal.catalog.models import CardBase, CardFacet, Facet, ModelCard, Relation, SizeClass
 from portal.catalog.search_index import CardWords, index_words
 
-
 # TinyLlama is looked for as llama too.
 _PARTS_OF_NAMES: Final = re.compile(r"[A-Z][a-z]+|[A-Z]{2,}(?![a-z])")
 
