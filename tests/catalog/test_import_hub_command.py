@@ -217,10 +217,9 @@ def test_a_picture_that_the_card_names_comes_from_the_hub_too(
     (repository / "pytorch_model.bin").unlink()
     hub.push("acme/tiny", repository)
     snapshot_download("acme/tiny", endpoint=hub.address, cache_dir=tmp_path / "cache", token=False)
-    ModelCard.objects.all().delete()
     settings.HF_HUB_OFFLINE = True
-    assert run("acme/tiny")["left_out"] == []
-    assert client.get("/models/acme/tiny/thumbnail").content == pixel
+    assert run("acme/tiny", "--name", "acme/offline")["left_out"] == []
+    assert client.get("/models/acme/offline/thumbnail").content == pixel
 
 
 @pytest.mark.parametrize(
