@@ -148,6 +148,8 @@ def main() -> int:
         call_command("migrate", verbosity=0)
         fill_shelf(arguments.cards)
         print(f"{arguments.cards} cards, {arguments.rounds} rounds")
+        # As the web process does when it starts.
+        import_module("portal.operations.settled_memory").settle_memory()
         measure(arguments.rounds)
     return 0
 

@@ -16,5 +16,7 @@ exit_unless_configured()
 django.setup(set_prefix=False)
 
 from portal.operations.request_threads import OneThreadHandler  # noqa: E402 - needs the settings
+from portal.operations.settled_memory import settle_memory  # noqa: E402
 
 application = OneThreadHandler()
+settle_memory()

@@ -1,4 +1,4 @@
-"""The web process must stay light: torch and transformers belong to workers."""
+"""The web process must stay light: torch and transformers belong to workers, and what is loaded is set aside."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
+import gc
 import sys
 import portal.asgi
-from django.urls import get_resolver
 import portal.playground.tasks
-get_resolver().url_patterns
+import portal.api.urls
+assert gc.get_freeze_count() > 100_000
 print(sorted({"torch", "transformers", "accelerate"} & set(sys.modules)))
 """
 
