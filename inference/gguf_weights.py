@@ -14,6 +14,8 @@ import transformers
 from gguf import GGUFReader
 from tokenizers import pre_tokenizers
 
+from inference.model_loading import ONE_LOAD_AT_A_TIME
+
 Report = Callable[[float, str], None]
 
 
@@ -64,7 +66,8 @@ def _model(source: Path) -> Any:
     if hasattr(transformers, "GgufConfig"):
         # Newer versions would otherwise keep the packed blocks where they find a kernel for them.
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    model: Any = transformers.AutoModelForCausalLM.from_pretrained(source.parent, **options)
+    with ONE_LOAD_AT_A_TIME:
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(source.parent, **options)
     # The tensors are plain by now; what marks them as packed would forbid saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):

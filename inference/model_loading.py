@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import threading
+from typing import Any, Final
 
 import torch
 import transformers
@@ -12,6 +13,10 @@ from inference.weight_folder import WeightFolder, WeightsRefused
 
 # Rust's tokenizers warn and switch themselves off in a forked child unless told that this is wanted.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# transformers 5 changes torch's own functions while it loads: of two loads at once in one process, each then says that
+# tied weights are missing.
+ONE_LOAD_AT_A_TIME: Final = threading.Lock()
 
 
 def load_config(folder: WeightFolder) -> Any:
@@ -31,18 +36,19 @@ def load_tokenizer(folder: WeightFolder) -> Any:
 
 
 def load_model(folder: WeightFolder, dtype: torch.dtype) -> Any:
-    """The model on the processor, in a dtype, with every weight that it needs. Raises WeightsRefused."""
+    """The model on the processor, in a dtype, with every weight that it needs; one at a time. Raises WeightsRefused."""
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     load: Any = transformers.AutoModelForCausalLM.from_pretrained
     try:
-        model, info = load(
-            folder.path,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        with ONE_LOAD_AT_A_TIME:
+            model, info = load(
+                folder.path,
+                dtype=dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
     except Exception as error:
         raise WeightsRefused(f"The weights of {folder.path.name} cannot be loaded: {_first_line(error)}") from error
     # transformers fills what is missing with random numbers and only warns; that would answer nonsense.

@@ -6,12 +6,16 @@ import contextlib
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
+from inference.model_loading import load_model
 from inference.transformers_engine import load_engine
 from inference.weight_folder import WeightsRefused, digests, read_weight_folder
 from tests.inference.conftest import FolderMaker
@@ -108,6 +112,18 @@ def test_missing_weights_are_never_filled_with_random_numbers(folder: Path, reco
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsRefused, match="lacks weights"):
         load_engine(folder, listener=recorder)
+
+
+def test_two_variants_are_loaded_at_once(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("lm_head.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    checked = read_weight_folder(folder)
+    with ThreadPoolExecutor(4) as threads:
+        models = list(threads.map(lambda _number: load_model(checked, torch.float32), range(8)))
+    assert all(model.lm_head.weight is model.model.embed_tokens.weight for model in models)
 
 
 def test_too_little_memory_is_noticed_before_loading(
