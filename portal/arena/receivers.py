@@ -5,21 +5,30 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_migrate, pre_delete
 from django.dispatch import receiver
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.accounts.signals import visitor_became_user
 from portal.arena.apps import ArenaConfig
 from portal.arena.models import Comparison, Contender, Contest, Vote
 from portal.arena.seed import seed_pools
 from portal.playground.models import Conversation
+from portal.playground.signals import runs_kept_apart
 
 
 @receiver(visitor_became_user, dispatch_uid="arena.give_contests")
 def give_contests(sender: Any, visitor: uuid.UUID, user: User, **kwargs: Any) -> None:
     for model in (Contest, Comparison, Vote):
         model._default_manager.filter(visitor=visitor).update(owner=user, visitor=None)  # noqa: SLF001  Django's name
+
+
+@receiver(runs_kept_apart, dispatch_uid="arena.sealed_runs")
+def sealed_runs(sender: Any, actor: Actor, **kwargs: Any) -> QuerySet[Any]:
+    """The runs of a battle count from its first turn on, and not from the vote on."""
+    return Contest.objects.filter(actor.owns(), sealed_as__isnull=False).order_by().values("sealed_as")
 
 
 @receiver(post_delete, sender=Contender, dispatch_uid="arena.delete_remains")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db.models import Case, Count, IntegerField, Min, Q, Sum, When
@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_network_rate
 from portal.playground.models import ACTIVE_STATES, Generation
+from portal.playground.signals import runs_kept_apart
 
 WINDOW: Final = timedelta(hours=24)
 
@@ -76,18 +77,18 @@ def _is_low(left: int | None, allowed: int) -> bool:
 
 def read_quotas(actor: Actor) -> tuple[Quota, ...]:
     """The actor's quotas as they stand, that of their API token first; a stranger has used nothing yet."""
+    uses = _uses_of(actor)
+    counted = [use for _token_id, use in uses]
     if actor.user is not None:
-        uses = _uses(Q(conversation__owner=actor.user))
         allowed = (settings.ACCOUNT_RUNS_PER_DAY, settings.ACCOUNT_TOKENS_PER_DAY)
-        own = _quota(Holder.ACCOUNT, list(uses.values()), *allowed)
+        own = _quota(Holder.ACCOUNT, counted, *allowed)
     else:
-        uses = _uses(Q(conversation__visitor=actor.visitor)) if actor.visitor is not None else {}
         allowed = (settings.VISITOR_RUNS_PER_DAY, settings.VISITOR_TOKENS_PER_DAY)
-        own = _quota(Holder.VISITOR, list(uses.values()), *allowed)
+        own = _quota(Holder.VISITOR, counted, *allowed)
     if actor.api_token is None:
         return (own,)
     # What a token started belongs to its owner, so its use is a part of the account's.
-    by_token = [use for token_id, use in uses.items() if token_id == actor.api_token.pk]
+    by_token = [use for token_id, use in uses if token_id == actor.api_token.pk]
     allowed = (settings.API_TOKEN_RUNS_PER_DAY, settings.API_TOKEN_TOKENS_PER_DAY)
     return (_quota(Holder.TOKEN, by_token, *allowed), own)
 
@@ -125,15 +126,24 @@ class _Use:
     oldest: datetime
 
 
-def _uses(whose: Q) -> dict[Any, _Use]:
-    """By the API token that started them, None for those of a browser; one query, since every prompt waits for it."""
+def _uses_of(actor: Actor) -> list[tuple[int | None, _Use]]:
+    """By the API token that started them, None for those of a browser."""
+    if actor.user is None and actor.visitor is None:
+        return []
+    own = Q(conversation__owner=actor.user) if actor.user is not None else Q(conversation__visitor=actor.visitor)
+    # One look each: an OR of two ways to the conversations goes by no index.
+    apart = [keys for _receiver, keys in runs_kept_apart.send(sender=Actor, actor=actor)]
+    return [use for whose in (own, *(Q(conversation__visitor__in=keys) for keys in apart)) for use in _uses(whose)]
+
+
+def _uses(whose: Q) -> list[tuple[int | None, _Use]]:
     rows = (
         Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW)
         .order_by()
         .values("api_token")
         .annotate(runs=Count("pk"), tokens=Coalesce(Sum(_TOKENS), 0), oldest=Min("created_at"))
     )
-    return {row["api_token"]: _Use(row["runs"], row["tokens"], row["oldest"]) for row in rows}
+    return [(row["api_token"], _Use(row["runs"], row["tokens"], row["oldest"])) for row in rows]
 
 
 def _quota(holder: Holder, uses: Sequence[_Use], runs_allowed: int, tokens_allowed: int) -> Quota:

@@ -11,11 +11,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
-from portal.accounts.models import Scope, User
+from portal.accounts.actors import Actor
+from portal.accounts.models import ApiToken, Scope, User
 from portal.arena.models import Contest, Kind, Vote
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, State
+from portal.playground.quota import read_quotas
 from tests.arena.contests import finish, make_contest
 from tests.playground.turns import make_variant
 
@@ -237,3 +240,23 @@ def test_following_next_reads_every_comparison_once(
     refused = client_of_alice.get(COMPARISONS, {"expand": "generation"})
     assert "variant, conversation" in refused.json()["errors"][0]["detail"]
     assert client_of_alice.get(reverse("api:battle-detail", args=[uuid.uuid4()])).status_code == 404
+
+
+def test_a_battles_runs_count_for_its_token_and_account_before_the_vote_as_after_it(
+    client_of_alice: Client, alice: User, variants: list[Variant], settings: Settings
+) -> None:
+    settings.API_TOKEN_RUNS_PER_DAY = 3
+    actor = Actor(user=alice, api_token=ApiToken.objects.get())
+
+    def used() -> list[int]:
+        return [quota.runs_used for quota in read_quotas(actor)]
+
+    assert client_of_alice.post(BATTLES, {"prompt": "Hello"}, JSON).status_code == 201
+    contest = Contest.objects.get()
+    assert used() == [2, 2]
+    finish(contest, "One.", "Another.")
+    refused = client_of_alice.post(address(contest, "turns"), {"prompt": "And now?"}, JSON)
+    assert refused.status_code == 429, "one run is left, and a turn takes two"
+    assert client_of_alice.post(address(contest, "vote"), {"outcome": "a"}, JSON).status_code == 201
+    assert not contest.comparisons.get().generation_a.conversation.visitor
+    assert used() == [2, 2]
