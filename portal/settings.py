@@ -177,7 +177,8 @@ def _databases() -> dict[str, Any]:
     else:
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": STEELYARD_HOME / "steelyard.sqlite3"}
     if "sqlite" in database["ENGINE"]:
-        # Opening a file anew costs more than a request's queries. What waits closes its connection itself (run_query).
+        # Opening a file anew costs more than a request's queries. Of PostgreSQL, what waits
+        # gives its connection back itself (give_connection_back).
         database["CONN_MAX_AGE"] = None
         # Measured with 4 writing processes: without IMMEDIATE, read-then-write transactions are lost to SQLITE_BUSY.
         database["OPTIONS"] = {

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from portal.playground.following import give_connection_back
+
 # More than these are busy only in a rush; an idle one keeps a connection to the database.
 THREADS_KEPT: Final = 16
+# For all event streams together, whose queries are short and seldom: a viewer has no thread and no connection.
+STREAM_THREADS: Final = 4
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class RequestThreads:
@@ -36,6 +45,33 @@ class RequestThreads:
             executor.shutdown(wait=False)
 
 
+class RequestThread(Executor):
+    """Where one request's synchronous work is done: in its own thread, and while it streams events in a shared one."""
+
+    def __init__(self, threads: RequestThreads, streams: Executor) -> None:
+        self._threads = threads
+        self._streams = streams
+        self._own: ThreadPoolExecutor | None = threads.lend()
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """One call after the other, as asgiref asks; each query of a stream stands for itself."""
+        return (self._own or self._streams).submit(fn, *args, **kwargs)
+
+    def begin_to_wait(self) -> None:
+        """From here on the request streams events. What its view left open is closed before the thread's next call."""
+        self.submit(give_connection_back)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Be done with the thread of its own, if it still has one."""
+        if self._own is not None:
+            self._threads.take_back(self._own)
+            self._own = None
+
+
+_thread: ContextVar[RequestThread] = ContextVar("request_thread")
+
+
 class OneThreadHandler(ASGIHandler):
     """Enters the synchronous chain of middleware once per request.
 
@@ -47,6 +83,7 @@ class OneThreadHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._threads = RequestThreads()
+        self._streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
 
     def load_middleware(self, is_async: bool = False) -> None:
         """The chain for threads; an asynchronous view is still awaited on the event loop."""
@@ -56,13 +93,20 @@ class OneThreadHandler(ASGIHandler):
         """The response out of the request's thread."""
         return await sync_to_async(self.get_response)(request)
 
+    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
+        """Send it; who watches a run holds no thread meanwhile."""
+        if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            _thread.get().begin_to_wait()
+        await super().send_response(response, send)
+
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve a request in a lent thread."""
         if scope["type"] != "http":
             raise ValueError(f"Steelyard serves HTTP alone, not {scope['type']}.")
-        thread = self._threads.lend()
+        thread = RequestThread(self._threads, self._streams)
+        _thread.set(thread)
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await self.handle(scope, receive, send)
         finally:
-            self._threads.take_back(thread)
+            thread.give_back()

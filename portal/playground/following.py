@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import close_old_connections, connection
 
 from portal.playground import stream
 from portal.playground.fanout import Subscription, stream_fanout
@@ -147,9 +147,9 @@ class _Shown:
 
 
 def give_connection_back() -> None:
-    """Who watches for minutes must not keep a connection to the database."""
+    """Who waits for minutes must not keep one of PostgreSQL's, which are few; SQLite's stays open for the next."""
     if not connection.in_atomic_block:  # as in a test
-        connection.close()
+        close_old_connections()
 
 
 async def run_query(query: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.test import override_settings
 from django.urls import path
 
-from portal.operations.request_threads import OneThreadHandler, RequestThreads
+from portal.operations.request_threads import STREAM_THREADS, OneThreadHandler, RequestThreads
 
 waiting = threading.Event()
 let_go = threading.Event()
@@ -67,7 +67,16 @@ def streamed(_request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces())
 
 
-urlpatterns = [path(view.__name__, view) for view in (plain, held, awaited, endless, streamed)]
+def events(_request: HttpRequest) -> StreamingHttpResponse:
+    async def pieces() -> AsyncIterator[str]:
+        waiting.set()
+        await asyncio.to_thread(let_go.wait, 10)
+        yield await sync_to_async(lambda: threading.current_thread().name)()
+
+    return StreamingHttpResponse(pieces(), content_type="text/event-stream; charset=utf-8")
+
+
+urlpatterns = [path(view.__name__, view) for view in (plain, held, awaited, endless, streamed, events)]
 
 
 @pytest.fixture
@@ -122,6 +131,20 @@ def test_the_next_request_gets_the_same_thread_and_one_beside_it_another(applica
         let_go.set()
         assert (await slow)[0] == first
         assert beside != first
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_events_leaves_the_thread_to_the_next_request(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        watched = [asyncio.create_task(_get(application, "events")) for _ in range(20)]
+        await asyncio.to_thread(waiting.wait, 10)
+        after, _ = await _get(application, "plain")
+        let_go.set()
+        answers = [await each for each in watched]
+        assert after in {thread for thread, _name in answers}
+        assert len({name for _thread, name in answers}) <= STREAM_THREADS
+        assert all(name.startswith("stream") for _thread, name in answers)
 
     asyncio.run(scenario())
 

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
-from django.db import close_old_connections, connection, transaction
+from django.db import transaction
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -37,7 +37,7 @@ from portal.api.openai.errors import (
 )
 from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
-from portal.playground.following import KEEP_ALIVE_S, run_query
+from portal.playground.following import KEEP_ALIVE_S, give_connection_back, run_query
 from portal.playground.models import Generation, TokenTrace
 from portal.playground.services import start_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
@@ -79,9 +79,8 @@ def _start_and_let_go(
     try:
         return _start(request, form, run)
     finally:
-        # The answer may stream for minutes. SQLite's connection stays open, PostgreSQL's goes back to its pool.
-        if not connection.in_atomic_block:  # as in a test
-            close_old_connections()
+        # The answer may stream for minutes.
+        give_connection_back()
 
 
 def _start(
