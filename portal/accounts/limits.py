@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.utils.translation import ngettext
 from limits import RateLimitItem, WindowStats, parse
 from limits.errors import StorageError
@@ -31,6 +32,10 @@ class LimitExceeded(Exception):
         self.limit = limit
         self.retry_after_s = retry_after_s
         self.message = message
+
+
+class Blocked(PermissionDenied):
+    """An operator keeps this person, or everybody of their network, from giving anything; `str()` says why."""
 
 
 class _Limiters:

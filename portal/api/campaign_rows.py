@@ -18,7 +18,8 @@ from portal.api.serializers import (
     StrictTextField,
 )
 from portal.exports.rows import iso_utc
-from portal.feedback.campaign_results import Bar, BarGroup, CampaignResults, CrossTable, QuestionResult
+from portal.feedback.campaign_crossing import CrossTable
+from portal.feedback.campaign_results import Bar, BarGroup, CampaignResults, QuestionResult
 from portal.feedback.intervals import Mean
 from portal.feedback.models import Campaign, QuestionKind
 from portal.feedback.models.campaign import ResultsShown

@@ -50,7 +50,8 @@ from portal.feedback.access import (
     may_see_results,
     require_maintainer,
 )
-from portal.feedback.campaign_results import CrossTable, campaign_results, categorical_questions, cross_table
+from portal.feedback.campaign_crossing import CrossTable, categorical_questions, cross_table
+from portal.feedback.campaign_results import campaign_results
 from portal.feedback.campaign_services import CampaignConflict, change_campaign, make_campaign
 from portal.feedback.editor_forms import CampaignForm
 from portal.feedback.models import Campaign, Questionnaire

@@ -49,8 +49,9 @@ from portal.exports.tables.feedback import FEEDBACK
 from portal.feedback import answer_quality
 from portal.feedback.models import PUBLISHABLE, Submission, Target
 from portal.feedback.queries import own_submission
-from portal.feedback.services import VersionConflict, revise_feedback, submit_feedback, withdraw_feedback
+from portal.feedback.services import VersionConflict, revise_feedback, submit_feedback
 from portal.feedback.terms import Terms, terms_after
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
 

@@ -23,7 +23,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from portal.accounts.limits import LimitExceeded
-from portal.arena.services import AlreadyVoted, NotVotable
+from portal.arena.voting import AlreadyVoted, NotVotable
 from portal.catalog.access import GateClosed
 from portal.exports.criteria import InvalidCriterion
 from portal.feedback.answer_rules import AnswersInvalid

@@ -15,7 +15,8 @@ from portal.exports.rows import iso_utc
 from portal.playground.models import Generation
 from portal.reviews.forms import MAX_ACTIVE_S
 from portal.reviews.models import Review, ReviewItem
-from portal.reviews.models.queue import EnteredBy, Sign, Superseded
+from portal.reviews.models.queue import EnteredBy, Sign
+from portal.reviews.models.verdicts import Superseded
 from portal.reviews.queries.entry import said
 from portal.reviews.queries.filters import ABOUT
 from portal.reviews.queries.item_page import ItemPage

@@ -53,8 +53,9 @@ from portal.exports.tables.submissions import submission_row
 from portal.feedback.answer_rules import validate_answers
 from portal.feedback.models import Submission, Target
 from portal.feedback.revising import asked_now, judged_by, revise_submission
-from portal.feedback.services import Giving, VersionConflict, require_judgeable, withdraw_submission
+from portal.feedback.services import Giving, VersionConflict, require_judgeable
 from portal.feedback.terms import terms_after
+from portal.feedback.withdrawing import withdraw_submission
 from portal.playground.models import Generation
 
 _OWN_PATH: Final = [schema.in_path("submission_id", {"type": "string", "format": "uuid"}, gettext_lazy("Its id."))]

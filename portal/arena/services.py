@@ -1,12 +1,11 @@
-"""Begin contests, send their turns, stop them and vote: each one transaction, all contenders or none."""
+"""Begin contests, send their turns and stop them: each one transaction, all contenders or none."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -16,25 +15,16 @@ from django.utils.translation import gettext as _
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
-from portal.arena.identity import find_identity
 from portal.arena.models import (
     MAX_CONTENDERS,
-    Comparison,
     Contender,
     Contest,
     Kind,
-    Outcome,
     Pool,
     Reply,
-    VoidReason,
-    Vote,
 )
 from portal.arena.pairing import draw_sides
-from portal.arena.prompt_kinds import category_of, hardness_of, language_of, prompt_digest
-from portal.arena.queries import Turn, contenders_of, latest_replies, pairs_of, turns_of
-from portal.arena.signals import vote_given
-from portal.arena.style_counts import count_style
-from portal.arena.tasks import refresh_rankings_soon
+from portal.arena.queries import contenders_of, latest_replies, pairs_of
 from portal.catalog.access import GateClosed
 from portal.catalog.models import Variant
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, State
@@ -45,14 +35,6 @@ from portal.playground.variant_defaults import default_parameters
 MAX_TURNS: Final = 10
 RETRY_WHEN_BUSY_S: Final = 5
 TITLE_CHARACTERS: Final = 80
-
-
-class AlreadyVoted(ValidationError):
-    """Another vote on the same answers was quicker."""
-
-
-class NotVotable(ValidationError):
-    """An answer is missing, or is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,70 +113,6 @@ def stop_contest(contest: Contest) -> None:
     active = Generation.objects.filter(reply__contender__contest=contest, state__in=ACTIVE_STATES)
     for generation in active:
         cancel_generation(generation)
-
-
-def vote_on_battle(actor: Actor, contest: Contest, outcome: Outcome) -> Vote:
-    """Vote once, and see the names.
-
-    Raises AlreadyVoted when a vote was quicker, NotVotable while an answer is missing, and LimitExceeded.
-    """
-    check_rate(actor, "votes", settings.VOTE_RATE)
-    turns = turns_of(contest)
-    _require_votable(turns[-1] if turns else None)
-    about = _about(contest, turns) | {"network_digest": actor.network_digest}
-    with transaction.atomic():
-        try:
-            with transaction.atomic():
-                [vote] = _record(contest, turns, [(0, 1, outcome)], about)
-        except IntegrityError:
-            raise AlreadyVoted({"outcome": [_("You have voted on this battle already.")]}) from None
-        contest.reveal()
-        refresh_rankings_soon()
-    return vote
-
-
-def vote_side_by_side(
-    actor: Actor, contest: Contest, turn_number: int, verdict: int | Outcome, reasons: Sequence[str] = ()
-) -> list[Vote]:
-    """Say which answer of a turn is the best (its position), or that they are equally good or all bad.
-
-    The best one wins a comparison with each of the others. Raises as `vote_on_battle` does.
-    """
-    check_rate(actor, "votes", settings.VOTE_RATE)
-    turns = [turn for turn in turns_of(contest) if turn.number <= turn_number]
-    turn = turns[-1] if turns and turns[-1].number == turn_number else None
-    _require_votable(turn)
-    positions = [reply.contender.position for reply in turn.replies] if turn is not None else []
-    if isinstance(verdict, Outcome):
-        said = [(one, other, verdict) for one, other in combinations(positions, 2)]
-    elif verdict in positions:
-        said = [
-            (min(verdict, other), max(verdict, other), Outcome.A if verdict < other else Outcome.B)
-            for other in positions
-            if other != verdict
-        ]
-    else:
-        raise ValidationError({"verdict": [_("Choose one of the answers.")]})
-    about = _about(contest, turns) | {"reasons": list(reasons), "network_digest": actor.network_digest}
-    try:
-        with transaction.atomic():
-            return _record(contest, turns, said, about)
-    except IntegrityError:
-        raise AlreadyVoted({"verdict": [_("You have voted on this turn already.")]}) from None
-
-
-def withdraw_vote(actor: Actor, contest: Contest, turn_number: int) -> int:
-    """Take back what was said of a turn: tombstones stay, which no ranking, export or reviewer counts. How many votes.
-
-    There is no second vote: the names are known by now. Withdrawing again changes nothing. Raises LimitExceeded.
-    """
-    check_rate(actor, "votes", settings.VOTE_RATE)
-    with transaction.atomic():
-        own = Vote.objects.select_for_update(of=("self",)).filter(actor.owns(), comparison__contest=contest)
-        withdrawn = sum(vote.withdraw() for vote in own.filter(comparison__turn=turn_number))
-        if withdrawn and contest.kind == Kind.BATTLE:
-            refresh_rankings_soon()
-    return withdrawn
 
 
 def _begin(
@@ -296,7 +214,7 @@ def _runner(actor: Actor, contest: Contest) -> Actor:
     """Whose the runs are: nobody's that a browser could be, as long as the battle is blind."""
     if contest.sealed_as is None:
         return actor
-    return Actor(visitor=contest.sealed_as, network=f"battle:{contest.pk}")
+    return Actor(visitor=contest.sealed_as, network=f"battle:{contest.pk}", api_token=actor.api_token)
 
 
 def _run_key(request_key: uuid.UUID, position: int) -> uuid.UUID:
@@ -312,73 +230,3 @@ def _require_one_battle_at_a_time(actor: Actor, contest: Contest) -> None:
             RETRY_WHEN_BUSY_S,
             _("Another battle of yours is still being answered. Wait for it, or stop it."),
         )
-
-
-def _require_votable(turn: Turn | None) -> None:
-    if turn is None or turn.is_active:
-        raise NotVotable({"outcome": [_("Both answers have to be there before you vote.")]})
-    if not turn.is_votable:
-        raise NotVotable({"outcome": [_("An answer is missing, so there is nothing to compare.")]})
-
-
-def _about(contest: Contest, turns: Sequence[Turn]) -> dict[str, Any]:
-    """A vote's columns on what was asked. Outside of any transaction: the classifier takes a second to load."""
-    prompts = [turn.prompt for turn in turns]
-    return {
-        "turns": len(turns),
-        "language": language_of(prompts),
-        "category": category_of(prompts),
-        "hardness": hardness_of(prompts),
-        "prompt_digest": prompt_digest(prompts),
-        "void_reason": (_void_reason(contest, turns) or "") if contest.kind == Kind.BATTLE else "",
-    }
-
-
-def _record(
-    contest: Contest, turns: Sequence[Turn], said: Sequence[tuple[int, int, Outcome]], about: dict[str, Any]
-) -> list[Vote]:
-    """A comparison and its vote for each (left, right, outcome) of the last of `turns`."""
-    last = {reply.contender.position: reply for reply in turns[-1].replies}
-    votes = []
-    for left, right, outcome in said:
-        one, other = last[left], last[right]
-        comparison = Comparison.objects.create(
-            contest=contest,
-            kind=contest.kind,
-            owner_id=contest.owner_id,
-            visitor=contest.visitor,
-            generation_a=one.generation,
-            generation_b=other.generation,
-            turn=turns[-1].number,
-        )
-        vote = Vote.objects.create(
-            comparison=comparison,
-            kind=contest.kind,
-            pool=contest.pool,
-            variant_a=one.contender.variant,
-            variant_b=other.contender.variant,
-            outcome=outcome,
-            owner_id=contest.owner_id,
-            visitor=contest.visitor,
-            style_a=_style(turns, left),
-            style_b=_style(turns, right),
-            **about,
-        )
-        vote_given.send(sender=Vote, vote=vote)
-        votes.append(vote)
-    return votes
-
-
-def _style(turns: Sequence[Turn], position: int) -> dict[str, int]:
-    answers = [
-        reply.generation.output for turn in turns for reply in turn.replies if reply.contender.position == position
-    ]
-    return count_style("\n\n".join(answers))
-
-
-def _void_reason(contest: Contest, turns: Sequence[Turn]) -> VoidReason | None:
-    answers = [reply.generation.output for turn in turns for reply in turn.replies]
-    cards = {reply.contender.variant.card for turn in turns for reply in turn.replies}
-    names = [name for card in cards for name in (card.owner_name, card.slug, card.title)]
-    phrases = contest.pool.identity_words.splitlines() if contest.pool is not None else []
-    return find_identity([turn.prompt for turn in turns], answers, names, phrases)

@@ -1,4 +1,4 @@
-"""Take votes back by their own ids: also those whose texts are deleted, and all at once."""
+"""Take votes back: those on a turn, one by its own id, also where the texts are deleted, and all at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,22 @@ from django.db import transaction
 
 from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
-from portal.arena.models import Vote
-from portal.arena.services import withdraw_vote
+from portal.arena.models import Contest, Kind, Vote
 from portal.arena.tasks import refresh_rankings_soon
+
+
+def withdraw_vote(actor: Actor, contest: Contest, turn_number: int) -> int:
+    """Take back what was said of a turn: tombstones stay, which no ranking, export or reviewer counts. How many votes.
+
+    There is no second vote: the names are known by now. Withdrawing again changes nothing. Raises LimitExceeded.
+    """
+    check_rate(actor, "votes", settings.VOTE_RATE)
+    with transaction.atomic():
+        own = Vote.objects.select_for_update(of=("self",)).filter(actor.owns(), comparison__contest=contest)
+        withdrawn = sum(vote.withdraw() for vote in own.filter(comparison__turn=turn_number))
+        if withdrawn and contest.kind == Kind.BATTLE:
+            refresh_rankings_soon()
+    return withdrawn
 
 
 def withdraw_own_vote(actor: Actor, vote_id: uuid.UUID) -> int:

@@ -15,7 +15,7 @@ from portal.feedback import answer_quality
 from portal.feedback.admin_list import JudgedCardFilter, JudgedVariantFilter, RatingFilter, ThumbFilter, WithdrawnFilter
 from portal.feedback.models import Answer, Campaign, CampaignDraft, ChosenQuote, Question, Questionnaire, Submission
 from portal.feedback.queries import with_answers
-from portal.feedback.services import withdraw_as_operator
+from portal.feedback.withdrawing import withdraw_as_operator
 
 
 class AnswerInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -18,11 +18,8 @@ from portal.feedback.wording import wording
 
 # What reviewers took out does not count; the page says how many.
 BINS: Final = 8
+MOST_MONTHS: Final = 24
 MAX_QUOTES: Final = 50
-# Questions whose answers are one or several of few: they have bars, and can be crossed with each other.
-CATEGORICAL: Final = frozenset(
-    {QuestionKind.THUMB, QuestionKind.YES_NO, QuestionKind.RATING, QuestionKind.CHOICE, QuestionKind.CHOICES}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,29 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class RankedChoice:
-    """A choice's mean place in a ranking; 1 is the best, and ties share the mean of their places."""
+    """A choice's mean place of `last` in a ranking; 1 is the best, and ties share the mean of their places.
+
+    Positions are on a scale from 0, the first place, to 100, the last.
+    """
 
     label: str
     mean: Mean
+    last: int
+
+    @property
+    def at(self) -> float:
+        return self._position(self.mean.value)
+
+    @property
+    def low(self) -> float:
+        return self._position(self.mean.interval.low) if self.mean.interval is not None else self.at
+
+    @property
+    def high(self) -> float:
+        return self._position(self.mean.interval.high) if self.mean.interval is not None else self.at
+
+    def _position(self, place: float) -> float:
+        return round(100 * (place - 1) / max(1, self.last - 1), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,7 @@ def campaign_results(campaign: Campaign, language: str = "") -> CampaignResults:
     return CampaignResults(
         n=sum(counts.values()) - left_out,
         left_out=left_out,
-        questions=tuple(_result(question, _values(campaign, question), quotes, language) for question in questions),
+        questions=tuple(result_of(question, _values(campaign, question), quotes, language) for question in questions),
     )
 
 
@@ -136,7 +152,10 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
 
 
-def _result(question: Question, values: Counter[Any], quotes: Mapping[int, list[str]], language: str) -> QuestionResult:
+def result_of(
+    question: Question, values: Counter[Any], quotes: Mapping[int, list[str]], language: str
+) -> QuestionResult:
+    """Out of how often each value was given, and by question the words that may be quoted."""
     label = wording(question, "label", question.label, language)
     n = values.total()
     unit = wording(question, "unit", question.options.get("unit", ""), language)
@@ -145,15 +164,15 @@ def _result(question: Question, values: Counter[Any], quotes: Mapping[int, list[
     ranked: tuple[RankedChoice, ...] = ()
     match question.kind:
         case QuestionKind.RATING:
-            groups = (_group(options_of(question, language), values, n),)
+            groups = (bar_group(options_of(question, language), values, n),)
             mean = bootstrap_mean(values)
         case QuestionKind.THUMB | QuestionKind.YES_NO | QuestionKind.CHOICE:
-            groups = (_group(options_of(question, language), values, n),)
+            groups = (bar_group(options_of(question, language), values, n),)
         case QuestionKind.CHOICES:
             each: Counter[Any] = Counter()
             for chosen, count in values.items():
                 each.update(dict.fromkeys(chosen, count))
-            groups = (_group(options_of(question, language), each, n),)
+            groups = (bar_group(options_of(question, language), each, n),)
         case QuestionKind.MATRIX:
             groups = tuple(_matrix_groups(question, values, language))
         case QuestionKind.RANKING:
@@ -162,10 +181,7 @@ def _result(question: Question, values: Counter[Any], quotes: Mapping[int, list[
             mean, median = bootstrap_mean(values), median_of(values)
             groups = (_histogram(values, n),) if n else ()
         case QuestionKind.DATE:
-            months = Counter[str]()
-            for day, count in values.items():
-                months[day[:7]] += count
-            groups = (_group([(month, month) for month in sorted(months)], months, n),)
+            groups = (_calendar(values, n),)
         case _:
             pass
     return QuestionResult(
@@ -205,7 +221,7 @@ def _labels(question: Question, name: str, language: str) -> list[tuple[Any, str
     ]
 
 
-def _group(options: Iterable[tuple[Any, str]], counts: Mapping[Any, int], n: int, label: str = "") -> BarGroup:
+def bar_group(options: Iterable[tuple[Any, str]], counts: Mapping[Any, int], n: int, label: str = "") -> BarGroup:
     return BarGroup(label, n, tuple(_bar(key, text, counts.get(key, 0), n) for key, text in options))
 
 
@@ -221,7 +237,7 @@ def _matrix_groups(question: Question, values: Counter[Any], language: str) -> I
             column = dict(said).get(row)
             if column is not None:
                 counts[column] += count
-        yield _group(columns, counts, counts.total(), label)
+        yield bar_group(columns, counts, counts.total(), label)
 
 
 def _ranked(question: Question, values: Counter[Any], language: str) -> Iterable[RankedChoice]:
@@ -234,9 +250,10 @@ def _ranked(question: Question, values: Counter[Any], language: str) -> Iterable
             for key in group:
                 places.setdefault(key, Counter())[shared] += count
             place += len(group)
+    labels = _labels(question, "choices", language)
     found = [
-        RankedChoice(label, mean)
-        for key, label in _labels(question, "choices", language)
+        RankedChoice(label, mean, last=len(labels))
+        for key, label in labels
         if (mean := bootstrap_mean(places.get(key, {}))) is not None
     ]
     return sorted(found, key=lambda choice: choice.mean.value)
@@ -245,13 +262,25 @@ def _ranked(question: Question, values: Counter[Any], language: str) -> Iterable
 def _histogram(values: Counter[Any], n: int) -> BarGroup:
     low, high = min(values), max(values)
     if low == high:
-        return _group([(low, f"{low:g}")], values, n)
+        return bar_group([(low, f"{low:g}")], values, n)
     width = (high - low) / BINS
     counts: Counter[int] = Counter()
     for value, count in values.items():
         counts[min(BINS - 1, int((value - low) / width))] += count
-    edges = [(index, f"{low + index * width:g} to {low + (index + 1) * width:g}") for index in range(BINS)]
-    return _group(edges, counts, n)
+    edges = [(low + index * width, low + (index + 1) * width) for index in range(BINS)]
+    labels = [_("%(low)s to %(high)s") % {"low": f"{start:g}", "high": f"{end:g}"} for start, end in edges]
+    return bar_group(list(enumerate(labels)), counts, n)
+
+
+def _calendar(days: Counter[Any], n: int) -> BarGroup:
+    """By month, or by year when those would be too many."""
+    for digits in (len("2026-01"), len("2026")):
+        counts: Counter[str] = Counter()
+        for day, count in days.items():
+            counts[day[:digits]] += count
+        if len(counts) <= MOST_MONTHS:
+            break
+    return bar_group([(when, when) for when in sorted(counts)], counts, n)
 
 
 def _quotes(campaign: Campaign) -> dict[int, list[str]]:
@@ -263,52 +292,3 @@ def _quotes(campaign: Campaign) -> dict[int, list[str]]:
     for question, text in chosen.values_list("answer__question_id", "answer__text")[:MAX_QUOTES]:
         found.setdefault(question, []).append(text)
     return found
-
-
-# --- Two questions crossed
-
-
-@dataclass(frozen=True, slots=True)
-class CrossRow:
-    label: str
-    n: int
-    bars: tuple[Bar, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CrossTable:
-    """Of those who chose a row's answer, how many chose each column's. Who may choose several counts in each."""
-
-    row: Question
-    column: Question
-    columns: tuple[str, ...]
-    rows: tuple[CrossRow, ...]
-
-
-def categorical_questions(campaign: Campaign) -> list[Question]:
-    return [question for question in campaign.questionnaire.questions.all() if question.kind in CATEGORICAL]
-
-
-def cross_table(campaign: Campaign, row: Question, column: Question, language: str = "") -> CrossTable:
-    """Shares of the column's answers within each row's, over those who answered both."""
-    answers = Answer.objects.filter(
-        question__in=[row, column], submission__campaign=campaign, submission__withdrawn_at=None
-    ).exclude(submission__review_state__in=SET_ASIDE)
-    said: dict[Any, dict[int, Any]] = {}
-    columns = ("submission_id", "question_id", "number", "choice", "data")
-    for submission, question, number, choice, data in answers.order_by().values_list(*columns).iterator():
-        said.setdefault(submission, {})[question] = data if data is not None else [choice or number]
-    counts: dict[Any, Counter[Any]] = {}
-    totals: Counter[Any] = Counter()
-    for both in said.values():
-        if len(both) < len({row.pk, column.pk}):
-            continue
-        for row_key in both[row.pk]:
-            totals[row_key] += 1
-            counts.setdefault(row_key, Counter()).update(both[column.pk])
-    options = options_of(column, language)
-    rows = [
-        CrossRow(label, totals[key], _group(options, counts.get(key, {}), totals[key]).bars)
-        for key, label in options_of(row, language)
-    ]
-    return CrossTable(row, column, tuple(label for _key, label in options), tuple(rows))

@@ -19,11 +19,12 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import Actor, current_actor, identified_actor
-from portal.accounts.limits import LimitExceeded
+from portal.accounts.limits import Blocked, LimitExceeded
 from portal.catalog.markdown import render_markdown
 from portal.feedback.access import get_campaign, may_maintain, may_see_results
 from portal.feedback.answer_rules import AnswersInvalid
-from portal.feedback.campaign_results import campaign_results, categorical_questions, cross_table
+from portal.feedback.campaign_crossing import categorical_questions, cross_table
+from portal.feedback.campaign_results import campaign_results
 from portal.feedback.campaign_services import CampaignClosed, save_progress, send_answers
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Campaign, Submission
@@ -35,7 +36,7 @@ from portal.feedback.views import refusal
 from portal.feedback.wording import LANGUAGE_NAMES, available_languages, page_language, wording
 
 PER_PAGE: Final = 20
-_REFUSALS: Final = (AnswersInvalid, CampaignClosed, AlreadyReviewed, VersionConflict, LimitExceeded)
+_REFUSALS: Final = (AnswersInvalid, CampaignClosed, AlreadyReviewed, VersionConflict, LimitExceeded, Blocked)
 
 
 @require_http_methods(["GET", "HEAD"])

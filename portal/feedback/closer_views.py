@@ -14,21 +14,27 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import current_actor
-from portal.accounts.limits import LimitExceeded
+from portal.accounts.limits import Blocked, LimitExceeded
 from portal.catalog.text_comparison import compare_texts
 from portal.feedback.answer_values import KINDS_ON_TEXT
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Question, QuestionKind, Submission
 from portal.feedback.queries import answer_questionnaire, asked_about, judged_text, own_submission
 from portal.feedback.question_display import form_questions
-from portal.feedback.services import AlreadyReviewed, VersionConflict, require_judgeable, revise_feedback
+from portal.feedback.services import (
+    AlreadyReviewed,
+    GenerationNotJudgeable,
+    VersionConflict,
+    require_judgeable,
+    revise_feedback,
+)
 from portal.feedback.terms import shown_terms
 from portal.feedback.views import refusal
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
 
 TOKENS_AROUND: Final = 40
-_REFUSALS: Final = (ValidationError, AlreadyReviewed, VersionConflict, LimitExceeded)
+_REFUSALS: Final = (ValidationError, AlreadyReviewed, VersionConflict, LimitExceeded, Blocked)
 
 
 @never_cache
@@ -77,7 +83,11 @@ def token(request: HttpRequest, generation_id: uuid.UUID, index: int) -> HttpRes
     """One token of an answer, and which of those that the model thought of would have been better."""
     actor = current_actor(request)
     generation = get_generation(actor, generation_id)
-    require_judgeable(generation)
+    try:
+        require_judgeable(generation)
+    except GenerationNotJudgeable:
+        # Its panel says why.
+        return redirect("feedback:panel", generation.pk)
     question = next((each for each in answer_questionnaire().questions.all() if each.kind == QuestionKind.TOKEN), None)
     tokens = judged_text(generation).tokens
     if question is None or index >= len(tokens):

@@ -25,8 +25,8 @@ from portal.feedback.contribution_notes import ContributionNote, contribution_no
 from portal.feedback.models import ReviewState, Submission, Target
 from portal.feedback.queries import contributions
 from portal.feedback.question_display import ShownAnswer, shown_answers
-from portal.feedback.services import withdraw_everything, withdraw_submission
 from portal.feedback.vote_views import vote_row
+from portal.feedback.withdrawing import withdraw_everything, withdraw_submission
 
 CONTRIBUTIONS_PER_PAGE: Final = 25
 _TONES: Final = {

@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -38,7 +39,9 @@ from portal.feedback.questionnaire_services import (
 from portal.feedback.wording import LANGUAGE_NAMES, RIGHT_TO_LEFT, available_languages, texts_of, wording
 
 PER_PAGE: Final = 50
-_CONFLICT: Final = "Somebody else changed this draft since your page was loaded, so nothing was saved. Look again."
+_CONFLICT: Final = gettext_noop(
+    "Somebody else changed this draft since your page was loaded, so nothing was saved. Look again."
+)
 
 
 @never_cache

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import Actor, current_actor, identified_actor
-from portal.accounts.limits import LimitExceeded
+from portal.accounts.limits import Blocked, LimitExceeded
 from portal.arena.models import Comparison
 from portal.catalog.access import get_card
 from portal.catalog.markdown import render_markdown
@@ -41,7 +41,7 @@ from portal.feedback.wording import wording
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
 
-_REFUSALS: Final = (AnswersInvalid, AlreadyReviewed, GenerationNotJudgeable, VersionConflict, LimitExceeded)
+_REFUSALS: Final = (AnswersInvalid, AlreadyReviewed, GenerationNotJudgeable, VersionConflict, LimitExceeded, Blocked)
 _Reported = Generation | Comparison | ModelCard
 
 

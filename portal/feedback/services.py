@@ -1,4 +1,4 @@
-"""Give, change, withdraw and inherit judgements: validated, rate-limited, and one per person where that is asked."""
+"""Give, change and inherit judgements: validated, rate-limited, and one per person where that is asked."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ class Giving:
         """What was given before, locked. Call inside a transaction."""
         if not self.is_only:
             return None
-        return said_before(self.actor, self.target, self.questionnaire.slug).select_for_update().first()
+        before = said_before(self.actor, self.target, self.questionnaire.slug).select_for_update()
+        # Mostly there is none, and to ask for its key alone costs half.
+        key = next(iter(before.order_by().values_list("pk", flat=True)), None)
+        return Submission.objects.select_for_update().get(pk=key) if key is not None else None
 
     def judged_text(self, questions: Iterable[Question]) -> JudgedText:
         is_about_text = isinstance(self.target, Generation) and any(each.kind in KINDS_ON_TEXT for each in questions)
@@ -129,9 +132,13 @@ def revise_feedback(
     changes: Answers,
     expected_version: int | None = None,
     terms: Terms | None = None,
+    questionnaire: Questionnaire | None = None,
 ) -> Submission:
-    """Change some answers and keep the others; None takes an answer away. Raises as `submit_feedback` does."""
-    giving = Giving(actor, generation, answer_questionnaire(), terms, expected_version)
+    """Change some answers and keep the others; None takes an answer away. Raises as `submit_feedback` does.
+
+    `questionnaire` is the current one, where the caller has read it.
+    """
+    giving = Giving(actor, generation, questionnaire or answer_questionnaire(), terms, expected_version)
     return give_answers(giving, lambda before: {**before, **changes})
 
 
@@ -146,48 +153,6 @@ def submit_report(
     is_only = not isinstance(target, ModelCard)
     giving = Giving(actor, target, questionnaire, terms, expected_version, is_only=is_only)
     return give_answers(giving, lambda _before: answers)
-
-
-def withdraw_feedback(actor: Actor, generation: Generation) -> Submission:
-    """Withdraw the judgement of a run's answer. Raises Submission.DoesNotExist when the actor gave none."""
-    submission = said_before(actor, generation, answer_questionnaire().slug).get()
-    return withdraw_submission(actor, submission.pk)
-
-
-def withdraw_submission(actor: Actor, submission_id: uuid.UUID) -> Submission:
-    """Delete the answers and leave a tombstone, reviewed or not; withdrawing again changes nothing.
-
-    Raises Submission.DoesNotExist when it is not the actor's own, and LimitExceeded.
-    """
-    check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
-    with transaction.atomic():
-        submission = Submission.objects.select_for_update().get(actor.owns(), pk=submission_id)
-        if not submission.is_withdrawn:
-            submission.withdraw(timezone.now())
-    return submission
-
-
-def withdraw_everything(actor: Actor) -> int:
-    """Make a tombstone of everything that the actor gave, and delete what they only wrote; how many were withdrawn."""
-    check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
-    now = timezone.now()
-    with transaction.atomic():
-        CampaignDraft.objects.filter(actor.owns()).delete()
-        live = Submission.objects.select_for_update().filter(actor.owns(), withdrawn_at=None)
-        withdrawn = list(live)
-        for submission in withdrawn:
-            submission.withdraw(now)
-    return len(withdrawn)
-
-
-def withdraw_as_operator(submission_id: uuid.UUID) -> bool:
-    """Withdraw somebody's judgement for them or against abuse; False when it was withdrawn already."""
-    with transaction.atomic():
-        submission = Submission.objects.select_for_update().get(pk=submission_id)
-        if submission.is_withdrawn:
-            return False
-        submission.withdraw(timezone.now())
-    return True
 
 
 def give_submissions_to_user(visitor: uuid.UUID, user: User) -> None:

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts.actors import current_actor
-from portal.accounts.limits import LimitExceeded
+from portal.accounts.limits import Blocked, LimitExceeded
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.answer_values import KINDS_ON_TEXT
 from portal.feedback.given_form import GivenForm, read_given
-from portal.feedback.models import Question, Submission
+from portal.feedback.models import Question, Questionnaire, Submission
 from portal.feedback.queries import answer_questionnaire, own_submission
 from portal.feedback.question_display import form_questions
 from portal.feedback.services import (
@@ -28,9 +28,9 @@ from portal.feedback.services import (
     VersionConflict,
     require_judgeable,
     revise_feedback,
-    withdraw_feedback,
 )
 from portal.feedback.terms import shown_terms
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.access import get_generation
 from portal.playground.models import Generation
 
@@ -49,7 +49,8 @@ def panel(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
 
 
 def _give(request: HttpRequest, generation: Generation, before: Submission | None) -> HttpResponse:
-    questions = _panel_questions()
+    questionnaire = answer_questionnaire()
+    questions = _panel_questions(questionnaire)
     given = read_given(questions, request.POST, known=generation.output)
     if given.unseen or given.errors:
         return _replacing_panel(
@@ -66,8 +67,10 @@ def _give(request: HttpRequest, generation: Generation, before: Submission | Non
     # What is said elsewhere, such as a corrected answer, stays.
     changes = {question.key: given.answers.get(question.key) for question in questions}
     try:
-        submission = revise_feedback(current_actor(request), generation, changes, given.version, given.terms)
-    except (AnswersInvalid, GenerationNotJudgeable, AlreadyReviewed, VersionConflict, LimitExceeded) as error:
+        submission = revise_feedback(
+            current_actor(request), generation, changes, given.version, given.terms, questionnaire
+        )
+    except (AnswersInvalid, GenerationNotJudgeable, AlreadyReviewed, VersionConflict, LimitExceeded, Blocked) as error:
         return _refused(request, generation, given.answers, error)
     if not _wants_partial(request):
         return redirect("feedback:panel", generation.pk)
@@ -95,9 +98,9 @@ def withdraw(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
     return _panel(request, generation, submission, taken_back=taken_back)
 
 
-def _panel_questions() -> list[Question]:
+def _panel_questions(questionnaire: Questionnaire) -> list[Question]:
     """What is asked below an answer; what is about its words needs it beside, on a page of its own."""
-    return [question for question in answer_questionnaire().questions.all() if question.kind not in KINDS_ON_TEXT]
+    return [question for question in questionnaire.questions.all() if question.kind not in KINDS_ON_TEXT]
 
 
 def _panel(
@@ -113,7 +116,7 @@ def _panel(
     given: GivenForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    questions = _panel_questions()
+    questions = _panel_questions(answer_questionnaire())
     if answers is None:
         answers = submission.values() if submission is not None else {}
     consent, licence = request.POST.get("consent", ""), request.POST.get("licence", "")
@@ -165,6 +168,8 @@ def refusal(error: Exception) -> tuple[int, str, Mapping[str, list[str]]]:
             return 409, message, {}
         case LimitExceeded():
             return 429, error.message, {}
+        case Blocked():
+            return 403, str(error), {}
         case _:
             raise error
 

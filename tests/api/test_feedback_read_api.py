@@ -26,7 +26,7 @@ from portal.api.serializers import FeedbackRowSerializer
 from portal.exports.queries import row_of
 from portal.exports.rows import FeedbackRow
 from portal.feedback.models import ReviewState, Submission
-from portal.feedback.services import withdraw_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from tests.feedback.judgements import judge, make_generation, make_variant
 
 pytestmark = pytest.mark.django_db

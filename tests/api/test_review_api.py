@@ -15,7 +15,7 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import Scope, User
 from portal.accounts.roles import Role
 from portal.arena.models import Outcome
-from portal.arena.services import vote_on_battle
+from portal.arena.voting import vote_on_battle
 from portal.feedback.models import Submission
 from portal.reviews.models import QueuePolicy, Review, ReviewItem
 from portal.reviews.services.verdicts import mark_gold

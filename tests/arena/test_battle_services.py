@@ -20,8 +20,9 @@ from portal.arena.models import Category, Contest, Outcome, Pairing, Pool, PoolE
 from portal.arena.pairing import Entrant, draw_sides, pair_weights
 from portal.arena.prompt_kinds import category_of, hardness_of, language_of, prompt_digest
 from portal.arena.queries import pairs_of, turns_of
-from portal.arena.services import AlreadyVoted, begin_battle, retry_reply, send_turn, stop_contest, vote_on_battle
+from portal.arena.services import begin_battle, retry_reply, send_turn, stop_contest
 from portal.arena.style_counts import count_style
+from portal.arena.voting import AlreadyVoted, vote_on_battle
 from portal.catalog.models import Relation, Variant
 from portal.playground.models import Conversation, Generation, State
 from portal.playground.queries import list_conversations

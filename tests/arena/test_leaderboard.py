@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from portal.accounts.models import User
 from portal.arena import tasks
-from portal.arena.models import Category, Kind, Outcome, Pool, Ranking, ReviewState, VoidReason, Vote
+from portal.arena.models import Category, Kind, Outcome, Pool, Ranking, VoidReason, Vote
 from portal.arena.ranking import Filters, HighWater, compute_ranking
+from portal.arena.review_states import ReviewState
 from portal.arena.tasks import refresh_ranking, refresh_rankings, remember_ranking
 from portal.arena.vote_files import COLUMNS, ROWS_PER_PIECE
 from portal.catalog.models import Variant

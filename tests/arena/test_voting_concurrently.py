@@ -9,7 +9,7 @@ from django.db import connection
 
 from portal.accounts.models import User
 from portal.arena.models import Outcome, Vote
-from portal.arena.services import AlreadyVoted, vote_on_battle
+from portal.arena.voting import AlreadyVoted, vote_on_battle
 from portal.catalog.models import Variant
 from tests.arena.contests import make_contest
 from tests.playground.turns import actor_of

@@ -21,7 +21,7 @@ from portal.evidence.intervals import Share
 from portal.evidence.queries import read_evidence
 from portal.evidence.trend_chart import draw_trend
 from portal.feedback.models import ReviewState, Submission
-from portal.feedback.services import withdraw_submission
+from portal.feedback.withdrawing import withdraw_submission
 from portal.reviews.models import Limitation
 from tests.feedback.judgements import judge, make_generation, make_variant
 

@@ -24,7 +24,8 @@ from portal.exports.change_feed import Place, read_changes
 from portal.exports.cursors import InvalidCursor
 from portal.exports.models import Change, ChangeKind, RecordKind, Snapshot
 from portal.feedback.models import Consent, ReviewState, Submission
-from portal.feedback.services import revise_feedback, withdraw_feedback
+from portal.feedback.services import revise_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.services.limitations import change_limitation, make_limitation
 from portal.reviews.services.verdicts import undo_verdict
 from tests.arena.contests import compare, make_contest, make_vote

@@ -17,7 +17,7 @@ from portal.exports import queries
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.queries import read_all, read_page, row_of, selected
 from portal.feedback.models import Submission
-from portal.feedback.services import withdraw_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from tests.feedback.judgements import DIGESTS, judge, make_generation, make_variant
 
 pytestmark = pytest.mark.django_db

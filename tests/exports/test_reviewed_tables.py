@@ -21,7 +21,7 @@ from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.tables import TABLES
 from portal.exports.tables.reviews import expected_disagreement, item_agreement
 from portal.feedback.models import Consent, Submission
-from portal.feedback.services import withdraw_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.agreement import krippendorff_alpha
 from tests.feedback.judgements import judge
 from tests.reviews.desk import give_verdict, item_of

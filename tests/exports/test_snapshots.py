@@ -30,7 +30,8 @@ from portal.exports.services import MAX_WAITING, start_snapshot
 from portal.exports.snapshot_records import changes, difference, snapshots_with
 from portal.exports.tasks import build_snapshot
 from portal.feedback.models import Submission
-from portal.feedback.services import revise_feedback, withdraw_feedback
+from portal.feedback.services import revise_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from tests.arena.contests import compare, make_contest, make_vote
 from tests.feedback.judgements import judge, make_generation, make_variant
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.arena.models import Outcome, VoidReason
-from portal.arena.models import ReviewState as VoteReviewState
+from portal.arena.review_states import ReviewState as VoteReviewState
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS
 from portal.exports.models import HeldOutPrompt, prompt_digest
@@ -22,7 +22,8 @@ from portal.exports.tables import TABLES
 from portal.feedback import token_choice
 from portal.feedback.models import Consent, Questionnaire, ReviewState, Submission
 from portal.feedback.queries import answer_questionnaire
-from portal.feedback.services import submit_report, withdraw_feedback
+from portal.feedback.services import submit_report
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.models import Conversation, Generation, Kind
 from tests.arena.contests import compare, make_contest, make_vote
 from tests.feedback.judgements import branch_from, judge, make_generation, make_variant

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.accounts.models import User
-from portal.feedback.models import Campaign, CampaignDraft, ChosenQuote, Consent, Submission
+from portal.feedback.campaign_results import result_of
+from portal.feedback.models import Campaign, CampaignDraft, ChosenQuote, Consent, Question, Submission
 from portal.feedback.queries import answer_questionnaire
-from portal.feedback.services import withdraw_submission
+from portal.feedback.withdrawing import withdraw_submission
 from tests.conftest import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -207,7 +209,16 @@ def test_results_say_how_many_and_how_sure_in_a_bounded_number_of_queries(
     assert [row.n for row in results["cross"].rows][:3] == [2, 0, 2]
     by_key = {question.key: question for question in results["results"].questions}
     assert by_key["priorities"].ranked[0].label == "Reasoning"
-    assert by_key["priorities"].ranked[1].mean.value == 2.5
+    second = by_key["priorities"].ranked[1]
+    assert (second.mean.value, second.last, second.at) == (2.5, 6, 30.0)
+
+
+def test_days_are_drawn_by_month_or_by_year_when_they_are_many() -> None:
+    question = Question(kind="date", key="since", label="Since when?")
+    for years, first in ((2, "2020-01"), (3, "2020")):
+        days = Counter({f"{2020 + index // 12}-{index % 12 + 1:02}-15": 1 for index in range(12 * years)})
+        (group,) = result_of(question, days, {}, "").groups
+        assert (group.bars[0].label, len(group.bars), group.n) == (first, 24 if years == 2 else 3, 12 * years)
 
 
 def test_only_words_of_those_who_agreed_are_quoted_and_they_go_when_taken_back(

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from portal.accounts.models import User
 from portal.feedback.models import Submission
-from portal.playground.models import Generation, TokenTrace
+from portal.playground.models import Generation, State, TokenTrace
 from portal.reviews.queries.item_page import runs_of
 from tests.conftest import signed_in
 from tests.feedback.judgements import branch_from, judge, make_generation
@@ -111,6 +111,11 @@ def test_a_better_token_is_one_that_the_model_thought_of(alice_client: Client, r
     assert alice_client.post(url("token", run.pk, 0), {**fields, "alternative": "", "version": "1"}).status_code == 302
     assert "better_tokens" not in said()
     assert alice_client.get(url("token", run.pk, 2)).status_code == 404
+
+
+def test_of_an_answer_that_is_being_written_no_token_is_judged_yet(alice_client: Client, alice: User) -> None:
+    waits = make_generation(alice, state=State.QUEUED)
+    assert alice_client.get(url("token", waits.pk, 0))["Location"] == url("panel", waits.pk)
 
 
 def test_a_conflict_and_a_review_keep_what_was_entered(alice_client: Client, alice: User, run: Generation) -> None:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.feedback.contribution_views import CONTRIBUTIONS_PER_PAGE
-from portal.feedback.services import withdraw_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from tests.feedback.judgements import judge, make_generation
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from django.urls import reverse
 from portal.accounts.models import User
 from portal.catalog import admin_list
 from portal.feedback.models import Answer, Campaign, CampaignDraft, ChosenQuote, Questionnaire, Submission
-from portal.feedback.services import withdraw_as_operator
+from portal.feedback.withdrawing import withdraw_as_operator
 from tests.feedback.judgements import judge, make_generation, make_variant
 
 pytestmark = pytest.mark.django_db

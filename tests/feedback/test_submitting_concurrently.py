@@ -15,8 +15,9 @@ from portal.accounts.models import User
 from portal.feedback.campaign_services import send_answers
 from portal.feedback.models import Campaign, Submission
 from portal.feedback.seed import seed_questionnaires
-from portal.feedback.services import VersionConflict, submit_feedback, withdraw_feedback
+from portal.feedback.services import VersionConflict, submit_feedback
 from portal.feedback.terms import Terms
+from portal.feedback.withdrawing import withdraw_feedback
 from tests.feedback.judgements import judge, make_generation
 
 pytestmark = pytest.mark.django_db(transaction=True)

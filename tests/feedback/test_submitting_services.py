@@ -22,13 +22,8 @@ from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.models import Answer, Questionnaire, Submission
 from portal.feedback.queries import answer_questionnaire
 from portal.feedback.seed import seed_questionnaires
-from portal.feedback.services import (
-    GenerationNotJudgeable,
-    VersionConflict,
-    revise_feedback,
-    submit_feedback,
-    withdraw_feedback,
-)
+from portal.feedback.services import GenerationNotJudgeable, VersionConflict, revise_feedback, submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.models import State
 from tests.feedback.judgements import judge, make_generation, make_variant
 

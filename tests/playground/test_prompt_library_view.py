@@ -11,7 +11,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from portal.accounts.models import User
 from portal.catalog.models import Variant
-from portal.feedback.services import submit_feedback, withdraw_feedback
+from portal.feedback.services import submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.models import LibraryPrompt, PromptCollection
 from tests.playground.turns import actor_of, add_turn, make_conversation, make_variant
 

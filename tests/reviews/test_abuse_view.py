@@ -15,11 +15,12 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.arena.models import Outcome, Vote
 from portal.feedback.models import Submission
-from portal.feedback.services import submit_feedback, withdraw_feedback, withdraw_submission
+from portal.feedback.services import submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback, withdraw_submission
 from portal.reviews.models import Block, Event, Review, ReviewItem
 from portal.reviews.queries import resemblance
 from portal.reviews.queries.rings import vote_rings
-from tests.arena.contests import add_votes
+from tests.arena.contests import add_votes, make_contest
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.reviews.desk import give_verdict, item_of
 
@@ -46,8 +47,18 @@ def test_a_block_is_told_and_lifted_and_never_keeps_anybody_from_withdrawing(
     generation = make_generation(alice)
     with pytest.raises(PermissionDenied, match="Advertising"):
         submit_feedback(Actor(user=alice), generation, {"thumb": "up"})
-    refused = alice_client.post(reverse("feedback:panel", args=[generation.pk]), {"thumb": "up"})
-    assert refused.status_code == 403
+    campaign = reverse("feedback:campaign_answer", args=["next-open-model"])
+    battle = make_contest(alice, [make_variant(), make_variant(slug="other")])
+    for refused in (
+        alice_client.post(reverse("feedback:panel", args=[generation.pk]), {"thumb": "up"}),
+        alice_client.post(reverse("feedback:closer", args=[generation.pk]), {"thumb": "up", "correction": "Mine."}),
+        alice_client.post(campaign, {"uses": "coding", "wish": "Kept in its field."}),
+        alice_client.post(reverse("arena:battle_vote", args=[battle.pk]), {"outcome": "a"}, follow=True),
+    ):
+        assert "You cannot give anything at the moment: Advertising" in refused.text
+    assert "Kept in its field." in alice_client.post(campaign, {"uses": "coding", "wish": "Kept in its field."}).text
+    battle.refresh_from_db()
+    assert battle.is_blind
     assert not Submission.objects.filter(generation=generation).exists()
     assert withdraw_feedback(Actor(user=alice), earlier.generation).is_withdrawn
     block = Block.objects.get()

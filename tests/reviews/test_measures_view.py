@@ -22,7 +22,8 @@ from portal.reviews.proportions import Share
 from portal.reviews.queries.agreeing import agreement_report
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.overview import overview
-from portal.reviews.services.verdicts import mark_gold
+from portal.reviews.services.claims import claim_next
+from portal.reviews.services.verdicts import Judgement, mark_gold, record_verdict, undo_verdict
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.reviews.desk import give_verdict, item_of
 
@@ -148,6 +149,30 @@ def test_agreement_is_measured_per_question_pair_and_on_gold(
     page = maintainer_client.get(reverse("reviews:agreement")).text
     assert "Krippendorff" in page
     assert page.count('<svg class="review-chart') == 1 + len(report.pairs)
+
+
+def test_agreement_and_gold_count_what_was_said_before_anything_was_told(
+    alice: User, reviewer: User, second_reviewer: User, third_reviewer: User, maintainer: User
+) -> None:
+    item = item_of(judge(alice))
+    # A slip, undone while nobody else had spoken; and a change of mind once the other's verdict was there to read.
+    for person, verdicts in ((reviewer, ("reject", "accept")), (second_reviewer, ("spam", "accept"))):
+        undo_verdict(person, give_verdict(person, item, verdicts[0]).pk)
+        item.refresh_from_db()
+        give_verdict(person, item, verdicts[1])
+    assert (item.state, item.outcome) == ("decided", "accept")
+    (pair,) = agreement_report().pairs
+    assert (pair.one, pair.other, pair.same.part, pair.same.whole) == ("reviewer", "second", 0, 1)
+    assert pair.cells[0] == ("Accept", [0, 0, 0, 1])
+    mark_gold(maintainer, item.pk)
+    QueuePolicy.objects.update(gold_percent=100)
+    met = claim_next(third_reviewer)
+    assert met == item
+    undo_verdict(third_reviewer, record_verdict(third_reviewer, met.pk, met.claim_number, Judgement("spam")).pk)
+    met.refresh_from_db()
+    record_verdict(third_reviewer, met.pk, met.claim_number, Judgement("accept"))
+    (score,) = agreement_report().gold
+    assert (score.reviewer, score.right.part, score.right.whole) == ("third", 0, 1)
 
 
 def test_saving_rules_makes_a_version_and_leaves_the_one_before(maintainer_client: Client, maintainer: User) -> None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
-from portal.feedback.services import withdraw_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.models import TokenTrace
 from portal.reviews.models import Review, ReviewItem, SavedView
 from portal.reviews.queries.filters import QueueFilters

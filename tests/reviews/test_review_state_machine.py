@@ -26,9 +26,11 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.arena.models import Outcome
-from portal.arena.services import vote_on_battle, withdraw_vote
+from portal.arena.voting import vote_on_battle
+from portal.arena.withdrawing import withdraw_vote
 from portal.feedback.models import ReviewState, Submission
-from portal.feedback.services import submit_feedback, withdraw_feedback
+from portal.feedback.services import submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.models import ContributorRecord, DailyCount, Event, Inquiry, QueuePolicy, Review, ReviewItem
 from portal.reviews.services.bulk import quarantine
 from portal.reviews.services.claims import claim_next

@@ -12,7 +12,8 @@ import pytest
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.accounts.roles import Role
-from portal.feedback.services import AlreadyReviewed, submit_feedback, withdraw_feedback
+from portal.feedback.services import AlreadyReviewed, submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.models import ContributorRecord, DailyCount, Event, Review, ReviewItem
 from portal.reviews.services.claims import claim_next
 from portal.reviews.services.verdicts import ClaimLost, Judgement, UndoRefused, record_verdict, undo_verdict

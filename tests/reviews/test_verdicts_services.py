@@ -15,7 +15,8 @@ from django.utils import timezone
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.feedback.models import ReviewState, Submission
-from portal.feedback.services import submit_feedback, withdraw_feedback
+from portal.feedback.services import submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.models import ContributorRecord, DailyCount, Event, Inquiry, Notice, QueuePolicy, Review, ReviewItem
 from portal.reviews.models.history import HistoryIsAppendOnly
 from portal.reviews.queries.entry import in_sample
@@ -145,6 +146,7 @@ def test_a_claim_keeps_others_away_until_it_expires(alice: User, reviewer: User,
     ReviewItem.objects.filter(pk=first.pk).update(claim_expires_at=timezone.now() - timedelta(seconds=1))
     first.refresh_from_db()
     assert claim_item(second_reviewer, first)
+    assert claim_item(second_reviewer, first), "a second click on the button takes nothing away"
     with pytest.raises(ClaimLost, match="ran out"):
         record_verdict(reviewer, first.pk, first.claim_number - 1, Judgement("accept"))
 

@@ -16,7 +16,8 @@ from portal.accounts.models import User
 from portal.arena.models import Comparison, Contest, Kind, Outcome, VoidReason, Vote
 from portal.arena.ranking import Filters
 from portal.arena.review_states import ReviewState
-from portal.arena.services import vote_on_battle, vote_side_by_side, withdraw_vote
+from portal.arena.voting import vote_on_battle, vote_side_by_side
+from portal.arena.withdrawing import withdraw_vote
 from portal.catalog.models import Variant
 from portal.exports.criteria import Criteria
 from portal.exports.models import Change

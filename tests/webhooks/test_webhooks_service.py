@@ -19,7 +19,8 @@ from portal.accounts.models import User
 from portal.exports.change_feed import Place
 from portal.exports.models import Change, RecordKind, Snapshot
 from portal.feedback.models import Consent, Submission
-from portal.feedback.services import revise_feedback, withdraw_feedback
+from portal.feedback.services import revise_feedback
+from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.services.limitations import make_limitation
 from portal.webhooks import delivering
 from portal.webhooks.delivering import MAX_TRIES, MOST_GIVEN_UP, delay_s, deliver, due, forget_old

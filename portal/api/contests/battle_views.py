@@ -44,7 +44,8 @@ from portal.arena.blind_stream import blind_response
 from portal.arena.lockstep import Mark
 from portal.arena.models import Kind, Outcome, Pool
 from portal.arena.queries import pools_with_pairs
-from portal.arena.services import begin_battle, vote_on_battle
+from portal.arena.services import begin_battle
+from portal.arena.voting import vote_on_battle
 from portal.playground.following import give_connection_back
 
 CHANGED: Final[dict[Any, Any]] = {201: BattleDetailSerializer, **schema.problems(404, 409, 413, 415, 422)}

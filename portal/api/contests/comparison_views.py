@@ -40,7 +40,8 @@ from portal.api.problems import placing
 from portal.arena.access import get_contest
 from portal.arena.models import Kind
 from portal.arena.queries import latest_replies
-from portal.arena.services import begin_side_by_side, vote_side_by_side
+from portal.arena.services import begin_side_by_side
+from portal.arena.voting import vote_side_by_side
 
 CHANGED: Final[dict[Any, Any]] = {201: ComparisonDetailSerializer, **schema.problems(404, 409, 413, 415, 422)}
 

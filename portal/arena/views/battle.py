@@ -14,13 +14,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts.actors import current_actor, identified_actor
+from portal.accounts.limits import Blocked
 from portal.arena.access import get_contest
 from portal.arena.forms import BattleForm, BattleVoteForm, PromptForm, limit_words
 from portal.arena.models import Contest, Kind, Outcome, Vote
 from portal.arena.queries import contenders_of, own_contests, pools_with_pairs
-from portal.arena.services import begin_battle, vote_on_battle
+from portal.arena.services import begin_battle
 from portal.arena.submitting import Refused, submit
 from portal.arena.views.turns import show_or_send, turns_context
+from portal.arena.voting import vote_on_battle
 
 LATEST_SHOWN: Final = 5
 
@@ -96,4 +98,6 @@ def vote(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
         vote_on_battle(actor, contest, Outcome(form.cleaned_data["outcome"]))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
+    except Blocked as error:
+        messages.error(request, str(error))
     return redirect(contest)

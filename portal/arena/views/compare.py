@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts.actors import current_actor, identified_actor
+from portal.accounts.limits import Blocked
 from portal.arena.access import get_contest, get_reply
 from portal.arena.forms import (
     REASONS,
@@ -28,10 +29,11 @@ from portal.arena.forms import (
 )
 from portal.arena.models import MAX_CONTENDERS, Contest, Kind
 from portal.arena.queries import contenders_of, own_contests
-from portal.arena.services import begin_side_by_side, vote_side_by_side
+from portal.arena.services import begin_side_by_side
 from portal.arena.showing import differences, differing_settings
 from portal.arena.submitting import Refused, submit
 from portal.arena.views.turns import show_or_send, turns_context
+from portal.arena.voting import vote_side_by_side
 from portal.catalog.queries import runnable_variants
 
 LATEST_SHOWN: Final = 5
@@ -127,6 +129,8 @@ def vote(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse:
         vote_side_by_side(actor, contest, said["turn"], said["verdict"], said["reasons"])
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
+    except Blocked as error:
+        messages.error(request, str(error))
     else:
         messages.success(request, _("Your vote is kept. Side by side the names are known, so it is not ranked."))
     return redirect(f"{reverse('arena:side_by_side', args=[contest.pk])}#turn-{said['turn']}")

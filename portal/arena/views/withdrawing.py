@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from portal.accounts.actors import current_actor
 from portal.accounts.limits import LimitExceeded
 from portal.arena.models import Contest
-from portal.arena.services import withdraw_vote
+from portal.arena.withdrawing import withdraw_vote
 
 
 @never_cache

@@ -1,4 +1,4 @@
-"""The review database's rows, by noun: the queue, the history, contributors, known limitations, the daily counts."""
+"""The review database's rows, by noun: the queue, rules, verdicts, history, contributors, limitations, counts."""
 
 from portal.reviews.models.contributors import Block, ContributorRecord, TextBand
 from portal.reviews.models.counts import DailyCount
@@ -12,7 +12,10 @@ from portal.reviews.models.limitations import (
     ReproductionRun,
 )
 from portal.reviews.models.notices import NoMail, Notice
-from portal.reviews.models.queue import GoldItem, Inquiry, QueuePolicy, Review, ReviewItem, SavedView
+from portal.reviews.models.policy import QueuePolicy
+from portal.reviews.models.queue import ReviewItem
+from portal.reviews.models.saved_views import SavedView
+from portal.reviews.models.verdicts import GoldItem, Inquiry, Review
 
 __all__ = [
     "Block",

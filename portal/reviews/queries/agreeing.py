@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
@@ -18,7 +18,7 @@ from portal.feedback.models import Question, QuestionKind
 from portal.reviews.agreement import Agreement, Metric, confusion, krippendorff_alpha
 from portal.reviews.charts import Estimates, HeatGrid, estimates, heat_grid
 from portal.reviews.models import Review
-from portal.reviews.models.queue import Superseded
+from portal.reviews.models.verdicts import Superseded
 from portal.reviews.proportions import Share
 from portal.reviews.settling import DECISIVE_VERDICTS, Kind, Verdict
 
@@ -27,6 +27,11 @@ DEFAULT_DAYS: Final = 90
 MOST_VERDICTS: Final = 20_000
 MOST_PAIRS: Final = 50
 Row = dict[str, Any]
+_STANDS_OR_WAS_UNDONE: Final = Q(superseded_at=None) | Q(superseded_by=Superseded.UNDONE)
+_COLUMNS: Final = (
+    "item_id", "reviewer_id", "verdict", "answers", "created_at", "superseded_at",
+    "item__questionnaire", "item__vote_id", "item__needed",
+)  # fmt: skip
 _METRIC_OF_KIND: Final = {
     QuestionKind.THUMB: Metric.NOMINAL,
     QuestionKind.YES_NO: Metric.NOMINAL,
@@ -75,25 +80,24 @@ class AgreementReport:
 
 
 def agreement_report(since: date | None = None, until: date | None = None) -> AgreementReport:
-    """Independent verdicts that count, on items that at least two people judged."""
+    """Independent verdicts, one of each person, on items that at least two people judged."""
     until = until or timezone.now().date()
     since = since or until - timedelta(days=DEFAULT_DAYS)
     found = Review.objects.filter(
+        _STANDS_OR_WAS_UNDONE,
         kind=Kind.INDEPENDENT,
-        superseded_at=None,
         created_at__gte=_start(since),
         created_at__lt=_start(until + timedelta(days=1)),
         verdict__in=DECISIVE_VERDICTS,
         reviewer__isnull=False,
     ).order_by("-created_at", "-id")
-    columns = ("item_id", "reviewer_id", "verdict", "answers", "created_at", "item__questionnaire")
-    rows: list[Row] = [dict(row) for row in found.values(*columns)[: MOST_VERDICTS + 1]]
+    rows: list[Row] = [dict(row) for row in found.values(*_COLUMNS)[: MOST_VERDICTS + 1]]
     is_cut = len(rows) > MOST_VERDICTS
     rows = rows[:MOST_VERDICTS]
     by_item: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_item[row["item_id"]].append(row)
-    judged = [group for group in by_item.values() if len(group) > 1]
+    judged = [group for group in map(_one_of_each, by_item.values()) if len(group) > 1]
     verdicts = krippendorff_alpha([row["verdict"] for row in group] for group in judged)
     questions, months = _questions(judged), _months(judged)
     return AgreementReport(
@@ -108,6 +112,21 @@ def agreement_report(since: date | None = None, until: date | None = None) -> Ag
         columns=[str(verdict.label) for verdict in _VERDICTS],
         chart=_chart(verdicts, questions, months),
     )
+
+
+def _one_of_each(given: Sequence[Row]) -> list[Row]:
+    """Of each reviewer the verdict that stands, or the first after which they were told something and undid it."""
+    chosen: dict[int, Row] = {}
+    for row in sorted(given, key=lambda row: row["created_at"]):
+        if row["reviewer_id"] not in chosen and (row["superseded_at"] is None or _was_told(row, given)):
+            chosen[row["reviewer_id"]] = row
+    return list(chosen.values())
+
+
+def _was_told(undone: Row, given: Iterable[Row]) -> bool:
+    """Whether names, or the others' verdicts, were readable before it was undone: what followed was not blind."""
+    spoken = {row["reviewer_id"] for row in given if row["created_at"] <= undone["superseded_at"]}
+    return undone["item__vote_id"] is not None or len(spoken) >= undone["item__needed"]
 
 
 def _chart(verdicts: Agreement, questions: Iterable[Measured], months: Iterable[Measured]) -> Estimates:
@@ -177,7 +196,7 @@ def _pairs(judged: Iterable[list[Row]]) -> list[Pair]:
 def _gold(since: date, until: date) -> list[GoldScore]:
     # The first verdict counts, also where it was undone: the answer to a verdict says what the item is.
     given = Review.objects.filter(
-        Q(superseded_at=None) | Q(superseded_by=Superseded.UNDONE),
+        _STANDS_OR_WAS_UNDONE,
         kind=Kind.GOLD,
         created_at__gte=_start(since),
         created_at__lt=_start(until + timedelta(days=1)),

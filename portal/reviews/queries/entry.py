@@ -91,6 +91,8 @@ def others_say_otherwise(subject: Subject, answers: Mapping[str, Any]) -> list[S
     # By the run's few submissions: joined to their answers, a database may read everybody's thumbs instead.
     on_same_answer = Submission.objects.filter(generation_id=subject.generation_id, withdrawn_at__isnull=True)
     others = on_same_answer.exclude(pk=subject.pk).order_by()
+    if not others.exists():
+        return []
     return [each for each in others if each.values().get(answer_quality.THUMB_KEY) == other]
 
 

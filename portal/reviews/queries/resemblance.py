@@ -28,14 +28,18 @@ def said_text(answers: Mapping[str, Any]) -> str:
     return "\n".join(value for value in answers.values() if isinstance(value, str) and " " in value)
 
 
-def find_signs(subject: Subject, answers: Mapping[str, Any]) -> list[str]:
-    """What looks like abuse. Nothing follows from it but a place in the queue and a mark that reviewers see."""
+def find_signs(subject: Subject, answers: Mapping[str, Any], given: int | None = None) -> list[str]:
+    """What looks like abuse. Nothing follows from it but a place in the queue and a mark that reviewers see.
+
+    `given` is how much the person has given in all, this included, where the caller knows it.
+    """
     signs = _signs_of_copying(subject, answers) if isinstance(subject, Submission) else []
     since = subject.created_at - FLOOD_WINDOW
     # What is brought in later is measured by its own time.
     lately = _others(subject).filter(created_at__gte=since, created_at__lte=subject.created_at)
     mine = {"owner_id": subject.owner_id} if subject.owner_id else {"visitor": subject.visitor}
-    if any(mine.values()) and lately.filter(**mine)[FLOOD_PER_PERSON - 1 : FLOOD_PER_PERSON].exists():
+    may_flood = any(mine.values()) and (given is None or given > FLOOD_PER_PERSON)
+    if may_flood and lately.filter(**mine)[FLOOD_PER_PERSON - 1 : FLOOD_PER_PERSON].exists():
         signs.append(Sign.FLOOD)
     network = subject.network_digest
     from_there = lately.filter(network_digest=network)

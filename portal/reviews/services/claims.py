@@ -43,12 +43,14 @@ def claim_next(
 
 
 def claim_item(reviewer: User, item: ReviewItem) -> bool:
-    """Take this very item, if nobody holds it and the reviewer may judge it; others they hold go back."""
+    """Take this very item, if nobody holds it and the reviewer may judge it; others they hold go back.
+
+    Taking what one holds, as with a second click, changes nothing.
+    """
     with transaction.atomic():
-        if not claimable_by(reviewer).filter(pk=item.pk).exists():
-            return item.is_held_by(reviewer)
-        if not item.claim(reviewer, current_policy().lease):
-            return False
+        may_take = claimable_by(reviewer).filter(pk=item.pk).exists()
+        if not (may_take and item.claim(reviewer, current_policy().lease)):
+            return ReviewItem.objects.get(pk=item.pk).is_held_by(reviewer)
         for other in ReviewItem.objects.filter(claimed_by=reviewer).exclude(pk=item.pk):
             other.release(reviewer)
     return True

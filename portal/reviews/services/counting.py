@@ -54,9 +54,9 @@ def count_given(subject: Subject) -> ContributorRecord | None:
         record,
         next(iter(person)),
         "given = {table}.given + 1, last_given_at = excluded.last_given_at",
-        returning=("accepted", "rejected", "spam"),
+        returning=("given", "accepted", "rejected", "spam"),
     )
-    record.accepted, record.rejected, record.spam = found
+    record.given, record.accepted, record.rejected, record.spam = found
     return record
 
 

@@ -13,7 +13,8 @@ from portal.arena.models import Vote
 from portal.feedback.models import Submission
 from portal.reviews.models import Inquiry, QueuePolicy, ReviewItem, TextBand
 from portal.reviews.models.history import record_event
-from portal.reviews.models.queue import EnteredBy, Subject, Superseded
+from portal.reviews.models.queue import EnteredBy, Subject
+from portal.reviews.models.verdicts import Superseded
 from portal.reviews.queries.entry import in_sample, is_flagged, item_facts, others_say_otherwise, said
 from portal.reviews.queries.policy import current_policy
 from portal.reviews.queries.resemblance import find_signs, said_text
@@ -44,11 +45,11 @@ def enter_queue(subject: Subject, *, by_hand: bool = False, actor: User | None =
     """
     policy = current_policy()
     answers = said(subject)
-    signs = find_signs(subject, answers)
+    record = None if by_hand else count_given(subject)
+    signs = find_signs(subject, answers, record.given if record is not None else None)
     # Asked for once: it decides whether the subject enters, and who enters with it.
     others = others_say_otherwise(subject, answers) if policy.enter_disagreement and not by_hand else []
     entered_by = EnteredBy.HAND if by_hand else _rule_for(policy, subject, answers, bool(signs), bool(others))
-    record = None if by_hand else count_given(subject)
     if entered_by is None:
         return None
     trust = record.trust if record is not None else 0.5

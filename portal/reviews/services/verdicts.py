@@ -19,7 +19,8 @@ from portal.feedback.answer_rules import validate_answers
 from portal.feedback.models import Question, QuestionKind, Questionnaire
 from portal.reviews.models import GoldItem, Inquiry, Review, ReviewItem
 from portal.reviews.models.history import record_event
-from portal.reviews.models.queue import Subject, Superseded
+from portal.reviews.models.queue import Subject
+from portal.reviews.models.verdicts import Superseded
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.settling import ItemState, Kind, Reason, Verdict
 

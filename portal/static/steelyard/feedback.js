@@ -32,10 +32,11 @@ document.addEventListener("input", ({ target }) => {
   sayWhatIsLeft(target);
 });
 
-// Without this htmx would drop a conflict (409) or a limit (429); both come as the whole panel, problem included.
+// Without this htmx would drop a conflict, a limit or a block, which come as the whole panel, problem included.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, requestConfig } = event.detail;
-  if (!requestConfig.elt.closest("[data-feedback]") || ![409, 429].includes(xhr.status)) return;
+  const isPanel = xhr.getResponseHeader("HX-Retarget") === "closest [data-feedback]";
+  if (!requestConfig.elt.closest("[data-feedback]") || !isPanel) return;
   event.detail.shouldSwap = true;
   event.detail.isError = false;
 });
