@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 import transformers
 
+from inference.config_names import CONTEXT_NAMES
 from inference.weight_folder import WeightFolder, WeightsRefused
 
 # Rust's tokenizers warn and switch themselves off in a forked child unless told that this is wanted.
@@ -67,7 +68,7 @@ def _first_line(error: Exception) -> str:
 def context_length(config: Any) -> int:
     """The most positions that the model reads. Raises WeightsRefused."""
     text_config = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length"):
+    for name in CONTEXT_NAMES:
         length = getattr(text_config, name, None)
         if isinstance(length, int) and length > 0:
             return length

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from inference.config_names import with_usual_names
 from inference.config_values import first_text, integer_in, is_storable, text_in
 from inference.file_digests import WeightFile, file_sha256, weight_file_digests
 from inference.gguf_header import InvalidGGUF, read_gguf_header
@@ -20,7 +21,7 @@ from inference.tokenizer_facts import read_tokenizer_facts
 from inference.weight_tensors import UnreadableWeights, read_json_object, read_tensors
 
 CONFIG: Final = "config.json"
-FACTS_FORMAT: Final = 2
+FACTS_FORMAT: Final = 3
 CONVERSION_RECORD: Final = "conversion.json"
 _EXPERT_KEYS: Final = ("num_local_experts", "n_routed_experts", "num_experts")
 _EXPERTS_PER_TOKEN_KEYS: Final = ("num_experts_per_tok", "experts_per_token")
@@ -119,7 +120,7 @@ def read_weight_facts(folder: Path, *, origin: Path | None = None) -> WeightFact
     config = read_json_object(folder / CONFIG)
     if config is None:
         raise UnreadableWeights(f"{CONFIG} is missing")
-    text_config = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    text_config = with_usual_names(config["text_config"] if isinstance(config.get("text_config"), dict) else config)
     tensors = read_tensors(folder)
     dtypes: Counter[str] = Counter()
     for tensor in tensors.values():

@@ -113,6 +113,15 @@ def test_what_the_configuration_does_not_say_stays_empty(folder: Path) -> None:
     assert (facts.architecture, facts.tokenizer_class, facts.tokenizer_model, facts.chat_template) == ("", "", "", "")
 
 
+def test_gpt2_says_the_same_under_names_of_its_own(folder: Path) -> None:
+    named = {"n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None, "vocab_size": 50257}
+    write_json(folder / "config.json", {"model_type": "gpt2", **named})
+    facts = read_weight_facts(folder)
+    assert (facts.context_length, facts.hidden_size, facts.intermediate_size) == (1024, 768, None)
+    assert (facts.layers, facts.attention_heads, facts.head_size, facts.attention) == (12, 12, 64, "multi-head")
+    assert facts.cached_numbers == 2 * 12 * 768
+
+
 def test_the_text_part_of_a_larger_model_is_read(folder: Path) -> None:
     write_json(folder / "config.json", {"model_type": "vision", "text_config": {"hidden_size": 8}})
     assert read_weight_facts(folder).hidden_size == 8
