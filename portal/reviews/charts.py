@@ -15,9 +15,11 @@ TOP: Final = 8
 LABEL_WIDTH: Final = 220
 ROW: Final = 24
 MARGIN: Final = 16
-LABEL_CHARACTERS: Final = 34
+LABEL_CHARACTERS: Final = 30
 GRID_LEFT: Final = 90
 CELL_WIDTH: Final = 90
+# “100 % of 10000” beside the longest bar.
+SHARE_WORDS_WIDTH: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,14 @@ class Shares:
 
 def shares(rows: Sequence[tuple[str, Any, str]]) -> Shares:
     """`rows` is (label, Share, query of the rows behind it); those of nothing are left out."""
-    room = WIDTH - LABEL_WIDTH - 60
+    room = WIDTH - LABEL_WIDTH - SHARE_WORDS_WIDTH
     drawn: list[ShareRow] = []
     for label, share, query in rows:
         if share.whole:
             text = f"{share.percent:.0f} % of {share.whole}"
             drawn.append(
                 ShareRow(
-                    label[:LABEL_CHARACTERS],
+                    shortened(label),
                     len(drawn) * ROW,
                     _r(room * share.percent / 100),
                     _r(LABEL_WIDTH + room * share.low / 100),
@@ -161,7 +163,7 @@ def estimates(rows: Sequence[tuple[str, float | None, float | None, float | None
         interval = "" if low is None or high is None else f" ({low:.3f} … {high:.3f})"
         drawn.append(
             Estimate(
-                label if len(label) <= LABEL_CHARACTERS else f"{label[: LABEL_CHARACTERS - 1]}…",
+                shortened(label),
                 number * ROW,
                 x(value),
                 None if low is None else x(low),
@@ -226,6 +228,11 @@ def heat_grid(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> HeatGri
         (len(labels) + 1) * ROW,
         GRID_LEFT + len(labels) * CELL_WIDTH,
     )
+
+
+def shortened(label: str) -> str:
+    """As much of a label as has room beside a chart."""
+    return label if len(label) <= LABEL_CHARACTERS else f"{label[: LABEL_CHARACTERS - 1]}…"
 
 
 def nice_ceiling(number: int) -> int:
