@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
@@ -18,6 +19,10 @@ from portal.playground.following import give_connection_back
 THREADS_KEPT: Final = 16
 # For all event streams together, whose queries are short and seldom: a viewer has no thread and no connection.
 STREAM_THREADS: Final = 4
+# In a rush so many requests are at work at once; more threads would be slower, and each opens a database of its own.
+AT_ONCE: Final = 32
+# Who works for longer, or waits for a model's whole answer, does not count: nobody waits for them.
+COUNTED_S: Final = 0.25
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +50,29 @@ class RequestThreads:
             executor.shutdown(wait=False)
 
 
+class Rush:
+    """Lets requests begin in turn when many come at once; used on the event loop alone."""
+
+    def __init__(self, at_once: int = AT_ONCE, counted_s: float = COUNTED_S) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._counted_s = counted_s
+
+    async def enter(self) -> Callable[[], None]:
+        """Wait for a place. It is free again after a moment, or earlier when what this returns is called."""
+        await self._places.acquire()
+        is_left = False
+
+        def leave() -> None:
+            nonlocal is_left
+            if not is_left:
+                is_left = True
+                moment.cancel()
+                self._places.release()
+
+        moment = asyncio.get_running_loop().call_later(self._counted_s, leave)
+        return leave
+
+
 class RequestThread(Executor):
     """Where one request's synchronous work is done: in its own thread, and while it streams events in a shared one."""
 
@@ -70,6 +98,7 @@ class RequestThread(Executor):
 
 
 _thread: ContextVar[RequestThread] = ContextVar("request_thread")
+_leave_rush: ContextVar[Callable[[], None]] = ContextVar("leave_rush")
 
 
 class OneThreadHandler(ASGIHandler):
@@ -84,6 +113,7 @@ class OneThreadHandler(ASGIHandler):
         super().__init__()
         self._threads = RequestThreads()
         self._streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
+        self._rush = Rush()
 
     def load_middleware(self, is_async: bool = False) -> None:
         """The chain for threads; an asynchronous view is still awaited on the event loop."""
@@ -95,6 +125,7 @@ class OneThreadHandler(ASGIHandler):
 
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:
         """Send it; who watches a run holds no thread meanwhile."""
+        _leave_rush.get()()
         if response.headers.get("Content-Type", "").startswith("text/event-stream"):
             _thread.get().begin_to_wait()
         await super().send_response(response, send)
@@ -103,10 +134,13 @@ class OneThreadHandler(ASGIHandler):
         """Serve a request in a lent thread."""
         if scope["type"] != "http":
             raise ValueError(f"Steelyard serves HTTP alone, not {scope['type']}.")
+        leave_rush = await self._rush.enter()
         thread = RequestThread(self._threads, self._streams)
+        _leave_rush.set(leave_rush)
         _thread.set(thread)
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await self.handle(scope, receive, send)
         finally:
             thread.give_back()
+            leave_rush()

@@ -18,6 +18,21 @@ from tests.services.accessibility import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+# Where the middle of a word that begins a line of a text area is on the screen.
+PLACE_OF_A_WORD = """
+(element, word) => {
+  element.scrollIntoView({ block: "center", behavior: "instant" });
+  const style = getComputedStyle(element), box = element.getBoundingClientRect();
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = style.font;
+  const row = element.value.slice(0, element.value.indexOf(word)).split("\\n").length - 1;
+  const half = pen.measureText(word).width / 2;
+  return [
+    box.x + parseFloat(style.paddingLeft) + half,
+    box.y + parseFloat(style.paddingTop) + (row + 0.5) * parseFloat(style.lineHeight),
+  ];
+}
+"""
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 OUTPUT = "A steelyard 🐟 weighs.\nNapoleon invented it."
 
@@ -100,9 +115,13 @@ def test_words_are_marked_by_touch_on_a_phone(live_server: Any, alice_client: Cl
         page.get_by_text("Bad answer").tap()
         text = page.get_by_label("The answer: select the words in it")
         text.tap()
-        # The handles at a selection's ends are the system's: all that the page hears of them is the selection itself.
-        units = len(OUTPUT[:start].encode("utf-16-le")) // 2
-        text.evaluate("(element, at) => element.setSelectionRange(at, at + 8)", units)
+        # A long press selects nothing in a Chromium without a screen, and the handles at a selection's ends are the
+        # system's; a finger that taps a word twice selects it everywhere.
+        x, y = text.evaluate(PLACE_OF_A_WORD, "Napoleon")
+        fingers = context.new_cdp_session(page)
+        for _tap in range(2):
+            fingers.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+            fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         expect(page.get_by_label("Words to mark")).to_have_value("Napoleon")
         page.get_by_label("What about them?").select_option("Wrong fact")
         page.get_by_role("button", name="Add the mark").tap()

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.test import override_settings
 from django.urls import path
 
-from portal.operations.request_threads import STREAM_THREADS, OneThreadHandler, RequestThreads
+from portal.operations.request_threads import STREAM_THREADS, OneThreadHandler, RequestThreads, Rush
 
 waiting = threading.Event()
 let_go = threading.Event()
@@ -161,6 +161,25 @@ def test_a_client_that_leaves_cancels_its_view_and_the_thread_is_free_again(
         await asked.wait(10)
         assert cancelled.is_set()
         assert (await _get(application, "plain"))[0] == first
+
+    asyncio.run(scenario())
+
+
+def test_in_a_rush_requests_begin_in_turn_and_who_takes_long_holds_nobody_up() -> None:
+    async def scenario() -> None:
+        rush = Rush(at_once=2, counted_s=0.05)
+        loop = asyncio.get_running_loop()
+        leave, _stays = await rush.enter(), await rush.enter()
+        third = asyncio.create_task(rush.enter())
+        await asyncio.sleep(0)
+        assert not third.done()
+        leave()
+        leave()
+        await third
+        began = loop.time()
+        await rush.enter()
+        await rush.enter()
+        assert loop.time() - began < 5, "two who never leave count no more"
 
     asyncio.run(scenario())
 
