@@ -13,7 +13,7 @@ from torch import Tensor
 from inference.batch_forward import BatchForward, PackedForward, SequentialForward, fits_slots
 from inference.fused_decoder import MODEL_TYPES, FusedDecoder
 from inference.key_value_slots import KeyValueSlots
-from inference.linear_layers import Int4Linear, Int8Linear, LinearMaker, PlainLinear, packed_maker
+from inference.linear_layers import Int4Linear, Int8Linear, LinearMaker, PlainLinear, bfloat16_maker
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def choose_forward(model: Any, slots: KeyValueSlots, *, may_copy: bool = True) -
     """
     own_attention = model.config._attn_implementation  # noqa: SLF001 - transformers has no public name for it
     expected = _plain_logits(model)
-    make_linear = packed_maker() if model.dtype is torch.bfloat16 else PlainLinear
+    make_linear = bfloat16_maker() if model.dtype is torch.bfloat16 else PlainLinear
     candidates: list[Callable[[], BatchForward]] = []
     if fits_slots(model.config):
         candidates.append(lambda: PackedForward(model, slots))

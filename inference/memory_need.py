@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from inference.fused_decoder import can_fuse
-from inference.linear_layers import PlainLinear, packed_maker
+from inference.linear_layers import PackedLinear, bfloat16_maker
 from inference.schedule import TOKENS_ALONE
 from inference.weight_folder import WeightFolder
 
@@ -83,7 +83,7 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
     item = dtype.itemsize
     embedding = text.vocab_size * text.hidden_size
     in_layers = sum(tensor.values for tensor in folder.tensors if ".layers." in tensor.name)
-    if rounded is None and (dtype is not torch.bfloat16 or packed_maker() is PlainLinear):
+    if rounded is None and (dtype is not torch.bfloat16 or bfloat16_maker() is not PackedLinear):
         joined = sum(tensor.values for tensor in folder.tensors if tensor.name.split(".")[-2] in JOINED)
         return folder.parameters * item, joined * item
     matrices = in_layers + embedding

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 # taking one leading apostrophe away always gives the text back.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 LIST_SEPARATOR: Final = "|"
-# Parquet's footer holds a few hundred bytes per row group and column, so a group is not made for every small chunk.
+# Parquet's footer holds a few hundred bytes per row group and column, so a group is not made for every small chunk. Nor
+# is more held in memory than this, however long the texts are.
 PARQUET_GROUP_ROWS: Final = 20_000
+PARQUET_GROUP_BYTES: Final = 8 * 2**20
 # Valid inside JSON, but line ends to many readers of lines.
 _LINE_ENDS: Final = tuple((character.encode(), rb"\u%04x" % ord(character)) for character in "\u2028\u2029\x85")
 
@@ -122,7 +124,7 @@ class Parquet:
             ]
         )
         self._sink = Sink()
-        self._waiting: list[Row] = []
+        self._waiting: list[pa.RecordBatch] = []
         self._writer = pq.ParquetWriter(
             self._sink,
             self._types,
@@ -134,8 +136,11 @@ class Parquet:
         return self._sink.taken()
 
     def encode(self, rows: Sequence[Row]) -> bytes:
-        self._waiting += rows
-        if len(self._waiting) >= PARQUET_GROUP_ROWS:
+        if rows:
+            self._waiting.append(self._batch(rows))
+        waiting_rows = sum(batch.num_rows for batch in self._waiting)
+        waiting_bytes = sum(batch.nbytes for batch in self._waiting)
+        if waiting_rows >= PARQUET_GROUP_ROWS or waiting_bytes >= PARQUET_GROUP_BYTES:
             self._write_group()
         return self._sink.taken()
 
@@ -145,14 +150,20 @@ class Parquet:
         self._writer.close()
         return self._sink.taken()
 
-    def _write_group(self) -> None:
+    def _batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
         import pyarrow as pa  # noqa: PLC0415
 
         arrays = [
-            pa.array([_ARROW_VALUES.get(column.kind, _as_it_is)(row[column.name]) for row in self._waiting], field.type)
+            pa.array([_ARROW_VALUES.get(column.kind, _as_it_is)(row[column.name]) for row in rows], field.type)
             for column, field in zip(self._columns, self._types, strict=True)
         ]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._types), row_group_size=len(self._waiting))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._types)
+
+    def _write_group(self) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        group = pa.Table.from_batches(self._waiting, schema=self._types)
+        self._writer.write_table(group, row_group_size=group.num_rows)
         self._waiting = []
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+import orjson
 from django.conf import settings
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextField, UUIDField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,6 +19,7 @@ from portal.catalog.models import ModelCard, Variant
 from portal.exports import records
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.cursors import Position
+from portal.exports.many_ids import AnyOf
 from portal.exports.records import GivenAnswer, SubmissionRecord
 from portal.exports.reviewed import reviewed
 from portal.exports.rows import FeedbackRow, build_row
@@ -24,9 +28,18 @@ from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Campaign, Submi
 
 Record = TypeVar("Record", bound=Model)
 
+UUIDField.register_lookup(AnyOf)
+
 CHUNK_ROWS: Final = 1_000
+# Whoever asked sees the first bytes when the first chunk is complete.
+FIRST_CHUNK_ROWS: Final = 100
 ANSWERS: Final = (Target.GENERATION,)
 _ID, _CREATED_AT, _VERSION = (records.COLUMNS.index(name) for name in ("id", "created_at", "version"))
+# Read as text and understood here: Django takes both apart in Python, which costs more than the rest of a row.
+_JSON: Final = tuple(records.COLUMNS.index(name) for name in records.JSON_COLUMNS)
+_TIMES: Final = tuple(records.COLUMNS.index(name) for name in records.TIME_COLUMNS)
+_AS_TEXT: Final = {*records.JSON_COLUMNS, *records.TIME_COLUMNS}
+_ASKED: Final = tuple(Cast(name, TextField()) if name in _AS_TEXT else name for name in records.COLUMNS)
 _GONE: Final[tuple[int, dict[str, GivenAnswer]]] = (0, {})
 
 
@@ -104,12 +117,11 @@ def row_of(submission: Submission) -> FeedbackRow | None:
 
 def read_records(submissions: QuerySet[Submission]) -> Iterator[list[SubmissionRecord]]:
     """All of them with their answers, in chunks."""
-    after: Position | None = None
-    while True:
+    found, after = read_record_page(submissions, None, FIRST_CHUNK_ROWS)
+    yield found
+    while after is not None:
         found, after = read_record_page(submissions, after, CHUNK_ROWS)
         yield found
-        if after is None:
-            return
 
 
 def behind(rows: QuerySet[Any], after: Position | None) -> QuerySet[Any]:
@@ -125,7 +137,7 @@ def behind(rows: QuerySet[Any], after: Position | None) -> QuerySet[Any]:
 def in_chunks(rows: QuerySet[Record]) -> Iterator[list[Record]]:
     """All rows (with `created_at` and `id`) as objects, in chunks that hold nothing between them."""
     after: Position | None = None
-    while chunk := list(behind(rows, after)[:CHUNK_ROWS]):
+    while chunk := list(behind(rows, after)[: FIRST_CHUNK_ROWS if after is None else CHUNK_ROWS]):
         yield chunk
         last: Any = chunk[-1]
         after = Position(last.created_at, last.id)
@@ -164,12 +176,12 @@ def read_record_page(
     """At most `limit` of them behind `after` with their answers, and where the next page begins; None at the end."""
     found = _read(behind(submissions, after)[: limit + 1])
     chosen = found[:limit]
-    following = Position(chosen[-1][_CREATED_AT], chosen[-1][_ID]) if len(found) > limit else None
+    following = Position(_moment(chosen[-1][_CREATED_AT]), chosen[-1][_ID]) if len(found) > limit else None
     return _with_answers(submissions, chosen), following
 
 
 def _read(submissions: QuerySet[Submission]) -> list[tuple[Any, ...]]:
-    return list(submissions.values_list(*records.COLUMNS))
+    return list(submissions.values_list(*_ASKED))
 
 
 def _with_answers(submissions: QuerySet[Submission], found: list[tuple[Any, ...]]) -> list[SubmissionRecord]:
@@ -181,15 +193,31 @@ def _with_answers(submissions: QuerySet[Submission], found: list[tuple[Any, ...]
         for values in found:
             version, given = answers.get(values[_ID], _GONE)
             if version == values[_VERSION]:
-                complete[values[_ID]] = SubmissionRecord(*(*values, given))
+                complete[values[_ID]] = _record(values, given)
         stale = [values[_ID] for values in found if values[_ID] not in complete]
         found = _read(submissions.filter(pk__in=stale)) if stale else []
     return [complete[each] for each in order if each in complete]
 
 
-def _answers(submission_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]]:
+def _record(values: tuple[Any, ...], answers: dict[str, GivenAnswer]) -> SubmissionRecord:
+    told = list(values)
+    for place in _JSON:
+        if told[place] is not None:
+            told[place] = orjson.loads(told[place])
+    for place in _TIMES:
+        told[place] = _moment(told[place])
+    return SubmissionRecord(*told, answers)
+
+
+def _moment(text: str) -> datetime:
+    """A time as the database writes it: SQLite without its zone, which is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _answers(submission_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]]:
     """The version and the answers of each submission, as one statement sees them."""
-    found = Submission.objects.filter(pk__in=submission_ids).order_by("answers__question__position")
+    found = Submission.objects.filter(pk__any_of=submission_ids).order_by("answers__question__position")
     read: dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]] = {}
     for submission_id, version, key, kind, *stored in found.values_list(
         "id", "version", "answers__question__key", "answers__question__kind",

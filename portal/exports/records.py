@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,9 +14,11 @@ class GivenAnswer(NamedTuple):
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class SubmissionRecord:
-    """One submission, in the order that the query asks for it; without a run where its target is something else."""
+class SubmissionRecord(NamedTuple):
+    """One submission, in the order that the query asks for it; without a run where its target is something else.
+
+    A tuple, since an export of a million makes a million: a frozen dataclass sets its fields one by one.
+    """
 
     id: uuid.UUID
     created_at: datetime
@@ -47,7 +48,7 @@ class SubmissionRecord:
     finish_reason: str | None
     params: dict[str, Any] | None
     provenance: dict[str, Any] | None
-    answers: dict[str, GivenAnswer] = field(default_factory=dict)
+    answers: dict[str, GivenAnswer]
 
     @property
     def values(self) -> dict[str, Any]:
@@ -71,4 +72,9 @@ COLUMNS = (
     "generation_id", "generation__conversation_id", "generation__messages", "generation__prompt", "generation__output",
     "generation__kind", "generation__finish_reason", "generation__params", "generation__provenance",
 )  # fmt: skip
-"""Where a Submission has SubmissionRecord's fields, in their order."""
+"""Where a Submission has SubmissionRecord's fields but for its answers, in their order."""
+
+JSON_COLUMNS = ("generation__messages", "generation__params", "generation__provenance")
+"""Those of them that hold JSON."""
+TIME_COLUMNS = ("created_at", "changed_at")
+"""Those that hold a time."""

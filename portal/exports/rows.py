@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import uuid
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TypedDict
 
 from portal.exports.records import SubmissionRecord
@@ -90,6 +91,7 @@ def user_turns(messages: list[dict[str, Any]]) -> int:
     return sum(message.get("role") == "user" for message in messages)
 
 
+@lru_cache(maxsize=10_000)
 def pseudonym(salt: bytes, owner_id: int | None, visitor: uuid.UUID | None) -> str | None:
     """A name that says only that two judgements come from the same contributor."""
     if owner_id is not None:
