@@ -117,7 +117,7 @@ def row_of(submission: Submission) -> FeedbackRow | None:
 
 def read_records(submissions: QuerySet[Submission]) -> Iterator[list[SubmissionRecord]]:
     """All of them with their answers, in chunks."""
-    found, after = read_record_page(submissions, None, FIRST_CHUNK_ROWS)
+    found, after = read_record_page(submissions, None, min(FIRST_CHUNK_ROWS, CHUNK_ROWS))
     yield found
     while after is not None:
         found, after = read_record_page(submissions, after, CHUNK_ROWS)
@@ -137,8 +137,10 @@ def behind(rows: QuerySet[Any], after: Position | None) -> QuerySet[Any]:
 def in_chunks(rows: QuerySet[Record]) -> Iterator[list[Record]]:
     """All rows (with `created_at` and `id`) as objects, in chunks that hold nothing between them."""
     after: Position | None = None
-    while chunk := list(behind(rows, after)[: FIRST_CHUNK_ROWS if after is None else CHUNK_ROWS]):
+    limit = min(FIRST_CHUNK_ROWS, CHUNK_ROWS)
+    while chunk := list(behind(rows, after)[:limit]):
         yield chunk
+        limit = CHUNK_ROWS
         last: Any = chunk[-1]
         after = Position(last.created_at, last.id)
 

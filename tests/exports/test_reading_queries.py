@@ -187,3 +187,10 @@ def test_a_submission_without_any_answer_is_a_row_too(alice: User) -> None:
     submission.answers.all().delete()
     assert Submission.objects.count() == 1
     assert [row["answers"] for row in read_page(selected(Criteria()), None, 10).rows] == [{}]
+
+
+def test_the_first_chunk_is_small_so_that_the_first_bytes_come_soon(alice: User) -> None:
+    for number in range(6):
+        judge(alice, created_at=NOON + timedelta(seconds=number))
+    with mock.patch.object(queries, "CHUNK_ROWS", 4), mock.patch.object(queries, "FIRST_CHUNK_ROWS", 1):
+        assert [len(chunk) for chunk in read_all(Criteria(), b"salt")] == [1, 4, 1]
