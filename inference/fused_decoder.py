@@ -104,7 +104,8 @@ class RotationTable:
 
     def __init__(self, rotary: Any, example: Tensor) -> None:
         self._rotary = rotary
-        self._example = example[:1, None]
+        # Of its own memory: a view would keep the whole mapped file.
+        self._example = example[:1, None].clone()
         self._cosines = self._sines = example.new_empty((0, 0))
 
     def at(self, positions: Tensor, longest: int) -> tuple[Tensor, Tensor]:

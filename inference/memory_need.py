@@ -85,7 +85,9 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
     in_layers = sum(tensor.values for tensor in folder.tensors if ".layers." in tensor.name)
     if rounded is None and (dtype is not torch.bfloat16 or bfloat16_maker() is not PackedLinear):
         joined = sum(tensor.values for tensor in folder.tensors if tensor.name.split(".")[-2] in JOINED)
-        return folder.parameters * item, joined * item
+        # Weights of the wanted type stay mapped with the whole file, also those that were joined.
+        still_mapped = joined * item if _stored_as(folder, dtype) else 0
+        return folder.parameters * item + still_mapped, joined * item
     matrices = in_layers + embedding
     kept = (matrices + embedding) * item
     if rounded is None:
