@@ -26,5 +26,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(fill_targets, migrations.RunPython.noop),
+        migrations.RunPython(fill_targets, migrations.RunPython.noop, elidable=True),
     ]
