@@ -79,7 +79,7 @@ class UpstreamAnswer:
         if chunk.has_tool_call:
             raise UpstreamFailure(FailureCode.UNSUPPORTED, "The model called a tool, and there are none here.")
         deltas: list[Delta] = []
-        if (chunk.text or chunk.thinking or chunk.tokens) and not self._ends_at_limit():
+        if (chunk.text or chunk.thinking or chunk.tokens) and not self._ends_at_limit(chunk):
             self._count(chunk)
             if chunk.text and not chunk.thinking and self._think_text is None and self._channel is Channel.THINKING:
                 deltas += self._rest()
@@ -127,9 +127,11 @@ class UpstreamAnswer:
             return Usage(self.prompt_tokens or 0, counted, is_counted=True)
         return Usage(self._usage.prompt_tokens, self._usage.completion_tokens, self._usage.cached_tokens)
 
-    def _ends_at_limit(self) -> bool:
-        # Without logprobs a delta is a token or more, except where a server gives out held text by itself.
-        is_full = self._tokens >= self._params.max_tokens or self._deltas > 2 * self._params.max_tokens + 16
+    def _ends_at_limit(self, chunk: Chunk) -> bool:
+        # Where tokens are told, text without one is the held back end of the last; without logprobs a delta is a token
+        # or more, except where a server gives out held text by itself.
+        is_full = bool(chunk.tokens) and self._tokens >= self._params.max_tokens
+        is_full = is_full or self._deltas > 2 * self._params.max_tokens + 16
         if is_full:
             self._is_stopped = True
             self.finish_reason = FinishReason.LENGTH

@@ -102,3 +102,13 @@ def test_what_was_held_back_comes_before_a_failure() -> None:
     answer = UpstreamAnswer(SamplingParams())
     shown = answer.take(Chunk(text="so far"))
     assert [delta.text for delta in (*shown, *answer.finish())] == ["so fa", "r"]
+
+
+def test_the_last_tokens_held_back_end_comes_although_the_limit_is_reached() -> None:
+    answer = UpstreamAnswer(SamplingParams(max_tokens=1))
+    told = (Token(id=1, text=" la", logprob=-0.5),)
+    deltas = answer.take(Chunk(text=" l", tokens=told)) + answer.take(Chunk(text="a"))
+    assert not answer.ended_here
+    deltas += answer.take(Chunk(text=" fin", tokens=told)) + answer.finish()
+    assert "".join(delta.text for delta in deltas) == " la"
+    assert answer.ended_here
