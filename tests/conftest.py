@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import chain, zip_longest
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
@@ -23,14 +26,55 @@ pytest_plugins = ["tests.services.fixtures"]
 settings.register_profile("steelyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steelyard")
 
+# Test processes, and what they start, share the cores: threads of one that wait for one another take them from others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("WORKER_THREADS", "1")
+
 PASSWORD = "correct horse battery staple"
+
+# They share the one installation that tests/services/fixtures.py calls `portal`.
+PORTAL_FILES = frozenset(
+    {
+        "tests/api/test_openai_recipes.py",
+        "tests/browser/test_arena_journeys.py",
+        "tests/browser/test_playground_journeys.py",
+        "tests/browser/test_playground_pages_browser.py",
+        "tests/browser/test_playground_tree_journey.py",
+        "tests/operations/test_running_up_processes.py",
+        "tests/processes/test_upstream_of_our_own.py",
+    }
+)
+
+
+class _FileByFile(LoadFileScheduling):
+    """Each file's tests in one process, so that what they share is made once; the portal's files are as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _scope_of(nodeid)
+
+
+def _scope_of(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    return "portal" if file in PORTAL_FILES else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FileByFile | None:
+    return _FileByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _touches_the_database(item):
             item.add_marker("database")
+        if _is_about_pages(item):
+            item.add_marker("page")
     items[:] = _in_order(items)
+
+
+def pytest_collection_finish() -> None:
+    """What importing made stays until the end, so that no collection of garbage needs to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _touches_the_database(item: pytest.Item) -> bool:
@@ -40,15 +84,23 @@ def _touches_the_database(item: pytest.Item) -> bool:
     return bool(fixtures or is_case or item.get_closest_marker("django_db"))
 
 
+def _is_about_pages(item: pytest.Item) -> bool:
+    """Whether it is what a page or the admin says that is tested, within a transaction of the test's own."""
+    marker = item.get_closest_marker("django_db")
+    is_committing = marker is not None and marker.kwargs.get("transaction", False)
+    return item.path.stem.endswith(("_view", "_views", "_admin")) and not is_committing
+
+
 def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
     """First the files that start processes or a browser, which last longest and often wait, in turn with the others.
 
     At the end, with a short file for each test process, all of them are busy until the last seconds.
     """
-    files: dict[Path, list[pytest.Item]] = {}
+    files: dict[str, list[pytest.Item]] = {}
     for item in items:
-        files.setdefault(item.path, []).append(item)
-    long = [tests for tests in files.values() if any(map(_lasts_long, tests))]
+        files.setdefault(_scope_of(item.nodeid), []).append(item)
+    portal = files.pop("portal", [])
+    long = [portal, *(tests for tests in files.values() if any(map(_lasts_long, tests)))]
     short = [tests for tests in files.values() if not any(map(_lasts_long, tests))]
     taking_turns = (tests for pair in zip_longest(long, short, fillvalue=[]) for tests in pair)
     return list(chain.from_iterable(taking_turns))

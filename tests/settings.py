@@ -38,6 +38,8 @@ else:
 if "TEST_REDIS_URL" not in os.environ:
     DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# whitenoise looks a static file up when it is asked for. Else each test client would first list all of them.
+WHITENOISE_AUTOREFRESH = True
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 ENGINE_BACKENDS["scripted"] = "tests.processes.scripted_backend.scripted_engine"

@@ -19,22 +19,12 @@ RECIPES = re.findall(r"^```(sh|python)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.
 
 @pytest.mark.processes
 @pytest.mark.weights
-def test_every_recipe_runs(installation: Installation, tmp_path: Path) -> None:
-    installation.start().wait_until_ready()
-    made = manage(
-        installation.home,
-        "create_token",
-        "--user",
-        "admin",
-        "--scope",
-        "read",
-        "submit",
-        DJANGO_SETTINGS_MODULE="portal.settings",
-    )
+def test_every_recipe_runs(portal: Installation, tmp_path: Path) -> None:
+    made = manage(portal.home, "create_token", "--user", "admin", "--scope", "read", "submit")
     assert made.returncode == 0, made.stderr
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PORTAL": f"http://127.0.0.1:{installation.port}",
+        "PORTAL": f"http://127.0.0.1:{portal.port}",
         "TOKEN": made.stdout.strip(),
         "no_proxy": "*",
     }

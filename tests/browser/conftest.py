@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.visitor import Visitor, hear_complaints
 from tests.services.chromium import chromium
-from tests.services.fixtures import home_with, installation_in
 from tests.services.installation import Installation
-
-# A person does not reach these in a minute; a suite does.
-ROOM_FOR_TESTS = {"GENERATION_RATE": "1000/minute", "FEEDBACK_RATE": "1000/minute"}
-
-
-@pytest.fixture(scope="module")
-def portal(prepared_weights: Path, seeded_file: Path | None) -> Iterator[Installation]:
-    """One installation for the tests of a file."""
-    with home_with(prepared_weights, seeded_file) as home, installation_in(home, **ROOM_FOR_TESTS) as installation:
-        yield installation.start().wait_until_ready()
 
 
 @pytest.fixture

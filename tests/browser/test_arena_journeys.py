@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.weights, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")
-def two_models(portal: Installation) -> Installation:
+def two_models(portal: Installation) -> Iterator[Installation]:
     """The model that Steelyard brings, and the same weights once more under the name of another card."""
     connection = sqlite3.connect(portal.home / "steelyard.sqlite3", timeout=20)
     with connection:
@@ -28,8 +29,10 @@ def two_models(portal: Installation) -> Installation:
             connection.execute(
                 f"INSERT INTO {table} ({', '.join(names)}) SELECT {chosen} FROM {table} WHERE id = {first}"
             )
+    yield portal
+    with connection:
+        connection.execute("UPDATE catalog_variant SET is_runnable = 0 WHERE slug = 'copy'")
     connection.close()
-    return portal
 
 
 def narrow_and_dark(visitor: Visitor) -> None:

@@ -33,29 +33,27 @@ def moment(weight: float, arm: float) -> float:  # a line that is longer than a 
 """
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int, theme: str) -> None:
+def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int) -> None:
     page = visitor.page
     page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
 
     page.goto("/playground/conversations/")
     expect(page.get_by_text("No conversations yet")).to_be_visible()
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
 
-    visitor.open_playground().expect_accessible()
+    visitor.open_playground().expect_accessible_in_both_themes()
     if width == 360:
         page.get_by_role("button", name="Settings", exact=True).click()
         expect(page.get_by_label("Seed")).to_be_visible()
-        visitor.expect_accessible()
+        visitor.expect_accessible_in_both_themes()
         page.keyboard.press("Escape")
         expect(page.get_by_label("Seed")).to_be_hidden()
 
     visitor.set("Top-p", "7")
     visitor.send("Refused")
     expect(page.get_by_role("alert")).to_contain_text("Top-p: Above 0 and at most 1.")
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
     page.get_by_role("link", name="Top-p: Above 0 and at most 1.").click()
     expect(page.get_by_role("spinbutton", name="Top-p")).to_be_focused()
     if width == 360:
@@ -63,16 +61,16 @@ def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int, th
 
     visitor.set("Top-p", "0.9").set("Max tokens", "400").send("Write a long story about a balance.")
     visitor.wait_for_text(5)
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
     page.keyboard.press("Escape")
     visitor.wait_for_the_end()
     expect(page.locator("[data-feedback]")).to_be_visible()
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
 
     visitor.database("UPDATE playground_generation SET output = ?, thinking = 'Two arms, one truth.'", RICH)
     page.reload()
     expect(page.locator(".prose--answer table")).to_be_visible()
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
 
     visitor.database(
         "UPDATE playground_generation SET output = '', state = 'failed', finish_reason = '', "
@@ -80,11 +78,11 @@ def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int, th
     )
     page.reload()
     expect(page.get_by_text("The worker ran out of memory.")).to_be_visible()
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
 
     page.goto("/playground/conversations/")
     expect(page.get_by_role("link", name="Write a long story about a balance.", exact=True)).to_be_visible()
-    visitor.expect_accessible()
+    visitor.expect_accessible_in_both_themes()
 
 
 def test_an_example_fills_the_prompt_and_undo_gives_back_what_stood_there(visitor: Visitor) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.services.accessibility import fits, violations, widest
+from tests.services.accessibility import fits, violations, violations_in_both_themes, widest
 from tests.services.installation import Installation, eventually
 
 ANSWER_WITHIN_MS = 120_000
@@ -127,6 +127,12 @@ class Visitor:
     def expect_accessible(self) -> None:
         """No violation that axe knows, and nothing that makes the page scroll sideways."""
         found = violations(self.page)
+        assert found == [], found
+        assert fits(self.page), widest(self.page)
+
+    def expect_accessible_in_both_themes(self) -> None:
+        """The same, and the dark theme's colours too."""
+        found = violations_in_both_themes(self.page)
         assert found == [], found
         assert fits(self.page), widest(self.page)
 

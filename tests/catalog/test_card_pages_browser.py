@@ -17,7 +17,7 @@ from portal.catalog.tensor_rows import TensorRow, pack_rows
 from tests.catalog.shelf import CARD_TEXT, make_card, make_variant
 from tests.catalog.test_card_pages_view import FACTS, HOSTILE
 from tests.conftest import signed_in
-from tests.services.accessibility import fits, violations
+from tests.services.accessibility import fits, violations_in_both_themes
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -31,18 +31,16 @@ def shipped_card() -> ModelCard:
 
 
 def expect_accessible(page: Page) -> None:
-    assert violations(page) == []
+    assert violations_in_both_themes(page) == []
     assert fits(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_list_and_card_are_accessible_and_fit(
-    tab: Page, live_server: LiveServer, shipped_card: ModelCard, width: int, theme: str
+    tab: Page, live_server: LiveServer, shipped_card: ModelCard, width: int
 ) -> None:
     make_variant(make_card("upstream", title="A card with a very long title " * 5), is_runnable=False, facts={})
     tab.set_viewport_size({"width": width, "height": 900})
-    tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     shipped = shipped_card.get_absolute_url()
     more = (shipped + "outline/", shipped + "lineage/", shipped + "evidence/", "/models/acme/upstream/access/")
     for address in ("/", "/?q=smol", "/?q=nothing", shipped, "/models/acme/upstream/", *more):
@@ -52,11 +50,8 @@ def test_list_and_card_are_accessible_and_fit(
         expect_accessible(tab)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_the_tensors_are_accessible_fit_and_open_by_keyboard(
-    tab: Page, live_server: LiveServer, width: int, theme: str
-) -> None:
+def test_the_tensors_are_accessible_fit_and_open_by_keyboard(tab: Page, live_server: LiveServer, width: int) -> None:
     variant = make_variant(make_card())
     rows = [
         TensorRow(f"model.layers.{layer}.{part}_proj.weight", "BF16", (4, layer // 9 + 1), 8 * (layer // 9 + 1))
@@ -66,7 +61,6 @@ def test_the_tensors_are_accessible_fit_and_open_by_keyboard(
     TensorList.objects.create(variant=variant, part="weights", packed=pack_rows(rows))
     TensorList.objects.create(variant=variant, part="origin", packed=pack_rows(rows[:3]))
     tab.set_viewport_size({"width": width, "height": 900})
-    tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     for query in ("?q=up", "?q=nothing", "?part=origin", ""):
         tab.goto(f"{live_server.url}/models/acme/tiny/bf16/tensors/{query}")
         expect_accessible(tab)
@@ -131,16 +125,14 @@ def editor(tab: Page, live_server: LiveServer, maintainer: User) -> Page:
     return tab
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_history_and_editor_are_accessible_and_fit(
-    editor: Page, live_server: LiveServer, bob: User, width: int, theme: str
+    editor: Page, live_server: LiveServer, bob: User, width: int
 ) -> None:
     card = make_card()
     changed = CARD_TEXT.replace("None to", "Nothing to").replace("apache-2.0", "mit " * 30)
     publish_revision(card, changed, bob, "A note that goes on " * 10)
     editor.set_viewport_size({"width": width, "height": 900})
-    editor.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     address = live_server.url + card.get_absolute_url()
     for path in ("revisions/", "revisions/1/", "revisions/2/", "revisions/compare/?from=1&to=2", "edit/"):
         editor.goto(address + path)

@@ -17,10 +17,17 @@ from portal.catalog import job_dispatch
 from portal.catalog.job_models import Import, JobState, WeightReading
 from portal.catalog.job_tasks import read_weights, run_import
 from tests.catalog.shelf import CARD_TEXT, CONFIG, write_adapter, write_weights
-from tests.catalog.test_card_pages_browser import expect_accessible
 from tests.conftest import signed_in
+from tests.services.accessibility import fits, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def expect_accessible(page: Page) -> None:
+    assert violations(page) == []
+    assert fits(page)
+
+
 SESSION = "sessionid"
 
 

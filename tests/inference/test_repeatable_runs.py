@@ -32,7 +32,7 @@ def engine(smollm2_folder: Path, listener: Recorder) -> Iterator[TransformersEng
 def _run(
     engine: TransformersEngine, listener: Recorder, name: str, prompt: str, seed: int, *, reuse_prefix: bool
 ) -> Finished:
-    params = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=40, min_tokens=40, seed=seed)
+    params = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=24, min_tokens=24, seed=seed)
     messages = (Message("user", prompt),)
     engine.submit(GenerationRequest(request_id=name, messages=messages, params=params, reuse_prefix=reuse_prefix))
     ended = listener.wait_for_end(name)
@@ -41,7 +41,7 @@ def _run(
 
 
 def test_the_same_seed_gives_the_same_tokens_after_any_history(engine: TransformersEngine, listener: Recorder) -> None:
-    for seed in (1, 7, 11):
+    for seed in (1, 7):
         _run(engine, listener, f"first-{seed}", PROMPT, seed, reuse_prefix=False)
         _run(engine, listener, f"other-{seed}", PROMPT + " Then count to ten.", seed, reuse_prefix=True)
         again = _run(engine, listener, f"again-{seed}", PROMPT, seed, reuse_prefix=False)

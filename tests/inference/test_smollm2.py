@@ -31,7 +31,7 @@ def listener() -> Recorder:
 
 @pytest.fixture(scope="module")
 def engine(smollm2_folder: Path, listener: Recorder) -> Iterator[TransformersEngine]:
-    engine = load_engine(smollm2_folder, listener=listener, dtype="float32", threads=2)
+    engine = load_engine(smollm2_folder, listener=listener, dtype="float32", threads=1)
     yield engine
     engine.close(0)
 

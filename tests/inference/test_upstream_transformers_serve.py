@@ -35,7 +35,7 @@ def served(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             [Path(sys.executable).with_name("transformers"), "serve", str(smollm2_folder), "--host", "127.0.0.1",
              "--port", str(port), "--device", "cpu", "--dtype", "float32"],
             stdout=output, stderr=subprocess.STDOUT, cwd=folder,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "2"},
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
 
     def healthy() -> bool:
@@ -69,7 +69,7 @@ def test_greedy_is_what_our_own_engine_writes(engine: Engine, recorder: Recorder
     ended = recorder.wait_for_end("a")
     assert isinstance(ended, Finished), ended
     ours = Recorder()
-    local = load_engine(smollm2_folder, listener=ours, dtype="float32", max_batch=1, threads=2)
+    local = load_engine(smollm2_folder, listener=ours, dtype="float32", max_batch=1, threads=1)
     local.submit(asked("a", temperature=0, max_tokens=24))
     expected = ours.wait_for_end("a")
     local.close(0)

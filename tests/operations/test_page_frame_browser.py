@@ -12,7 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 from portal.accounts.models import User
 from portal.accounts.services import create_token
 from tests.conftest import signed_in
-from tests.services.accessibility import violations
+from tests.services.accessibility import violations_in_both_themes
 from tests.services.chromium import chromium
 from tests.services.installation import eventually
 
@@ -48,16 +48,12 @@ def scrolls_sideways(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
-def test_a_page_is_accessible_and_fits(
-    page: Page, complaints: list[str], live_server: LiveServer, width: int, theme: str
-) -> None:
+def test_a_page_is_accessible_and_fits(page: Page, complaints: list[str], live_server: LiveServer, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     for path in PAGES:
         page.goto(live_server.url + path)
-        assert violations(page) == [], path
+        assert violations_in_both_themes(page) == [], path
         assert not scrolls_sideways(page), path
 
 

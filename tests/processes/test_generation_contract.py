@@ -18,31 +18,20 @@ from tests.processes.whole_answers import Send, Start, Watch, assert_one_whole_a
 pytestmark = [pytest.mark.processes, pytest.mark.contract, pytest.mark.django_db(transaction=True)]
 
 
-def test_an_answer_streams_once_and_whole(start_worker: Start, send: Send, watch: Watch) -> None:
+def test_an_answer_streams_once_and_whole_from_any_event_and_until_it_is_cancelled(
+    start_worker: Start, send: Send, watch: Watch
+) -> None:
     start_worker()
     generation = send(60)
     screen = watch(generation).wait_for_end()
     assert_one_whole_answer(screen, generation, 60)
     assert screen.resets == 0
     assert generation.attempt == 1
+    _a_viewer_may_reconnect_behind_any_event(send, watch)
+    _a_cancelled_run_stops_and_keeps_what_was_shown(send, watch)
 
 
-def test_a_task_delivered_many_times_runs_once(start_worker: Start, send: Send, watch: Watch) -> None:
-    start_worker()
-    start_worker()
-    generation = send(60)
-    for _ in range(20):
-        publish(generation.pk, "generations")
-    assert_one_whole_answer(watch(generation).wait_for_end(), generation, 60)
-    publish(generation.pk, "generations")
-    publish(uuid.uuid4(), "generations")
-    time.sleep(0.5)
-    generation.refresh_from_db()
-    assert generation.attempt == 1
-
-
-def test_a_viewer_may_reconnect_behind_any_event(start_worker: Start, send: Send, watch: Watch) -> None:
-    start_worker()
+def _a_viewer_may_reconnect_behind_any_event(send: Send, watch: Watch) -> None:
     generation = send(20)
     whole = watch(generation)
     whole.wait_for_end()
@@ -60,8 +49,7 @@ def test_a_viewer_may_reconnect_behind_any_event(start_worker: Start, send: Send
         assert [each for each, _ in viewer.events] == ids[place + 1 :]
 
 
-def test_a_cancelled_run_stops_and_keeps_what_was_shown(start_worker: Start, send: Send, watch: Watch) -> None:
-    start_worker()
+def _a_cancelled_run_stops_and_keeps_what_was_shown(send: Send, watch: Watch) -> None:
     generation = send(1000)
     viewer = watch(generation)
     viewer.wait_for(half_way)
@@ -73,6 +61,20 @@ def test_a_cancelled_run_stops_and_keeps_what_was_shown(start_worker: Start, sen
     assert counted(1000).startswith(screen.text)
     assert generation.output == screen.text
     assert not cancel_generation(generation)
+
+
+def test_a_task_delivered_many_times_runs_once(start_worker: Start, send: Send, watch: Watch) -> None:
+    start_worker()
+    start_worker()
+    generation = send(60)
+    for _ in range(20):
+        publish(generation.pk, "generations")
+    assert_one_whole_answer(watch(generation).wait_for_end(), generation, 60)
+    publish(generation.pk, "generations")
+    publish(uuid.uuid4(), "generations")
+    time.sleep(0.5)
+    generation.refresh_from_db()
+    assert generation.attempt == 1
 
 
 def test_a_run_cancelled_in_the_queue_never_starts(start_worker: Start, send: Send, watch: Watch) -> None:

@@ -13,20 +13,18 @@ from tests.services.valkey import Valkey
 pytestmark = [pytest.mark.processes, pytest.mark.contract, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_restarted_valkey_costs_no_token(
-    how: signal.Signals, start_worker: Start, send: Send, watch: Watch, valkey: Valkey
-) -> None:
+def test_a_restarted_valkey_costs_no_token(start_worker: Start, send: Send, watch: Watch, valkey: Valkey) -> None:
     start_worker()
-    generation = send(150)
-    viewer = watch(generation)
-    viewer.wait_for(half_way)
-    valkey.stop(how)
-    time.sleep(0.7)
-    valkey.start()
-    screen = viewer.wait_for_end()
-    assert_one_whole_answer(screen, generation, 150)
-    assert generation.attempt == 1
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        generation = send(150)
+        viewer = watch(generation)
+        viewer.wait_for(half_way)
+        valkey.stop(how)
+        time.sleep(0.7)
+        valkey.start()
+        screen = viewer.wait_for_end()
+        assert_one_whole_answer(screen, generation, 150)
+        assert generation.attempt == 1
 
 
 def test_a_valkey_that_lost_its_memory_costs_no_token(
@@ -40,11 +38,11 @@ def test_a_valkey_that_lost_its_memory_costs_no_token(
     assert_one_whole_answer(viewer.wait_for_end(), generation, 150)
     later = send(20)
     assert_one_whole_answer(watch(later).wait_for_end(), later, 20)
+    _a_flushed_stream_is_written_again(send, watch, valkey)
     assert worker.process.poll() is None
 
 
-def test_a_flushed_stream_is_written_again(start_worker: Start, send: Send, watch: Watch, valkey: Valkey) -> None:
-    start_worker()
+def _a_flushed_stream_is_written_again(send: Send, watch: Watch, valkey: Valkey) -> None:
     generation = send(100)
     viewer = watch(generation)
     viewer.wait_for(half_way)
@@ -54,19 +52,21 @@ def test_a_flushed_stream_is_written_again(start_worker: Start, send: Send, watc
     assert_one_whole_answer(late.wait_for_end(), generation, 100)
 
 
-def test_a_frozen_valkey_costs_no_token(start_worker: Start, send: Send, watch: Watch, valkey: Valkey) -> None:
+def test_a_frozen_valkey_costs_no_token_and_one_that_is_away_no_prompt(
+    start_worker: Start, send: Send, watch: Watch, valkey: Valkey
+) -> None:
     start_worker()
     generation = send(150)
     viewer = watch(generation)
     viewer.wait_for(half_way)
     valkey.freeze(5)
     assert_one_whole_answer(viewer.wait_for_end(), generation, 150)
+    _a_prompt_sent_while_the_broker_is_away_is_answered_when_it_returns(send, watch, valkey)
 
 
-def test_a_prompt_sent_while_the_broker_is_away_is_answered_when_it_returns(
-    start_worker: Start, send: Send, watch: Watch, valkey: Valkey
+def _a_prompt_sent_while_the_broker_is_away_is_answered_when_it_returns(
+    send: Send, watch: Watch, valkey: Valkey
 ) -> None:
-    start_worker()
     valkey.stop()
     generation = send(20)
     viewer = watch(generation)

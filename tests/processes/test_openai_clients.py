@@ -127,6 +127,8 @@ def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, 
         assert response.status == 201
     assert Submission.objects.get().generation_id == uuid.UUID(whole.id.removeprefix("chatcmpl-"))
 
+    _asynchronously(f"{web.url}/v1", secret)
+
 
 def _several(client: OpenAI) -> None:
     """Each choice is a run of its own, with a seed that follows from the one that was given."""
@@ -151,12 +153,9 @@ def _several(client: OpenAI) -> None:
     assert [usage.completion_tokens for usage in usages] == [22]
 
 
-def test_the_asynchronous_client(start_web: StartWeb, start_worker: StartWorker, secret: str) -> None:
-    web = start_web()
-    start_worker()
-
+def _asynchronously(url: str, secret: str) -> None:
     async def ask_at_once() -> tuple[list[str], Any]:
-        async with AsyncOpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0) as client:
+        async with AsyncOpenAI(base_url=url, api_key=secret, max_retries=0) as client:
 
             async def streamed(number: int) -> str:
                 chunks = await client.chat.completions.create(**count_to(number), stream=True)
@@ -238,15 +237,12 @@ def test_a_client_that_disconnects_stops_its_run(start_web: StartWeb, start_work
         client.with_options(timeout=2).chat.completions.create(**count_to(1000))
     [waiting] = Generation.objects.exclude(pk__in=earlier)
     eventually(lambda: state_of(str(waiting.pk)) == State.CANCELLED, 10, "the run of who waited is stopped")
+
+    _a_run_stopped_elsewhere_is_told_to_its_client(client)
     assert "Traceback" not in web.log.read_text()
 
 
-def test_a_run_stopped_elsewhere_is_told_to_its_client(
-    start_web: StartWeb, start_worker: StartWorker, secret: str
-) -> None:
-    web = start_web()
-    start_worker()
-    client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0)
+def _a_run_stopped_elsewhere_is_told_to_its_client(client: OpenAI) -> None:
     with client.chat.completions.create(**count_to(1000), stream=True) as chunks:
         run = Generation.objects.get(pk=next(chunks).id.removeprefix("chatcmpl-"))
         run.request_cancel()

@@ -51,7 +51,7 @@ def run(command: list[str], **environment: str) -> str:
 
 @pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
-def test_the_portals_own_endpoint_answers_both_programs(
+def test_the_portals_own_endpoint_answers_the_pages_programs_and_the_recipes_of_runs(
     variant: Variant, start_web: Callable[..., WebProcess], start_worker: Callable[..., WorkerProcess], alice: User
 ) -> None:
     web = start_web()
@@ -67,16 +67,10 @@ def test_the_portals_own_endpoint_answers_both_programs(
     assert answer
     assert '"content"' in run(["sh", "-c", programs["curl"]], STEELYARD_TOKEN=secret)
     assert list(Generation.objects.values_list("state", flat=True)) == ["succeeded"] * 2
+    _the_recipes_of_runs_and_a_stream_that_breaks(web, variant, secret)
 
 
-@pytest.mark.processes
-@pytest.mark.django_db(transaction=True)
-def test_the_recipes_of_runs_and_a_stream_that_breaks(
-    variant: Variant, start_web: Callable[..., WebProcess], start_worker: Callable[..., WorkerProcess], alice: User
-) -> None:
-    web = start_web()
-    start_worker()
-    _token, secret = create_token(alice, name="recipes", scopes=[Scope.READ, Scope.SUBMIT], lifetime=None)
+def _the_recipes_of_runs_and_a_stream_that_breaks(web: WebProcess, variant: Variant, secret: str) -> None:
     # One shell, as a reader has one; the scripted engine answers one question alone.
     script = "\n".join(re.findall(r"^```sh\n(.*?)^```", RUNS.read_text(), re.MULTILINE | re.DOTALL))
     script = script.replace("What is a steelyard?", "count to 5")
@@ -91,7 +85,7 @@ def test_the_recipes_of_runs_and_a_stream_that_breaks(
     stopped, _end = json.JSONDecoder().raw_decode(after[end:])
     assert [token["text"] for token in traced["tokens"]] == [f"{each} " for each in range(1, 6)]
     assert stopped["parameters"]["temperature"] == 1.2
-    assert Conversation.objects.get().title == "On balances"
+    assert Conversation.objects.filter(title="On balances").count() == 1
     with httpx2.Client(
         base_url=web.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30, trust_env=False
     ) as client:
@@ -145,5 +139,7 @@ def test_transformers_runs_on_the_prepared_weights(client: Client, settings: Any
     variant = Variant.objects.get(slug="q4_1-bf16")
     assert variant.digests["model.safetensors"] in programs["transformers"]
     assert variant.facts["origin"]["source_sha256"] in programs["llama.cpp"]
-    answer = run([sys.executable, "-c", programs["transformers"]], MODEL=str(prepared_weights), HF_HUB_OFFLINE="1")
-    assert len(answer.split()) > 5
+    # A few words show that it runs; everything else stays as it stands.
+    program = programs["transformers"].replace("max_new_tokens=64", "max_new_tokens=12")
+    answer = run([sys.executable, "-c", program], MODEL=str(prepared_weights), HF_HUB_OFFLINE="1")
+    assert 3 < len(answer.split()) <= 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,21 +13,17 @@ from inference.upstream_engine import UpstreamEngine
 from inference.upstream_models import list_models
 from inference.upstream_request import DIALECTS
 from tests.inference.recorder import Recorder
-from tests.services.fixtures import home_with, installation_in
-from tests.services.installation import eventually, manage
+from tests.services.installation import Installation, manage
 
 pytestmark = [pytest.mark.processes, pytest.mark.weights]
 
 
 @pytest.fixture(scope="module")
-def upstream(prepared_weights: Path, seeded_file: Path | None) -> Iterator[tuple[str, str]]:
+def upstream(portal: Installation) -> tuple[str, str]:
     """The base URL of an installation, and a token."""
-    with home_with(prepared_weights, seeded_file) as home, installation_in(home) as installation:
-        installation.start().wait_until_ready()
-        made = manage(home, "create_token", "--user", "admin", "--scope", "read", "submit")
-        assert made.returncode == 0, made.stderr
-        eventually(lambda: installation.readiness()["ready"], 60, "the model is loaded")
-        yield f"http://127.0.0.1:{installation.port}/v1", made.stdout.strip()
+    made = manage(portal.home, "create_token", "--user", "admin", "--scope", "read", "submit")
+    assert made.returncode == 0, made.stderr
+    return f"http://127.0.0.1:{portal.port}/v1", made.stdout.strip()
 
 
 @pytest.fixture

@@ -83,10 +83,20 @@ def half_way(screen: Screen) -> bool:
     return "30 " in screen.text
 
 
-def test_answers_stream_through_a_worker_many_at_once(
-    start_worker: Callable[..., WorkerProcess], send: Callable[[int], Generation], watch: Callable[..., Viewer]
+def test_answers_stream_through_a_worker_until_they_are_cancelled_or_the_upstream_is_killed(
+    start_worker: Callable[..., WorkerProcess],
+    send: Callable[[int], Generation],
+    watch: Callable[..., Viewer],
+    upstream: UpstreamProcess,
 ) -> None:
-    start_worker()
+    worker = start_worker()
+    _answers_stream_many_at_once(send, watch)
+    _cancel_hangs_up_on_the_upstream(send, watch, upstream)
+    _an_upstream_that_is_killed_in_mid_stream_fails_the_run_once(send, watch, upstream)
+    assert worker.process.poll() is None
+
+
+def _answers_stream_many_at_once(send: Callable[[int], Generation], watch: Callable[..., Viewer]) -> None:
     generations = [send(60) for _ in range(8)]
     viewers = [watch(generation) for generation in generations]
     for generation, viewer in zip(generations, viewers, strict=True):
@@ -102,35 +112,9 @@ def test_answers_stream_through_a_worker_many_at_once(
         assert [token["id"] for token in tokens] == list(range(1, 61))
 
 
-def test_an_upstream_that_is_killed_in_mid_stream_fails_the_run_once(
-    start_worker: Callable[..., WorkerProcess],
-    send: Callable[[int], Generation],
-    watch: Callable[..., Viewer],
-    upstream: UpstreamProcess,
+def _cancel_hangs_up_on_the_upstream(
+    send: Callable[[int], Generation], watch: Callable[..., Viewer], upstream: UpstreamProcess
 ) -> None:
-    worker = start_worker()
-    generation = send(2000)
-    viewer = watch(generation)
-    viewer.wait_for(half_way)
-    upstream.kill()
-    screen = viewer.wait_for_end()
-    assert [event.type for event in screen.terminals] == ["failed"]
-    assert screen.terminals[0].data["code"] == "upstream"
-    generation.refresh_from_db()
-    assert (generation.state, generation.error_code, generation.attempt) == (State.FAILED, "upstream", 1)
-    assert generation.output == screen.text != ""
-    assert worker.process.poll() is None
-    later = watch(send(10)).wait_for_end()
-    assert [event.data["message"] for event in later.terminals] == ["The upstream cannot be reached."]
-
-
-def test_cancel_hangs_up_on_the_upstream(
-    start_worker: Callable[..., WorkerProcess],
-    send: Callable[[int], Generation],
-    watch: Callable[..., Viewer],
-    upstream: UpstreamProcess,
-) -> None:
-    start_worker()
     generation = send(2000)
     viewer = watch(generation)
     viewer.wait_for(half_way)
@@ -143,3 +127,20 @@ def test_cancel_hangs_up_on_the_upstream(
     assert [event.data["finish_reason"] for event in screen.terminals] == ["cancelled"]
     generation.refresh_from_db()
     assert generation.state == State.CANCELLED
+
+
+def _an_upstream_that_is_killed_in_mid_stream_fails_the_run_once(
+    send: Callable[[int], Generation], watch: Callable[..., Viewer], upstream: UpstreamProcess
+) -> None:
+    generation = send(2000)
+    viewer = watch(generation)
+    viewer.wait_for(half_way)
+    upstream.kill()
+    screen = viewer.wait_for_end()
+    assert [event.type for event in screen.terminals] == ["failed"]
+    assert screen.terminals[0].data["code"] == "upstream"
+    generation.refresh_from_db()
+    assert (generation.state, generation.error_code, generation.attempt) == (State.FAILED, "upstream", 1)
+    assert generation.output == screen.text != ""
+    later = watch(send(10)).wait_for_end()
+    assert [event.data["message"] for event in later.terminals] == ["The upstream cannot be reached."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.services.chromium import end_chromium
 from tests.services.installation import ROOT, Installation
 from tests.services.postgres import postgres
 from tests.services.valkey import Valkey
+
+# A person does not reach these in a minute; a suite does.
+ROOM_FOR_TESTS = {"GENERATION_RATE": "1000/minute", "FEEDBACK_RATE": "1000/minute"}
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +118,26 @@ def new_installation(new_home: Path) -> Iterator[Installation]:
         yield installation
 
 
+@pytest.fixture(scope="session")
+def portal(prepared_weights: Path, seeded_file: Path | None) -> Iterator[Installation]:
+    """One installation on the real weights, which runs for every test that leaves it running.
+
+    Such tests come as new people and with new tokens. tests/conftest.py gives all of their files to one process.
+    """
+    with home_with(prepared_weights, seeded_file) as home, installation_in(home, **ROOM_FOR_TESTS) as installation:
+        yield installation.start().wait_until_ready()
+
+
 @pytest.fixture
 def installation(prepared_weights: Path, seeded_file: Path | None) -> Iterator[Installation]:
-    """An `up` that is not started yet and finds a database that is migrated and seeded."""
+    """An `up` that is not started yet, for tests of its processes: its worker has no weights to load.
+
+    It finds a database that is migrated and seeded, whose variants wait for another worker.
+    """
     with home_with(prepared_weights, seeded_file) as home, installation_in(home) as installation:
+        if seeded_file is not None:
+            with contextlib.closing(sqlite3.connect(home / "steelyard.sqlite3")) as database, database:
+                database.execute("UPDATE catalog_variant SET queue = 'elsewhere'")
         yield installation
 
 
