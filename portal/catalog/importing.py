@@ -208,6 +208,9 @@ def read_card_text(files: list[Path]) -> CardText | None:
     readme = next((path for path in files if path.name == README), None)
     if readme is None:
         return None
+    size = readme.stat().st_size
+    if size > MAX_BYTES:
+        raise ImportRefused(f"{README}: The card has {size:,} bytes; at most {MAX_BYTES:,} are allowed.")
     try:
         with readme.open("rb") as file:
             return parse_card(file.read(MAX_BYTES + 1))
