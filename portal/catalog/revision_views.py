@@ -155,8 +155,13 @@ def restore(request: HttpRequest, owner_name: str, slug: str, number: int) -> Ht
     earlier = get_revision(request.user, owner_name, slug, number)
     try:
         restored = restore_revision(earlier, _author(request), based_on=_number(request.POST.get("based_on", "")))
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
+    except RevisionConflict as conflict:
+        assert conflict.current is not None  # a conflict is with somebody's revision
+        messages.error(
+            request,
+            _("Nothing was restored: revision %(number)s came in between. Look at what it says first.")
+            % {"number": conflict.current.number},
+        )
         return redirect("catalog:revision", owner_name, slug, number)
     messages.success(
         request,

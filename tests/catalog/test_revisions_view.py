@@ -264,7 +264,7 @@ def test_restoring_does_not_write_over_what_came_meanwhile(maintainer_client: Cl
     publish_revision(card, "# Changed\n", None)
     publish_revision(card, "# Bob's\n", bob)
     response = maintainer_client.post(f"{CARD}revisions/1/restore/", {"based_on": "2"}, follow=True)
-    assert "Somebody else changed this card meanwhile" in response.content.decode()
+    assert "Nothing was restored: revision 3 came in between." in response.content.decode()
     assert current(card).number == 3
     assert maintainer_client.post(f"{CARD}revisions/1/restore/").status_code == 404
     assert maintainer_client.post(f"{CARD}revisions/9/restore/", {"based_on": "3"}).status_code == 404
