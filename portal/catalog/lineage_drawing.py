@@ -26,7 +26,9 @@ class Box:
 
     @property
     def title(self) -> str:
-        return _cut(self.node.title, MAX_TITLE)
+        # Whose it is says less than what it is, and both do not fit.
+        title = self.node.title.rpartition("/")[2] if self.node.kind == "outside" else self.node.title
+        return _cut(title, MAX_TITLE)
 
     @property
     def text_x(self) -> int:

@@ -16,17 +16,27 @@ MEASURED = "measured"
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure in words, and from where to where its 95 % interval reaches."""
+
+    value: str
+    interval: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.interval})"
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredFigures:
     """The figures that variants are compared by; empty where they were not measured.
 
     one, together: tokens per second for one answer, and for the most that were measured at once.
+    qualities: perplexity, divergence from float32 in nats per token, how often the same token is likeliest.
     """
 
     one: str = ""
     together: str = ""
-    perplexity: str = ""
-    divergence: str = ""
-    same_best: str = ""
+    qualities: tuple[Figure, ...] = ()
 
 
 def measured_figures(variant: Variant) -> MeasuredFigures:
@@ -38,9 +48,13 @@ def measured_figures(variant: Variant) -> MeasuredFigures:
     return MeasuredFigures(
         one=next((_decimal(rate, 0) for batch, rate in rates if batch == 1), ""),
         together=_decimal(many[-1], 0) if many else "",
-        perplexity=_estimate(quality, "perplexity", 2) if quality else "",
-        divergence=_estimate(quality, "mean_kl", 4) if quality else "",
-        same_best=_estimate(quality, "same_best", 1, scale=100, unit=" %") if quality else "",
+        qualities=(
+            _estimate(quality, "perplexity", 2),
+            _estimate(quality, "mean_kl", 4),
+            _estimate(quality, "same_best", 1, scale=100, unit=" %"),
+        )
+        if quality
+        else (),
     )
 
 
@@ -66,7 +80,7 @@ def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
         )
         apart = _("Divergence from the base") if variant.is_adapter else _("Divergence from float32")
         yield apart, _("%s nats per token") % _estimate(quality, "mean_kl", 5)
-        yield _("Same likeliest token"), _estimate(quality, "same_best", 1, scale=100, unit=" %")
+        yield _("Same likeliest token"), str(_estimate(quality, "same_best", 1, scale=100, unit=" %"))
     yield _("Measured on"), _machine(record)
 
 
@@ -108,11 +122,10 @@ def _machine(record: Mapping[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _estimate(quality: Mapping[str, Any], name: str, digits: int, *, scale: float = 1, unit: str = "") -> str:
-    """A figure and its 95 % interval."""
+def _estimate(quality: Mapping[str, Any], name: str, digits: int, *, scale: float = 1, unit: str = "") -> Figure:
     part = _part(quality, name)
     value, low, high = (_decimal(part.get(key), digits, scale) for key in ("value", "low", "high"))
-    return f"{value}{unit} ({low}\u2013{high})"
+    return Figure(f"{value}{unit}", f"{low}\u2013{high}")
 
 
 def _decimal(value: Any, digits: int, scale: float = 1) -> str:

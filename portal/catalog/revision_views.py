@@ -156,11 +156,11 @@ def restore(request: HttpRequest, owner_name: str, slug: str, number: int) -> Ht
     try:
         restored = restore_revision(earlier, _author(request), based_on=_number(request.POST.get("based_on", "")))
     except RevisionConflict as conflict:
-        assert conflict.current is not None  # a conflict is with somebody's revision
+        number_now = conflict.current.number if conflict.current else 0
         messages.error(
             request,
             _("Nothing was restored: revision %(number)s came in between. Look at what it says first.")
-            % {"number": conflict.current.number},
+            % {"number": number_now},
         )
         return redirect("catalog:revision", owner_name, slug, number)
     messages.success(

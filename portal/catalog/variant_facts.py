@@ -111,9 +111,16 @@ def specification(variant: Variant) -> list[Fact]:
         (_("Quantisation"), str(facts.get("quantisation") or "")),
         (_("Converted from"), str(origin.get("source", "")) if isinstance(origin, dict) else ""),
         (_("Stored there as"), ", ".join(_shares(facts.get("origin_types")))),
+        (_("Computes in"), _computes_in(variant)),
         (_("Computed"), _way_of_computing(facts.get("engine"))),
     ]
     return key_facts(variant) + [Fact(label, value) for label, value in rows if value]
+
+
+def _computes_in(variant: Variant) -> str:
+    if variant.dtype in {"int8", "int4"}:
+        return _("%(format)s, to which the stored weights are rounded while they load") % {"format": variant.dtype}
+    return variant.dtype
 
 
 def _way_of_computing(engine: Any) -> str:
