@@ -129,4 +129,6 @@ def _estimate(quality: Mapping[str, Any], name: str, digits: int, *, scale: floa
 
 
 def _decimal(value: Any, digits: int, scale: float = 1) -> str:
-    return formats.number_format(round(value * scale, digits), digits) if isinstance(value, int | float) else "?"
+    if not isinstance(value, int | float):
+        return "?"
+    return formats.number_format(round(value * scale, digits), digits, force_grouping=True)
