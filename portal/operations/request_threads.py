@@ -19,8 +19,9 @@ from portal.playground.following import give_connection_back
 THREADS_KEPT: Final = 16
 # For all event streams together, whose queries are short and seldom: a viewer has no thread and no connection.
 STREAM_THREADS: Final = 4
-# In a rush so many requests are at work at once; more threads would be slower, and each opens a database of its own.
-AT_ONCE: Final = 32
+# In a rush so many requests are at work at once: more threads would be no quicker, and each takes a connection to the
+# database, which is half a MiB with SQLite.
+AT_ONCE: Final = THREADS_KEPT
 # Who works for longer, or waits for a model's whole answer, does not count: nobody waits for them.
 COUNTED_S: Final = 0.25
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django import forms
+from django.db.models import Model
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
@@ -107,8 +108,16 @@ class LimitationForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
+class VariantField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A variant of any card, by its whole name."""
+
+    def label_from_instance(self, obj: Model) -> str:
+        assert isinstance(obj, Variant)
+        return obj.model_id
+
+
 class ReplayForm(forms.Form):
-    variant = forms.ModelChoiceField(Variant.objects.none(), label=_("On which variant"))
+    variant = VariantField(Variant.objects.none(), label=_("On which variant"))
     rule = forms.ChoiceField(label=_("An answer has flipped when"), choices=Rule.choices)
     phrase = forms.CharField(label=_("Phrase"), max_length=200, required=False)
 

@@ -242,7 +242,9 @@ def test_a_replay_asks_each_prompt_once_and_says_which_flipped(
     assert {each.row.original.prompt: each.flipped for each in found} == {first.prompt: True, second.prompt: False}
     judged = ReplayRun.objects.get(original__prompt=second.prompt)
     maintainer_client.post(reverse("reviews:judge_run", args=[judged.pk]), {"flipped": "yes"})
-    assert "2 of 2 known answers flipped" in maintainer_client.get(limitation.get_absolute_url()).text
+    page = maintainer_client.get(limitation.get_absolute_url()).text
+    assert "2 of 2 known answers flipped" in page
+    assert f">{variant.model_id}</option>" in page
 
 
 def test_a_contributor_answers_a_question_and_nobody_else_can(
