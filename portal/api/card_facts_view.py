@@ -6,16 +6,17 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api import schema
+from portal.api.api_view import ApiView
 from portal.api.catalog_rows import EXAMPLE_VARIANT, VariantSerializer, variant_row
 from portal.api.catalog_views import CARD_PATH, READING, published_card
-from portal.api.feedback_views import ApiView
-from portal.api.paging import PAGE_PARAMETERS, read_page
+from portal.api.operation import operation
+from portal.api.paging import read_page
 from portal.api.row_answers import list_answer, members_of, page_of
 from portal.catalog.access import open_cards
 from portal.catalog.disagreements import disagreements
@@ -52,9 +53,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
 
 class CardFacts(ApiView):
     scopes = READING
-    parameters = ("fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="card_facts_list",
         summary="A card's facts, per variant and in full",
         description=(

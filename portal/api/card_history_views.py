@@ -7,25 +7,24 @@ from typing import Any, Final
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api import schema
+from portal.api.api_view import ApiView
 from portal.api.catalog_views import CARD_PATH, READING, published_card
-from portal.api.feedback_views import ApiView
 from portal.api.negotiation import MarkdownRenderer
-from portal.api.paging import PAGE_PARAMETERS, read_page
-from portal.api.row_answers import ROW_PARAMETERS, list_answer, members_of, page_of, part_of, row_answer
+from portal.api.operation import operation
+from portal.api.paging import read_page
+from portal.api.row_answers import list_answer, members_of, page_of, part_of, row_answer
 from portal.api.serializers import ObjectField
 from portal.catalog.models import CardRevision, ModelCard
 from portal.catalog.queries import card_revisions
 from portal.catalog.raw_text import raw_text_response
 from portal.catalog.text_comparison import compare_cards
-from portal.exports.criteria import InvalidCriterion
 from portal.exports.rows import iso_utc
 
 MAX_NUMBER: Final = 2**31 - 1
@@ -86,9 +85,8 @@ DETAIL_MEMBERS: Final = members_of(RevisionDetailSerializer)
 
 class RevisionList(ApiView):
     scopes = READING
-    parameters = ("fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="card_revisions_list",
         summary="A card's history",
         description="Every text that the card had, oldest first.",
@@ -105,13 +103,12 @@ class RevisionList(ApiView):
 
 class RevisionDetail(ApiView):
     scopes = READING
-    parameters = ROW_PARAMETERS
 
-    @extend_schema(
+    @operation(
         operation_id="card_revisions_retrieve",
         summary="One text that a card had",
-        parameters=[*_PATH, schema.fields_parameter(DETAIL_MEMBERS), schema.IF_NONE_MATCH],
-        responses={200: part_of(RevisionDetailSerializer), **schema.NOT_MODIFIED, **schema.problems(404)},
+        parameters=[*_PATH, schema.fields_parameter(DETAIL_MEMBERS)],
+        responses={200: part_of(RevisionDetailSerializer), **schema.problems(404)},
         examples=[
             OpenApiExample(
                 "A revision",
@@ -136,7 +133,7 @@ class RevisionReadme(ApiView):
     scopes = READING
     renderer_classes = [MarkdownRenderer]
 
-    @extend_schema(
+    @operation(
         operation_id="card_revisions_readme",
         summary="One text that a card had, byte for byte",
         description="What the author published, as model hubs keep it in README.md.",
@@ -163,9 +160,8 @@ class RevisionReadme(ApiView):
 
 class CardComparison(ApiView):
     scopes = READING
-    parameters = ("from", "to", "format")
 
-    @extend_schema(
+    @operation(
         operation_id="card_revisions_compare",
         summary="What changed between two texts of a card",
         description="Fields of the metadata, and words of the text, as the page shows them.",
@@ -194,7 +190,7 @@ class CardComparison(ApiView):
     )
     def get(self, request: Request, owner_name: str, slug: str) -> Response:
         card = published_card(owner_name, slug)
-        old, new = (get_revision(card, _number(request, side)) for side in ("from", "to"))
+        old, new = (get_revision(card, int(request.query_params[side])) for side in ("from", "to"))
         compared = compare_cards(old.text, new.text)
         fields = [
             {
@@ -227,10 +223,3 @@ def get_revision(card: ModelCard, number: int) -> CardRevision:
     if revision is None:
         raise Http404
     return revision
-
-
-def _number(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "")
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_NUMBER):
-        raise InvalidCriterion(name, _("Must be the number of a revision."))
-    return int(text)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from portal.api.row_answers import members_of
 from portal.api.serializers import DigestsField, ObjectField
 from portal.catalog.models import Backend, Gate, ModelCard, Relation, Variant
 from portal.exports.rows import iso_utc
@@ -35,11 +36,6 @@ class CardDetailSerializer(CardSerializer):
     text = serializers.CharField(allow_blank=True, help_text=_("The whole card in Markdown, with its YAML."))
 
 
-class CardPageSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    results = CardSerializer(many=True)
-    next = serializers.URLField(allow_null=True, help_text=_("The next page; null at the end."))
-
-
 class VariantSerializer(serializers.Serializer):  # type: ignore[type-arg]
     id = serializers.CharField(help_text=_("owner/name:variant, the `model` that /v1 takes."))
     card = serializers.CharField()
@@ -59,11 +55,9 @@ class VariantSerializer(serializers.Serializer):  # type: ignore[type-arg]
     created_at = serializers.DateTimeField()
 
 
-class VariantPageSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    results = VariantSerializer(many=True)
-    next = serializers.URLField(allow_null=True, help_text=_("The next page; null at the end."))
-
-
+CARD_MEMBERS: Final = members_of(CardSerializer)
+CARD_DETAIL_MEMBERS: Final = members_of(CardDetailSerializer)
+VARIANT_MEMBERS: Final = members_of(VariantSerializer)
 EXAMPLE_CARD: Final = {
     "name": "owner/name",
     "title": "Name",

@@ -7,27 +7,32 @@ from collections.abc import Mapping
 from http import HTTPMethod
 from typing import Final
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.accounts.models import Scope
 from portal.api import schema
+from portal.api.api_view import ApiView
 from portal.api.catalog_rows import (
+    CARD_DETAIL_MEMBERS,
+    CARD_MEMBERS,
     EXAMPLE_CARD,
     EXAMPLE_VARIANT,
+    VARIANT_MEMBERS,
     CardDetailSerializer,
-    CardPageSerializer,
-    VariantPageSerializer,
+    CardSerializer,
+    VariantSerializer,
     card_detail,
     card_row,
     variant_row,
 )
-from portal.api.feedback_views import ApiView
-from portal.api.paging import PAGE_PARAMETERS, read_page
+from portal.api.operation import operation
+from portal.api.paging import read_page
+from portal.api.row_answers import list_answer, page_of, part_of, row_answer
 from portal.catalog.access import get_card, open_cards
 from portal.catalog.card_search import MAX_VALUE_CHARACTERS, CardSearch, CardSearchResult
 from portal.catalog.models import Facet, Gate, ModelCard
@@ -50,9 +55,8 @@ CARD_PATH: Final = [
 
 class CardList(ApiView):
     scopes = READING
-    parameters = (*(facet.value for facet in FACETS), "runnable", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="cards_list",
         summary="Model cards",
         description="All published cards in the order in which they were added; the text is with the single card.",
@@ -62,33 +66,30 @@ class CardList(ApiView):
             schema.query("task", _TEXT, gettext_lazy("Only for this task.")),
             schema.query("gate", {"type": "string", "enum": list(Gate.values)}, gettext_lazy("Only behind this gate.")),
             schema.query("runnable", {"type": "string", "enum": ["1"]}, gettext_lazy("Only what runs here.")),
+            schema.fields_parameter(CARD_MEMBERS),
             *schema.PAGE_PARAMETERS,
         ],
-        responses={200: CardPageSerializer, **schema.problems()},
+        responses={200: page_of(CardSerializer), **schema.problems()},
         examples=[OpenApiExample("A page", value={"results": [EXAMPLE_CARD], "next": None}, response_only=True)],
         tags=["catalog"],
     )
     def get(self, request: Request) -> Response:
         asked = request.query_params
-        if asked.get("runnable", "1") != "1":
-            raise InvalidCriterion("runnable", _("Must be 1, or left out."))
-        if asked.get("gate", Gate.OPEN) not in Gate.values:
-            raise InvalidCriterion("gate", _("Must be one of: %s.") % ", ".join(Gate.values))
-        facets = {facet.value: _value(facet, asked[facet.value]) for facet in FACETS if facet.value in asked}
+        facets = {facet.value: asked[facet.value] for facet in FACETS if facet.value in asked}
         search = CardSearch(facets=facets, runnable="runnable" in asked)
         cards, following = read_page(request, CardSearchResult(search, include_unpublished=False).listed())
         open_to = open_cards(self.actor.user, cards)
-        return Response({"results": [card_row(card, open_to) for card in cards], "next": following})
+        return list_answer(request, [card_row(card, open_to) for card in cards], following, CARD_MEMBERS)
 
 
 class CardDetail(ApiView):
     scopes = READING
 
-    @extend_schema(
+    @operation(
         operation_id="cards_retrieve",
         summary="One model card with its text",
-        parameters=CARD_PATH,
-        responses={200: CardDetailSerializer, **schema.problems(404)},
+        parameters=[*CARD_PATH, schema.fields_parameter(CARD_DETAIL_MEMBERS)],
+        responses={200: part_of(CardDetailSerializer), **schema.problems(404)},
         examples=[
             OpenApiExample(
                 "A card",
@@ -102,45 +103,43 @@ class CardDetail(ApiView):
         ],
         tags=["catalog"],
     )
-    def get(self, request: Request, owner_name: str, slug: str) -> Response:
+    def get(self, request: Request, owner_name: str, slug: str) -> HttpResponse:
         assert self.actor.user is not None
         if not _is_name(owner_name, slug):
             raise Http404
         card = get_card(self.actor.user, owner_name, slug)
         if not card.is_published:
             raise Http404
-        return Response(card_detail(card, open_cards(self.actor.user, [card])))
+        return row_answer(request, card_detail(card, open_cards(self.actor.user, [card])), CARD_DETAIL_MEMBERS)
 
 
 class VariantList(ApiView):
     scopes = READING
-    parameters = ("card", "runnable", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="variants_list",
         summary="Variants with their facts",
         description="The variants of all published cards, in the order in which they were added.",
         parameters=[
             schema.query("card", schema.CARD_NAME, gettext_lazy("Only of this card: owner/name.")),
             schema.query("runnable", {"type": "string", "enum": ["1"]}, gettext_lazy("Only what runs here.")),
+            schema.fields_parameter(VARIANT_MEMBERS),
             *schema.PAGE_PARAMETERS,
         ],
-        responses={200: VariantPageSerializer, **schema.problems()},
+        responses={200: page_of(VariantSerializer), **schema.problems()},
         examples=[OpenApiExample("A page", value={"results": [EXAMPLE_VARIANT], "next": None}, response_only=True)],
         tags=["catalog"],
     )
     def get(self, request: Request) -> Response:
         asked = request.query_params
         variants = published_variants()
-        if asked.get("runnable", "1") != "1":
-            raise InvalidCriterion("runnable", _("Must be 1, or left out."))
         if "runnable" in asked:
             variants = variants.filter(is_runnable=True)
         if "card" in asked:
             variants = variants.filter(card=named_card(asked["card"]))
         found, following = read_page(request, variants)
         open_to = open_cards(self.actor.user, [variant.card for variant in found])
-        return Response({"results": [variant_row(variant, open_to) for variant in found], "next": following})
+        return list_answer(request, [variant_row(variant, open_to) for variant in found], following, VARIANT_MEMBERS)
 
 
 def published_card(owner_name: str, slug: str) -> ModelCard:
@@ -156,16 +155,8 @@ def _is_name(owner_name: str, slug: str) -> bool:
     return _CARD_NAME.fullmatch(f"{owner_name}/{slug}") is not None
 
 
-def _value(facet: Facet, text: str) -> str:
-    if not text or "\x00" in text or len(text) > MAX_VALUE_CHARACTERS:
-        raise InvalidCriterion(facet.value, _("Must be 1 to %d characters.") % MAX_VALUE_CHARACTERS)
-    return text
-
-
 def named_card(name: str) -> ModelCard:
     """A published card by its name. Raises InvalidCriterion."""
-    if not _CARD_NAME.fullmatch(name):
-        raise InvalidCriterion("card", _("Must be owner/name."))
     owner_name, slug = name.split("/")
     card = ModelCard.objects.filter(owner_name=owner_name, slug=slug, is_published=True).first()
     if card is None:

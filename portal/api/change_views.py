@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from http import HTTPMethod
-from typing import Final
 
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api import schema
-from portal.api.feedback_views import READING, ApiView
+from portal.api.api_view import READING, ApiView
+from portal.api.operation import operation
 from portal.api.paging import read_limit
 from portal.api.serializers import ObjectField
 from portal.exports.change_feed import JUDGEMENTS, Place, read_changes
-from portal.exports.criteria import MAX_ECHOED_CHARACTERS, InvalidCriterion
+from portal.exports.criteria import InvalidCriterion
 from portal.exports.cursors import InvalidCursor
 from portal.exports.models import ChangeKind, RecordKind
-
-_KINDS: Final = "|".join(RecordKind.values)
 
 
 class ChangeSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -40,9 +39,8 @@ class ChangesSerializer(serializers.Serializer):  # type: ignore[type-arg]
 
 class ChangeList(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
-    parameters = ("since", "limit", "kind", "format")
 
-    @extend_schema(
+    @operation(
         operation_id="changes_list",
         summary="What moved since a place",
         description=(
@@ -53,21 +51,13 @@ class ChangeList(ApiView):
             "decided on the submission or vote of that id, a limitation has its own id, a snapshot its number."
         ),
         parameters=[
-            OpenApiParameter("since", {"type": "string", "minLength": 22, "maxLength": 22}, description="A `next`."),
-            OpenApiParameter(
-                "limit",
-                {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": schema.MAX_PAGE_ROWS,
-                    "default": schema.DEFAULT_PAGE_ROWS,
-                },
-                description="Changes at a time.",
-            ),
-            OpenApiParameter(
+            schema.query("since", {"type": "string", "minLength": 22, "maxLength": 22}, gettext_lazy("A `next`.")),
+            schema.LIMIT,
+            schema.names_query(
                 "kind",
-                {"type": "string", "pattern": f"^(?:{_KINDS})(?:,(?:{_KINDS}))*$", "default": ",".join(JUDGEMENTS)},
-                description="Of what, separated by commas.",
+                RecordKind.values,
+                gettext_lazy("Of what, separated by commas."),
+                default=list(JUDGEMENTS),
             ),
         ],
         responses={200: ChangesSerializer, **schema.problems()},
@@ -94,19 +84,10 @@ class ChangeList(ApiView):
     )
     def get(self, request: Request) -> HttpResponseBase:
         limit = read_limit(request.query_params.get("limit"))
-        place, kinds = _place(request.query_params.get("since")), _chosen_kinds(request.query_params.get("kind"))
-        changes = read_changes(place, limit, kinds)
+        kinds = request.query_params.get("kind")
+        place = _place(request.query_params.get("since"))
+        changes = read_changes(place, limit, JUDGEMENTS if kinds is None else kinds.split(","))
         return Response({"results": changes.rows, "next": changes.next.encoded(), "has_more": changes.has_more})
-
-
-def _chosen_kinds(text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return JUDGEMENTS
-    kinds = tuple(text.split(","))
-    if unknown := [kind for kind in kinds if kind not in RecordKind.values]:
-        values = {"given": unknown[0][:MAX_ECHOED_CHARACTERS], "known": ", ".join(RecordKind.values)}
-        raise InvalidCriterion("kind", _("There is no kind “%(given)s”. There are: %(known)s.") % values)
-    return kinds
 
 
 def _place(text: str | None) -> Place:

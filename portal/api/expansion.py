@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
-
-from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
 from portal.api.catalog_rows import variant_row
@@ -13,25 +11,14 @@ from portal.api.runs.conversation_rows import conversation_row
 from portal.api.runs.generation_rows import generation_row
 from portal.catalog.access import open_cards
 from portal.catalog.queries import variants_by_model_id
-from portal.exports.criteria import InvalidCriterion
 from portal.playground.queries import latest_variants, own_conversations, own_generations
 
 Loader = Callable[[Actor, Collection[str]], Mapping[str, Mapping[str, Any]]]
 
 
-def read_expand(text: str | None, offered: Sequence[str]) -> tuple[str, ...]:
-    """The names in the parameter, none without it. Raises InvalidCriterion for one that is none of those offered."""
-    if text is None:
-        return ()
-    names = text.split(",")
-    unknown = [name for name in names if name not in offered]
-    if unknown:
-        raise InvalidCriterion(
-            "expand",
-            _("“%(name)s” cannot be expanded here. What can: %(names)s.")
-            % {"name": unknown[0][:80], "names": ", ".join(offered)},
-        )
-    return tuple(dict.fromkeys(names))
+def read_expand(text: str | None) -> tuple[str, ...]:
+    """The names in the parameter, none without it. The operation's parameter lets through those that there are."""
+    return () if text is None else tuple(dict.fromkeys(text.split(",")))
 
 
 def expanded(actor: Actor, rows: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:

@@ -7,15 +7,17 @@ from typing import Any
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api import schema
-from portal.api.feedback_views import PAGE_PARAMETERS, READING, ApiView
+from portal.api.api_view import READING, ApiView
+from portal.api.feedback_views import PAGE_PARAMETERS
 from portal.api.negotiation import CsvRenderer, JsonLinesRenderer, ParquetRenderer
+from portal.api.operation import operation
 from portal.exports.criteria import PARAMETERS, Criteria
 from portal.exports.formats import FORMATS
 from portal.exports.schema import Kind
@@ -89,7 +91,7 @@ _EXAMPLE = OpenApiExample(
 class ExportList(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
 
-    @extend_schema(
+    @operation(
         operation_id="exports_list",
         summary="The tables that can be exported",
         description="Each with its columns, the filters that it obeys, and its formats.",
@@ -104,9 +106,8 @@ class ExportList(ApiView):
 class ExportDetail(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
     renderer_classes = [JSONRenderer, JsonLinesRenderer, CsvRenderer, ParquetRenderer]
-    parameters = (*PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="exports_read",
         summary="Export one table",
         description=(

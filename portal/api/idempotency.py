@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -24,6 +24,7 @@ from portal.api.problems import FieldError, Problem
 
 HEADER: Final = "Idempotency-Key"
 # Visible ASCII: with or without the quotation marks of a structured field.
+Prepared = TypeVar("Prepared")
 KEY_PATTERN: Final = rf"^[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}$"
 _KEY: Final = re.compile(KEY_PATTERN[:-1])
 
@@ -47,22 +48,33 @@ def do_once(request: Request, actor: Actor, act: Callable[[], Done]) -> Done:
     Raises Problem: invalid-request for a key that is none, idempotency-key-reused for one that belongs to another
     request.
     """
+    return do_prepared_once(request, actor, lambda: None, lambda _nothing: act())
+
+
+def do_prepared_once(
+    request: Request, actor: Actor, prepare: Callable[[], Prepared], act: Callable[[Prepared], Done]
+) -> Done:
+    """As `do_once`, of something of which `prepare` writes nothing and takes a while: it is outside the transaction."""
     key = request.headers.get(HEADER)
     if key is None:
-        return act()
+        return act(prepare())
     if not _KEY.fullmatch(key):
         limit = _("Must be 1 to %d visible ASCII characters.") % MAX_KEY_CHARACTERS
         raise Problem("invalid-request", f"{HEADER}: {limit}", (FieldError(limit, parameter=HEADER),))
     assert actor.user is not None
     own = IdempotencyKey.objects.filter(owner=actor.user)
+    expired = timezone.now() - KEPT
+    if (kept := own.filter(key=key, created_at__gte=expired).first()) is not None:
+        return _earlier(kept, request)
+    prepared = prepare()
     with transaction.atomic():
-        own.filter(created_at__lt=timezone.now() - KEPT).delete()
+        own.filter(created_at__lt=expired).delete()
         try:
             with transaction.atomic():
                 kept = own.create(owner=actor.user, key=key, address=request.path, digest=_digest(request.data))
         except IntegrityError:
             return _earlier(own.get(key=key), request)
-        done = act()
+        done = act(prepared)
         own.filter(pk=kept.pk).update(status=done.status, made=done.made)
     return done
 

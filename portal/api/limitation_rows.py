@@ -18,12 +18,12 @@ from portal.api.serializers import (
     StrictTextField,
     StrictUuidField,
 )
+from portal.exports.change_rows import limitation_row
 from portal.exports.rows import iso_utc
 from portal.reviews.models import Limitation, Replay
 from portal.reviews.models.limitations import LimitationState, Rule, Severity
 from portal.reviews.queries.limitations import ReplayedRun, replay_counts
 
-MODEL_ID: Final = {"type": "string", "pattern": f"^{schema.NAME}/{schema.NAME}:{schema.NAME}$"}
 MAX_REPORTS: Final = 500
 
 
@@ -92,7 +92,11 @@ class ChangeLimitationSerializer(StrictSerializer):
     severity = StrictChoiceField(choices=Severity.values, required=False)
     state = StrictChoiceField(choices=LimitationState.values, required=False)
     mitigated_in = StrictPatternField(
-        MODEL_ID["pattern"], max_length=300, required=False, allow_null=True, help_text=_("A variant of its card.")
+        schema.MODEL_ID["pattern"],
+        max_length=300,
+        required=False,
+        allow_null=True,
+        help_text=_("A variant of its card."),
     )
     version = StrictIntegerField(
         min_value=1, max_value=MAX_VERSION, required=False, help_text=_("The version that you change.")
@@ -113,7 +117,7 @@ class NewLimitationSerializer(StrictSerializer):
 
 
 class NewReplaySerializer(StrictSerializer):
-    model = StrictPatternField(MODEL_ID["pattern"], max_length=300, help_text=_("A variant that runs here."))
+    model = StrictPatternField(schema.MODEL_ID["pattern"], max_length=300, help_text=_("A variant that runs here."))
     rule = StrictChoiceField(choices=Rule.values)
     phrase = StrictTextField(max_length=200, allow_blank=True, required=False)
 
@@ -152,22 +156,11 @@ EXAMPLE_REPLAY: Final = {
 }
 
 
-def limitation_row(limitation: Limitation) -> dict[str, Any]:
-    """A limitation out of `counted_limitations`."""
-    mitigated_in = limitation.mitigated_in
+def seconded_row(limitation: Limitation) -> dict[str, Any]:
+    """A limitation out of `counted_limitations`, with how many saw it too, and its page."""
     return {
-        "id": str(limitation.pk),
-        "version": limitation.version,
-        "card": limitation.card.name,
-        "title": limitation.title,
-        "description": limitation.description,
-        "severity": limitation.severity,
-        "state": limitation.state,
-        "mitigated_in": mitigated_in.model_id if mitigated_in is not None else None,
-        "reports": limitation.report_count,  # type: ignore[attr-defined]
+        **limitation_row(limitation),
         "me_too": limitation.me_too_count,  # type: ignore[attr-defined]
-        "created_at": iso_utc(limitation.created_at),
-        "changed_at": iso_utc(limitation.changed_at),
         "page": limitation.get_absolute_url(),
     }
 

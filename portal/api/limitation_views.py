@@ -1,5 +1,4 @@
-"""`/api/v1/limitations/`: what models are known to do wrong; read and seconded by all, made and changed by "
-"maintainers."""
+"""`/api/v1/limitations/`: what models are known to do wrong; read and seconded by all, made by maintainers."""
 
 from __future__ import annotations
 
@@ -14,17 +13,16 @@ from django.forms import model_to_dict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.accounts.models import Scope
 from portal.api import schema
+from portal.api.api_view import ApiView
 from portal.api.catalog_views import CARD_PATH, named_card, published_card
 from portal.api.conditions import precondition_failed, require_version, wants_unchanged
-from portal.api.feedback_views import ApiView
 from portal.api.given_question import refuse_form, refused
 from portal.api.idempotency import Done, do_once
 from portal.api.limitation_access import readable_limitation
@@ -37,14 +35,14 @@ from portal.api.limitation_rows import (
     LimitationDetailSerializer,
     LimitationRowSerializer,
     NewLimitationSerializer,
-    limitation_row,
+    seconded_row,
 )
-from portal.api.paging import PAGE_PARAMETERS, read_created_page
+from portal.api.operation import operation
+from portal.api.paging import read_created_page
 from portal.api.permissions import page_request
 from portal.api.questionnaire_views import MAKING, SCOPES
-from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
+from portal.api.row_answers import done_headers, list_answer, page_of, part_of, row_answer
 from portal.catalog.models import ModelCard, Variant
-from portal.exports.criteria import InvalidCriterion
 from portal.feedback.services import VersionConflict
 from portal.reviews.access import require_maintainer
 from portal.reviews.forms import LimitationForm
@@ -56,7 +54,6 @@ from portal.reviews.services.limitations import LimitationChanged, change_limita
 PATH: Final = [schema.in_path("limitation_id", {"type": "string", "format": "uuid"}, gettext_lazy("Its id."))]
 _DETAIL_EXAMPLE: Final = OpenApiExample("A limitation", value=EXAMPLE_DETAIL, response_only=True)
 _PAGE_EXAMPLE: Final = OpenApiExample("A page", value={"results": [EXAMPLE], "next": None}, response_only=True)
-_FILTERS: Final = {"state": LimitationState.values, "severity": Severity.values}
 _CHANGED: Final = ("title", "description", "severity", "state", "mitigated_in")
 _FILTER_PARAMETERS: Final = [
     schema.query(
@@ -70,9 +67,8 @@ _FILTER_PARAMETERS: Final = [
 
 class LimitationList(ApiView):
     scopes = {**SCOPES, HTTPMethod.POST: MAKING}
-    parameters = ("card", *_FILTERS, "fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="limitations_list",
         summary="Known limitations",
         description="Of all published cards, in the order in which they were made.",
@@ -90,7 +86,7 @@ class LimitationList(ApiView):
             found = found.filter(card=named_card(request.query_params["card"]))
         return _list(request, found)
 
-    @extend_schema(
+    @operation(
         operation_id="limitations_make",
         summary="Make a limitation out of accepted reports",
         description="It stands on the card from now on, and the reports' contributors are told. For maintainers.",
@@ -134,9 +130,8 @@ class LimitationList(ApiView):
 
 class CardLimitations(ApiView):
     scopes = SCOPES
-    parameters = (*_FILTERS, "fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="card_limitations_list",
         summary="A card's known limitations",
         description="In the order in which they were made.",
@@ -151,13 +146,12 @@ class CardLimitations(ApiView):
 
 class LimitationDetail(ApiView):
     scopes = {**SCOPES, HTTPMethod.PATCH: MAKING}
-    parameters = ROW_PARAMETERS
 
-    @extend_schema(
+    @operation(
         operation_id="limitations_retrieve",
         summary="One known limitation",
-        parameters=[*PATH, schema.fields_parameter(DETAIL_MEMBERS), schema.IF_NONE_MATCH],
-        responses={200: part_of(LimitationDetailSerializer), **schema.NOT_MODIFIED, **schema.problems(404)},
+        parameters=[*PATH, schema.fields_parameter(DETAIL_MEMBERS)],
+        responses={200: part_of(LimitationDetailSerializer), **schema.problems(404)},
         examples=[_DETAIL_EXAMPLE],
         tags=["limitations"],
     )
@@ -165,7 +159,7 @@ class LimitationDetail(ApiView):
         wanted = readable_limitation(request, limitation_id)
         return limitation_answer(request, self, Done(200, str(wanted.pk)))
 
-    @extend_schema(
+    @operation(
         operation_id="limitations_change",
         summary="Change a known limitation",
         description=(
@@ -211,7 +205,7 @@ class LimitationDetail(ApiView):
 class MeTooView(ApiView):
     scopes = {HTTPMethod.POST: (Scope.SUBMIT,)}
 
-    @extend_schema(
+    @operation(
         operation_id="limitations_me_too",
         summary="Say that you saw it too",
         description="Counted once per person: 201 the first time, 200 afterwards.",
@@ -237,21 +231,16 @@ class MeTooView(ApiView):
 def limitation_answer(request: Request, view: ApiView, done: Done) -> HttpResponseBase:
     """A limitation as it is now."""
     found = get_object_or_404(counted_limitations(), pk=done.made)
-    row = {**limitation_row(found), "said_me_too": said_me_too(view.actor, found)}
+    row = {**seconded_row(found), "said_me_too": said_me_too(view.actor, found)}
     headers = done_headers(done, reverse("api:limitation-detail", args=[found.pk]))
     return row_answer(request, row, DETAIL_MEMBERS, status=done.status, headers=headers)
 
 
 def _list(request: Request, found: QuerySet[Limitation]) -> Response:
-    for name, values in _FILTERS.items():
-        asked = request.query_params.get(name)
-        if asked is None:
-            continue
-        if asked not in values:
-            raise InvalidCriterion(name, _("Must be one of: %s.") % ", ".join(values))
-        found = found.filter(**{name: asked})
+    asked = request.query_params
+    found = found.filter(**{name: asked[name] for name in ("state", "severity") if name in asked})
     page, following = read_created_page(request, found)
-    return list_answer(request, [limitation_row(each) for each in page], following, ROW_MEMBERS)
+    return list_answer(request, [seconded_row(each) for each in page], following, ROW_MEMBERS)
 
 
 def _with_variant(given: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:

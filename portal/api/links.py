@@ -7,6 +7,10 @@ from typing import Any, Final
 
 _ID: Final = "$response.body#/id"
 _CLAIMED: Final = {"item_id": _ID}
+_CONTEST: Final = {"contest_id": _ID}
+_RUN: Final = {"generation_id": _ID}
+_MESSAGE: Final = {"endpoint_id": "$request.path.endpoint_id", "message_id": _ID}
+_ANSWERED: Final = {"200", "201", "202"}
 _VERSION: Final = {"slug": "$response.body#/slug", "version": "$response.body#/version"}
 # Operation → parameters of where it leads, out of its answer; and which operations these are.
 LINKS: Final[Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]] = {
@@ -33,6 +37,36 @@ LINKS: Final[Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]] = {
         {"limitation_id": _ID},
         ("limitations_retrieve", "limitations_change", "limitations_me_too", "replays_list", "replays_start"),
     ),
+    "conversations_create": (
+        {"conversation_id": _ID},
+        ("conversations_retrieve", "conversations_revise", "conversations_delete", "conversations_restore"),
+    ),
+    "generations_create": (
+        _RUN,
+        ("generations_retrieve", "generations_trace", "generations_cancel", "generations_again", "generations_rerun"),
+    ),
+    "generations_again": (_RUN, ("generations_retrieve", "generations_cancel")),
+    "comparisons_create": (
+        _CONTEST,
+        ("comparisons_retrieve", "comparisons_send", "comparisons_stop", "comparisons_vote"),
+    ),
+    "battles_create": (_CONTEST, ("battles_retrieve", "battles_send", "battles_stop", "battles_vote")),
+    "webhooks_create": (
+        {"endpoint_id": _ID},
+        (
+            "webhooks_retrieve",
+            "webhooks_change",
+            "webhooks_secret",
+            "webhooks_ping",
+            "webhooks_deliveries",
+            "webhooks_delete",
+        ),
+    ),
+    "webhooks_ping": (_MESSAGE, ("webhooks_redeliver",)),
+    "campaign_quotes_choose": (
+        {"slug": "$request.path.slug", "answer": "$response.body#/answer"},
+        ("campaign_quotes_drop",),
+    ),
     "replays_start": ({"replay_id": _ID}, ("replays_retrieve", "replays_again")),
 }
 
@@ -46,6 +80,6 @@ def add_links(result: dict[str, Any], **_of_the_generator: Any) -> dict[str, Any
                 continue
             parameters, targets = found
             links = {target: {"operationId": target, "parameters": dict(parameters)} for target in targets}
-            for status in {"200", "201"} & operation["responses"].keys():
+            for status in _ANSWERED & operation["responses"].keys():
                 operation["responses"][status]["links"] = links
     return result

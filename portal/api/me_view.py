@@ -6,7 +6,7 @@ from http import HTTPMethod
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from portal.accounts.models import ApiToken, Scope, User
 from portal.accounts.roles import Role
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.api_view import ApiView
+from portal.api.operation import operation
 from portal.exports.rows import iso_utc
 
 _EXAMPLE: Final = {
@@ -45,7 +46,7 @@ class MeSerializer(serializers.Serializer):  # type: ignore[type-arg]
 class Me(ApiView):
     scopes = {HTTPMethod.GET: tuple(Scope), HTTPMethod.HEAD: tuple(Scope)}
 
-    @extend_schema(
+    @operation(
         operation_id="me_retrieve",
         summary="Who you are here",
         responses={200: MeSerializer, **schema.problems()},

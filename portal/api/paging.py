@@ -18,18 +18,13 @@ from portal.exports.queries import behind
 
 Row = TypeVar("Row", bound=Model)
 
-PAGE_PARAMETERS: Final = ("limit", "cursor")
 _BYTES: Final = 8
 _ENCODED_CHARACTERS: Final = 12
 
 
 def read_limit(text: str | None) -> int:
-    """Raises InvalidCriterion."""
-    if text is None:
-        return schema.DEFAULT_PAGE_ROWS
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= schema.MAX_PAGE_ROWS):
-        raise InvalidCriterion("limit", _("Must be a whole number from 1 to %d.") % schema.MAX_PAGE_ROWS)
-    return int(text)
+    """`limit`, which the operation's parameter keeps in its bounds."""
+    return schema.DEFAULT_PAGE_ROWS if text is None else int(text)
 
 
 def read_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | None]:
@@ -46,6 +41,18 @@ def read_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | N
         return found, None
     chosen = found[:limit]
     return chosen, next_address(request, _encoded(chosen[-1].pk))
+
+
+def read_latest_page(request: Request, rows: QuerySet[Row], by: str = "pk") -> tuple[list[Row], str | None]:
+    """As `read_page`, the last number first, by the column that counts: what arrives stands before the first page."""
+    limit = read_limit(request.query_params.get("limit"))
+    cursor = request.query_params.get("cursor")
+    if cursor is not None:
+        rows = rows.filter(**{f"{by}__lt": _decoded(cursor)})
+    found = list(rows.order_by(f"-{by}")[: limit + 1])
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], next_address(request, _encoded(getattr(found[limit - 1], by)))
 
 
 def read_created_page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], str | None]:

@@ -51,6 +51,7 @@ PROBLEMS: Final = {
     "cannot-be-changed": (HTTPStatus.CONFLICT, gettext_lazy("It can be withdrawn, and not changed")),
     "closed": (HTTPStatus.CONFLICT, gettext_lazy("The campaign takes no answers now")),
     "claim-lost": (HTTPStatus.CONFLICT, gettext_lazy("The item is not yours to judge, or no longer")),
+    "not-decided": (HTTPStatus.CONFLICT, gettext_lazy("The item is not decided")),
     "undo-refused": (HTTPStatus.CONFLICT, gettext_lazy("The verdict cannot be taken back")),
     "webhook-disabled": (HTTPStatus.CONFLICT, gettext_lazy("The webhook is switched off")),
     "already-voted": (HTTPStatus.CONFLICT, gettext_lazy("You have voted on it already")),

@@ -10,14 +10,15 @@ from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 
 from portal.api import schema
+from portal.api.api_view import ApiView
 from portal.api.draft_steps import QUESTIONNAIRE_PATH, change_draft, questionnaire_answer
-from portal.api.feedback_views import ApiView
 from portal.api.given_question import question_values
 from portal.api.idempotency import Done, do_once
+from portal.api.operation import operation
 from portal.api.permissions import role_of
 from portal.api.problems import FieldError, Problem, pointer
 from portal.api.questionnaire_rows import (
@@ -48,7 +49,7 @@ _CHANGED: Final[dict[Any, Any]] = {200: QuestionnaireRowSerializer, **schema.pro
 class QuestionAdding(ApiView):
     scopes = {HTTPMethod.POST: MAKING}
 
-    @extend_schema(
+    @operation(
         operation_id="questions_add",
         summary="Add a question to a draft",
         description="At the end. For maintainers.",
@@ -75,7 +76,7 @@ class QuestionAdding(ApiView):
 class QuestionChanging(ApiView):
     scopes = {HTTPMethod.PATCH: MAKING, HTTPMethod.DELETE: MAKING}
 
-    @extend_schema(
+    @operation(
         operation_id="questions_change",
         summary="Change a question of a draft",
         description="What is not named stays; its kind does too. For maintainers.",
@@ -96,7 +97,7 @@ class QuestionChanging(ApiView):
         change_draft(request, draft, lambda: save_question(draft, kind, found, values))
         return questionnaire_answer(request, Done(200, str(draft.pk)))
 
-    @extend_schema(
+    @operation(
         operation_id="questions_remove",
         summary="Remove a question from a draft",
         description="Refused while another one depends on it. For maintainers.",
@@ -115,7 +116,7 @@ class QuestionChanging(ApiView):
 class QuestionMoving(ApiView):
     scopes = {HTTPMethod.POST: MAKING}
 
-    @extend_schema(
+    @operation(
         operation_id="questions_move",
         summary="Move a question of a draft",
         description="Up or down by one place. For maintainers.",
@@ -142,7 +143,7 @@ class QuestionMoving(ApiView):
 class Translations(ApiView):
     scopes = {HTTPMethod.PATCH: MAKING}
 
-    @extend_schema(
+    @operation(
         operation_id="questionnaires_translate",
         summary="Translate a draft",
         description="Into any language but its own. For maintainers.",

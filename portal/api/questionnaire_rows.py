@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Any, Final
 
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal.api.row_answers import members_of
 from portal.api.serializers import ObjectField, StrictPatternField, StrictSerializer, StrictTextField
-from portal.exports.criteria import InvalidCriterion
 from portal.exports.rows import iso_utc
 from portal.feedback.models import Question, QuestionKind, Questionnaire
 from portal.feedback.wording import LANGUAGE_NAMES
 
 SLUG: Final = "^[a-zA-Z0-9_-]+$"
-MAX_SLUG: Final = 80
 _OPTIONS: Final = _("What its kind needs: choices, rows, columns, min, max, anchors and others, as they are read.")
-
-
-def asked_questionnaire(texts: Mapping[str, str], name: str) -> str:
-    """The questionnaire that the query parameter `name` names, there or not. Raises InvalidCriterion."""
-    if len(texts[name]) > MAX_SLUG or not re.fullmatch(SLUG, texts[name]):
-        raise InvalidCriterion(name, gettext("Must be the name of a questionnaire."))
-    return texts[name]
 
 
 class StrictBooleanField(serializers.BooleanField):

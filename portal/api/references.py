@@ -17,7 +17,7 @@ class ConversationReference(serializers.JSONField):
     """A conversation's id, or the conversation."""
 
 
-@extend_schema_field(_reference("Variant", type="string"))
+@extend_schema_field(_reference("VariantPart", type="string"))
 class VariantReference(serializers.JSONField):
     """A variant's id, owner/name:variant, or the variant."""
 

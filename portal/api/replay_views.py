@@ -13,14 +13,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.api_view import ApiView
 from portal.api.given_question import refuse_form, refused
 from portal.api.idempotency import Done, do_once
 from portal.api.limitation_access import readable_limitation
@@ -33,10 +33,11 @@ from portal.api.limitation_rows import (
     replay_row,
 )
 from portal.api.limitation_views import PATH
-from portal.api.paging import PAGE_PARAMETERS, read_created_page
+from portal.api.operation import operation
+from portal.api.paging import read_created_page
 from portal.api.permissions import page_request, role_of
 from portal.api.questionnaire_views import MAKING, SCOPES
-from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
+from portal.api.row_answers import done_headers, list_answer, page_of, part_of, row_answer
 from portal.catalog.models import Variant
 from portal.reviews.access import require_maintainer
 from portal.reviews.forms import ReplayForm
@@ -53,9 +54,8 @@ _EXAMPLE: Final = OpenApiExample("A replay", value=EXAMPLE_REPLAY, response_only
 
 class ReplayList(ApiView):
     scopes = {**SCOPES, HTTPMethod.POST: MAKING}
-    parameters = ("fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="replays_list",
         summary="Replays of a limitation",
         description=(
@@ -73,7 +73,7 @@ class ReplayList(ApiView):
         rows = [replay_row(each, runs_of(each), with_runs=with_runs) for each in page]
         return list_answer(request, rows, following, REPLAY_MEMBERS)
 
-    @extend_schema(
+    @operation(
         operation_id="replays_start",
         summary="Replay a limitation's prompts on a variant",
         description=(
@@ -115,13 +115,12 @@ class ReplayList(ApiView):
 
 class ReplayDetail(ApiView):
     scopes = SCOPES
-    parameters = ROW_PARAMETERS
 
-    @extend_schema(
+    @operation(
         operation_id="replays_retrieve",
         summary="One replay",
-        parameters=[*_REPLAY_PATH, schema.fields_parameter(REPLAY_MEMBERS), schema.IF_NONE_MATCH],
-        responses={200: part_of(ReplayRowSerializer), **schema.NOT_MODIFIED, **schema.problems(404)},
+        parameters=[*_REPLAY_PATH, schema.fields_parameter(REPLAY_MEMBERS)],
+        responses={200: part_of(ReplayRowSerializer), **schema.problems(404)},
         examples=[_EXAMPLE],
         tags=["limitations"],
     )
@@ -134,7 +133,7 @@ class ReplayDetail(ApiView):
 class ReplayAgain(ApiView):
     scopes = {HTTPMethod.POST: MAKING}
 
-    @extend_schema(
+    @operation(
         operation_id="replays_again",
         summary="Ask what could not be asked before",
         description="What was asked is not asked twice. For maintainers.",
@@ -158,7 +157,7 @@ class ReplayAgain(ApiView):
 class ReplayRunDetail(ApiView):
     scopes = {HTTPMethod.PATCH: MAKING}
 
-    @extend_schema(
+    @operation(
         operation_id="replays_judge",
         summary="Say whether one answer flipped",
         description="A person's word outweighs the rule. Answers with the whole replay. For maintainers.",

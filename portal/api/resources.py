@@ -24,6 +24,7 @@ class Resource:
 RESOURCES: Final = (
     Resource("me/", _("Whom a token speaks for, and what it may do.")),
     Resource("me/contributions/", _("What you gave, and what became of it.")),
+    Resource("me/questions/", _("What reviewers ask you about it.")),
     Resource("cards/", _("Model cards, with their revisions, facts and known limitations.")),
     Resource("variants/", _("Weights that run here or elsewhere, with digests and facts.")),
     Resource("leaderboard/", _("The arena's ratings with intervals.")),
@@ -32,6 +33,7 @@ RESOURCES: Final = (
     Resource("questionnaires/", _("What people are asked, version by version.")),
     Resource("campaigns/", _("Public appeals to answer a questionnaire, and their results.")),
     Resource("review/items/", _("The review queue; for reviewers.")),
+    Resource("review/gold/", _("Items that reviewers are measured by; for maintainers.")),
     Resource("review/agreement/", _("How far reviewers agree; for maintainers.")),
     Resource("limitations/", _("What models are known to do wrong, and replays of it elsewhere.")),
     Resource("conversations/", _("Your conversations.")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,13 +17,11 @@ from portal.reviews.queries.filters import ABOUT, MAX_CHARACTERS, QueueFilters
 from portal.reviews.settling import ItemState, Reason, Verdict
 
 STATES: Final = ("open", *ItemState.values)
-_NAME: Final = f"{schema.NAME}/{schema.NAME}"
 _LANGUAGE: Final = "^[A-Za-z-]{2,12}$"
 _SLUG: Final = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,80}$"}
 # Votes have names in the place of questionnaires, as in vote:battle.
 _FORM: Final = {"type": "string", "pattern": "^[A-Za-z0-9_:-]{1,80}$"}
 _DAY: Final = {"type": "string", "format": "date"}
-_VARIANT: Final = f"^{_NAME}:{schema.NAME}$"
 FILTERS: Final = [
     schema.query(
         "state", {"type": "string", "enum": list(STATES)}, gettext_lazy("Only in this state; open: all that wait.")
@@ -32,9 +29,7 @@ FILTERS: Final = [
     schema.query("outcome", {"type": "string", "enum": Verdict.values}, gettext_lazy("Only decided so.")),
     schema.query("reason", {"type": "string", "enum": Reason.values}, gettext_lazy("Only rejected for this reason.")),
     schema.query("card", schema.CARD_NAME, gettext_lazy("Only about this card: owner/name.")),
-    schema.query(
-        "variant", {"type": "string", "pattern": _VARIANT}, gettext_lazy("Only about this variant: owner/name:variant.")
-    ),
+    schema.query("variant", schema.MODEL_ID, gettext_lazy("Only about this variant: owner/name:variant.")),
     schema.query(
         "about",
         {"type": "string", "enum": list(ABOUT)},
@@ -57,8 +52,8 @@ class NextItemSerializer(StrictSerializer):
     state = StrictChoiceField(choices=STATES, required=False)
     outcome = StrictChoiceField(choices=Verdict.values, required=False)
     reason = StrictChoiceField(choices=Reason.values, required=False)
-    card = StrictPatternField(f"^{_NAME}$", required=False, max_length=200)
-    variant = StrictPatternField(_VARIANT, required=False, max_length=300)
+    card = StrictPatternField(schema.CARD_NAME["pattern"], required=False, max_length=200)
+    variant = StrictPatternField(schema.MODEL_ID["pattern"], required=False, max_length=300)
     about = StrictChoiceField(choices=list(ABOUT), required=False)
     campaign = StrictPatternField(_SLUG["pattern"], required=False)
     questionnaire = StrictPatternField(_FORM["pattern"], required=False)
@@ -72,14 +67,9 @@ class NextItemSerializer(StrictSerializer):
 def read_filters(texts: Mapping[str, str]) -> QueueFilters:
     """Raises InvalidCriterion for what is not understood, which the page would leave out."""
     asked: dict[str, Any] = {name: texts[name] for name in NAMES if name in texts}
-    for name, key_of, pattern in (("card", card_key, f"^{_NAME}$"), ("variant", variant_key, _VARIANT)):
+    for name, key_of in (("card", card_key), ("variant", variant_key)):
         if name in asked:
-            if len(asked[name]) > 300 or not re.fullmatch(pattern, asked[name]):
-                raise InvalidCriterion(name, _("Is no name of one."))
             asked[name] = key_of(asked[name])
-    for name, pattern in (("language", _LANGUAGE), ("campaign", _SLUG["pattern"]), ("questionnaire", _FORM["pattern"])):
-        if name in asked and not re.fullmatch(pattern, asked[name]):
-            raise InvalidCriterion(name, _("Is not one of the values that the documentation names."))
     filters = QueueFilters.from_query(asked)
     for name, text in asked.items():
         if not getattr(filters, name) or len(str(text)) > MAX_CHARACTERS or "\x00" in str(text):

@@ -11,18 +11,19 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.accounts.models import Scope, User
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.api_view import ApiView
 from portal.api.idempotency import Done, do_once
-from portal.api.paging import PAGE_PARAMETERS, next_address, read_limit
+from portal.api.operation import operation
+from portal.api.paging import next_address, read_limit
 from portal.api.permissions import page_request
 from portal.api.problems import Problem
-from portal.api.review_filters import FILTERS, NAMES, NextItemSerializer, read_filters
+from portal.api.review_filters import FILTERS, NextItemSerializer, read_filters
 from portal.api.review_rows import (
     DETAIL_MEMBERS,
     EXAMPLE_DETAIL,
@@ -34,7 +35,7 @@ from portal.api.review_rows import (
     item_detail,
     item_row,
 )
-from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
+from portal.api.row_answers import done_headers, list_answer, page_of, part_of, row_answer
 from portal.exports.criteria import InvalidCriterion
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
 from portal.reviews.queries.item_page import item_page
@@ -53,9 +54,8 @@ DETAIL_EXAMPLE: Final = OpenApiExample("An item", value=EXAMPLE_DETAIL, response
 
 class ItemList(ApiView):
     scopes = READING
-    parameters = (*NAMES, "fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="review_items_list",
         summary="The review queue",
         description=(
@@ -83,7 +83,7 @@ class ItemList(ApiView):
 class NextClaim(ApiView):
     scopes = DOING
 
-    @extend_schema(
+    @operation(
         operation_id="review_claims_next",
         summary="Take the next item",
         description=(
@@ -126,9 +126,8 @@ class NextClaim(ApiView):
 
 class ItemDetail(ApiView):
     scopes = READING
-    parameters = ROW_PARAMETERS
 
-    @extend_schema(
+    @operation(
         operation_id="review_items_retrieve",
         summary="One item",
         description=(
@@ -136,8 +135,8 @@ class ItemDetail(ApiView):
             "verdicts are "
             "told once all have spoken."
         ),
-        parameters=[*ITEM_PATH, schema.fields_parameter(DETAIL_MEMBERS), schema.IF_NONE_MATCH],
-        responses={200: part_of(ItemDetailSerializer), **schema.NOT_MODIFIED, **schema.problems(404)},
+        parameters=[*ITEM_PATH, schema.fields_parameter(DETAIL_MEMBERS)],
+        responses={200: part_of(ItemDetailSerializer), **schema.problems(404)},
         examples=[DETAIL_EXAMPLE],
         tags=["review"],
     )
@@ -148,7 +147,7 @@ class ItemDetail(ApiView):
 class ItemClaim(ApiView):
     scopes = {**DOING, HTTPMethod.DELETE: REVIEWING}
 
-    @extend_schema(
+    @operation(
         operation_id="review_items_claim",
         summary="Take this item, or keep it longer",
         description=(
@@ -180,7 +179,7 @@ class ItemClaim(ApiView):
             raise Problem("claim-lost", message)
         return Done(201, str(item_id))
 
-    @extend_schema(
+    @operation(
         operation_id="review_items_release",
         summary="Give an item back without a verdict",
         parameters=ITEM_PATH,
@@ -198,7 +197,7 @@ class ItemClaim(ApiView):
 class ItemReopening(ApiView):
     scopes = DOING
 
-    @extend_schema(
+    @operation(
         operation_id="review_items_reopen",
         summary="Set an item's verdicts aside",
         description="It waits anew; the verdicts stay readable. Nothing happens where there are none. For maintainers.",

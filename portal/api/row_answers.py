@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -12,34 +12,39 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.api.conditions import entity_tag, not_modified
+from portal.api.conditions import entity_tag, not_modified, shown_tag
 from portal.api.field_choice import chosen_fields, only_fields
 from portal.api.idempotency import Done
 
-ROW_PARAMETERS: Final = ("fields", "format")
 Row = Mapping[str, Any]
 SerializerClass = type[serializers.Serializer]  # type: ignore[type-arg]
 
 
 def list_answer(request: Request, rows: Iterable[Row], following: str | None, members: Collection[str]) -> Response:
-    """A page of rows with the members that the request asks for. Raises InvalidCriterion."""
+    """A page of rows with the members that the request asks for."""
     fields = chosen_fields(request.query_params.get("fields"), members)
     return Response({"results": [only_fields(row, fields) for row in rows], "next": following})
 
 
 def row_answer(
-    request: Request, row: Row, members: Collection[str], *, version: int | None = None, **response: Any
+    request: Request,
+    row: Row,
+    members: Collection[str],
+    *,
+    version: int | None = None,
+    shown: Row | None = None,
+    **response: Any,
 ) -> HttpResponse:
     """One row with its tag, for whoever may read it and no cache between; 304 where a reader has it already.
 
-    `version` is for rows that count their changes under another name. Raises InvalidCriterion.
+    `version` is for rows that count their changes under another name, `shown` what the answer has in the row's place.
     """
     fields = chosen_fields(request.query_params.get("fields"), members)
-    tag = entity_tag(row, version)
+    tag = shown_tag(entity_tag(row, version), row, shown)
     if request.method in {"GET", "HEAD"} and (unchanged := not_modified(request, tag)) is not None:
         return unchanged
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **response.pop("headers", {})}
-    return Response(only_fields(row, fields), headers=headers, **response)
+    return Response(only_fields(row if shown is None else shown, fields), headers=headers, **response)
 
 
 def done_headers(done: Done, location: str = "") -> dict[str, str]:

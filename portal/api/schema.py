@@ -47,20 +47,22 @@ def _header(name: str, schema: Any, description: Any) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description)
 
 
+def names_query(name: str, names: Iterable[str], description: Any, **more: Any) -> OpenApiParameter:
+    """A parameter that takes some of these names, separated by commas."""
+    names_schema = {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(names)}, **more}
+    return query(name, names_schema, description, style="form", explode=False)
+
+
 def fields_parameter(names: Iterable[str]) -> OpenApiParameter:
     """`fields=` of rows with these members."""
-    one = "|".join(names)
-    schema = {"type": "string", "pattern": f"^(?:{one})(?:,(?:{one}))*$"}
-    return query("fields", schema, _("Only these members of a row, separated by commas; JSON only."))
+    return names_query("fields", names, _("Only these members of a row, separated by commas; JSON only."))
 
 
 def expand_parameter(names: Iterable[str]) -> OpenApiParameter:
     """`expand=` of rows with these members."""
-    one = "|".join(names)
-    schema = {"type": "string", "pattern": f"^(?:{one})(?:,(?:{one}))*$"}
-    return query(
+    return names_query(
         "expand",
-        schema,
+        names,
         _("The things that these members name, in the place of the ids of those you may read; JSON only."),
     )
 
@@ -107,25 +109,22 @@ NOT_MODIFIED: Final = {304: OpenApiResponse(description=_("It still is what your
 _RATING: Final = {"type": "integer", "minimum": LOWEST_RATING, "maximum": HIGHEST_RATING}
 _MOMENT: Final = {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
 _SLUG: Final = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,80}$"}
-_STATES: Final = "|".join(ReviewState.values)
 NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
-CARD_NAME: Final = {"type": "string", "pattern": f"^{NAME}/{NAME}$"}
+CARD_NAME: Final = {"type": "string", "title": "owner/name", "pattern": f"^{NAME}/{NAME}$"}
+MODEL_ID: Final = {"type": "string", "title": "owner/name:variant", "pattern": f"^{NAME}/{NAME}:{NAME}$"}
+LIMIT: Final = query(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
+    _("Rows per page."),
+)
 # Of lists that are JSON alone.
 PAGE_PARAMETERS: Final = [
-    query(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
-        _("Rows per page."),
-    ),
+    LIMIT,
     query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it.")),
 ]
 LIST_PARAMETERS: Final = [
     query("card", CARD_NAME, _("Only this card: owner/name.")),
-    query(
-        "variant",
-        {"type": "string", "pattern": f"^{NAME}/{NAME}:{NAME}$"},
-        _("Only this variant: owner/name:variant."),
-    ),
+    query("variant", MODEL_ID, _("Only this variant: owner/name:variant.")),
     query("rating", _RATING, _("Only this helpfulness. Not together with rating_min or rating_max.")),
     query("rating_min", _RATING, _("At least this helpfulness.")),
     query("rating_max", _RATING, _("At most this helpfulness.")),
@@ -140,22 +139,14 @@ LIST_PARAMETERS: Final = [
         _("Only what was written in this language, ISO 639-1."),
     ),
     query("licence", {"type": "string", "minLength": 1, "maxLength": 60}, _("Only under this licence.")),
-    query(
-        "review_state",
-        {"type": "string", "pattern": f"^(?:{_STATES})(?:,(?:{_STATES}))*$"},
-        _("Only in one of these states of review, separated by commas."),
-    ),
+    names_query("review_state", ReviewState.values, _("Only in one of these states of review, separated by commas.")),
     query("label", {"type": "string", "enum": list(LABELS)}, _("Only with this label of a reviewer.")),
     query(
         "agreement_min",
         {"type": "string", "pattern": r"^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$"},
         _("At least this share, from 0 to 1, of two or more independent reviewers said what was decided."),
     ),
-    query(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS, "default": DEFAULT_PAGE_ROWS},
-        _("Rows per page; JSON only."),
-    ),
+    LIMIT,
     fields_parameter(FEEDBACK_FIELDS),
     expand_parameter(FEEDBACK_EXPANDABLE),
     query("cursor", {"type": "string"}, _("Where the page begins, as `next` gives it; JSON only.")),

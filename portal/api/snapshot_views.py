@@ -8,20 +8,20 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from portal.accounts.models import User
 from portal.api import schema
-from portal.api.feedback_views import READING, ApiView
+from portal.api.api_view import READING, ApiView
+from portal.api.operation import operation
+from portal.api.paging import read_latest_page
+from portal.api.row_answers import list_answer, members_of, page_of, part_of, row_answer
 from portal.exports.access import get_published, visible_snapshots
 from portal.exports.models import Snapshot
 from portal.exports.rows import iso_utc
 from portal.exports.snapshot_files import FILE_TYPES, file_response, tombstones_response
-
-MAX_LISTED = 1_000
 
 
 class SnapshotFileSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -41,10 +41,6 @@ class SnapshotSerializer(serializers.Serializer):  # type: ignore[type-arg]
     previous = serializers.IntegerField(allow_null=True)
     tombstones = serializers.CharField()
     files = SnapshotFileSerializer(many=True)
-
-
-class SnapshotsSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    results = SnapshotSerializer(many=True)
 
 
 def described(snapshot: Snapshot) -> dict[str, Any]:
@@ -71,6 +67,7 @@ def described(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+_MEMBERS = members_of(SnapshotSerializer)
 _EXAMPLE_SNAPSHOT = {
     "number": 3,
     "title": "Autumn",
@@ -97,31 +94,33 @@ _NUMBER = OpenApiParameter(
 class SnapshotList(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
 
-    @extend_schema(
+    @operation(
         operation_id="snapshots_list",
         summary="The published snapshots",
-        description="Newest first, the last thousand.",
-        responses={200: SnapshotsSerializer, **schema.problems()},
-        examples=[OpenApiExample("The snapshots", value={"results": [_EXAMPLE_SNAPSHOT]}, response_only=True)],
+        description="Newest first.",
+        parameters=[schema.fields_parameter(_MEMBERS), *schema.PAGE_PARAMETERS],
+        responses={200: page_of(SnapshotSerializer), **schema.problems()},
+        examples=[OpenApiExample("A page", value={"results": [_EXAMPLE_SNAPSHOT], "next": None}, response_only=True)],
         tags=["snapshots"],
     )
     def get(self, request: Request) -> HttpResponseBase:
-        return Response({"results": [described(each) for each in visible_snapshots(None)[:MAX_LISTED]]})
+        page, following = read_latest_page(request, visible_snapshots(None), by="number")
+        return list_answer(request, map(described, page), following, _MEMBERS)
 
 
 class SnapshotDetail(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
 
-    @extend_schema(
+    @operation(
         operation_id="snapshots_retrieve",
         summary="One snapshot",
-        parameters=[_NUMBER],
-        responses={200: SnapshotSerializer, **schema.problems(404)},
+        parameters=[_NUMBER, schema.fields_parameter(_MEMBERS)],
+        responses={200: part_of(SnapshotSerializer), **schema.problems(404)},
         examples=[OpenApiExample("A snapshot", value=_EXAMPLE_SNAPSHOT, response_only=True)],
         tags=["snapshots"],
     )
     def get(self, request: Request, number: int) -> HttpResponseBase:
-        return Response(described(get_published(number)))
+        return row_answer(request, described(get_published(number)), _MEMBERS)
 
 
 def _file(description: str, media_type: str) -> OpenApiResponse:
@@ -133,7 +132,7 @@ def _file(description: str, media_type: str) -> OpenApiResponse:
 class SnapshotFile(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
 
-    @extend_schema(
+    @operation(
         operation_id="snapshots_file",
         summary="One file of a snapshot",
         description=(
@@ -161,7 +160,7 @@ class SnapshotFile(ApiView):
 class SnapshotTombstones(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
 
-    @extend_schema(
+    @operation(
         operation_id="snapshots_tombstones",
         summary="What was withdrawn since",
         description="A record of the snapshot per line, as {kind, id}: drop its rows before you use the snapshot.",

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import serializers
 
 from portal.api import schema
+from portal.api.references import HiddenGenerationReference
 from portal.api.row_answers import members_of
 from portal.api.serializers import (
     MAX_VERSION,
@@ -147,6 +148,12 @@ class SubmissionRowSerializer(serializers.Serializer):  # type: ignore[type-arg]
     finish_reason = serializers.CharField(allow_null=True, allow_blank=True)
     params = ObjectField(allow_null=True)
     weights_sha256 = DigestsField(allow_null=True)
+
+
+class ShownSubmissionSerializer(SubmissionRowSerializer):
+    """A submission; with `expand` its run in the place of the run's id."""
+
+    generation = HiddenGenerationReference()  # type: ignore[assignment]
 
 
 MEMBERS: Final = members_of(SubmissionRowSerializer)

@@ -13,12 +13,12 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.accounts.models import Scope
 from portal.api import schema
+from portal.api.api_view import READING, ApiView
 from portal.api.asked_submission import (
     Asked,
     datum_json,
@@ -28,12 +28,14 @@ from portal.api.asked_submission import (
     redacted,
     without_personal_data,
 )
-from portal.api.conditions import precondition_failed, require_match, wants_unchanged
-from portal.api.feedback_views import READING, ApiView, readable_by
+from portal.api.conditions import require_match, unchanged
+from portal.api.expansion import expanded, read_expand
+from portal.api.feedback_views import readable_by, require_own_runs
 from portal.api.idempotency import Done, do_once
-from portal.api.paging import PAGE_PARAMETERS, next_address, read_limit, read_position
+from portal.api.operation import operation
+from portal.api.paging import next_address, read_limit, read_position
 from portal.api.problems import Problem
-from portal.api.row_answers import ROW_PARAMETERS, done_headers, list_answer, page_of, part_of, row_answer
+from portal.api.row_answers import done_headers, list_answer, page_of, part_of, row_answer
 from portal.api.submission_rows import (
     CHANGE_EXAMPLE,
     CHECK_EXAMPLE,
@@ -44,10 +46,11 @@ from portal.api.submission_rows import (
     ChangeSubmissionSerializer,
     CheckedSubmissionSerializer,
     GiveSubmissionSerializer,
+    ShownSubmissionSerializer,
     SubmissionRowSerializer,
     submission_json,
 )
-from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
+from portal.exports.criteria import PARAMETERS, Criteria
 from portal.exports.queries import read_record_page, selected
 from portal.exports.tables.submissions import submission_row
 from portal.feedback.answer_rules import validate_answers
@@ -66,9 +69,8 @@ _JUDGED: Final = (
 
 class SubmissionList(ApiView):
     scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING, HTTPMethod.POST: (Scope.SUBMIT,)}
-    parameters = (*PARAMETERS, "target", "fields", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
+    @operation(
         operation_id="submissions_list",
         summary="Read what people said about anything",
         description=(
@@ -82,28 +84,30 @@ class SubmissionList(ApiView):
                 {"type": "string", "enum": list(Target.values)},
                 gettext_lazy("Only about things of this kind."),
             ),
-            *(each for each in schema.LIST_PARAMETERS if each.name not in {"limit", "cursor", "fields", "format"}),
+            *(each for each in schema.LIST_PARAMETERS if each.name in PARAMETERS),
             schema.fields_parameter(MEMBERS),
+            schema.expand_parameter(schema.FEEDBACK_EXPANDABLE),
             *schema.PAGE_PARAMETERS,
         ],
-        responses={200: page_of(SubmissionRowSerializer), **schema.problems()},
+        responses={200: page_of(ShownSubmissionSerializer), **schema.problems()},
         examples=[PAGE_EXAMPLE],
         tags=["submissions"],
     )
     def get(self, request: Request) -> Response:
         texts = {name: request.query_params[name] for name in request.query_params}
         criteria = Criteria.from_texts({name: text for name, text in texts.items() if name in PARAMETERS})
+        expand = read_expand(texts.get("expand"))
+        require_own_runs(request, expand)
         target = texts.get("target")
-        if target is not None and target not in Target.values:
-            raise InvalidCriterion("target", _("Must be one of: %s.") % ", ".join(Target.values))
         after = read_position(texts["cursor"]) if "cursor" in texts else None
         targets = Target if target is None else (Target(target),)
         records, following = read_record_page(selected(criteria, targets), after, read_limit(texts.get("limit")))
         salt = settings.EXPORT_SALT.encode()
         address = None if following is None else next_address(request, following.encoded())
-        return list_answer(request, [submission_row(record, salt) for record in records], address, MEMBERS)
+        rows = [dict(submission_row(record, salt)) for record in records]
+        return list_answer(request, expanded(self.actor, rows, expand), address, MEMBERS)
 
-    @extend_schema(
+    @operation(
         operation_id="submissions_give",
         summary="Say something about an answer, a comparison or a card, or in a campaign",
         description=(
@@ -138,7 +142,7 @@ class SubmissionList(ApiView):
 class SubmissionCheck(ApiView):
     scopes = {HTTPMethod.POST: (Scope.SUBMIT,)}
 
-    @extend_schema(
+    @operation(
         operation_id="submissions_check",
         summary="Check what would be said, and store nothing",
         description=(
@@ -177,7 +181,6 @@ class SubmissionCheck(ApiView):
 
 
 class SubmissionDetail(ApiView):
-    parameters = ROW_PARAMETERS
     scopes = {
         HTTPMethod.GET: (*READING, Scope.SUBMIT),
         HTTPMethod.HEAD: (*READING, Scope.SUBMIT),
@@ -185,7 +188,7 @@ class SubmissionDetail(ApiView):
         HTTPMethod.DELETE: (Scope.SUBMIT,),
     }
 
-    @extend_schema(
+    @operation(
         operation_id="submissions_retrieve",
         summary="Read one submission",
         description=(
@@ -193,18 +196,26 @@ class SubmissionDetail(ApiView):
             "who gave "
             "it, 404 for others."
         ),
-        parameters=[*_OWN_PATH, schema.fields_parameter(MEMBERS), schema.IF_NONE_MATCH],
-        responses={200: part_of(SubmissionRowSerializer), **schema.NOT_MODIFIED, **schema.problems(404, 410)},
+        parameters=[
+            *_OWN_PATH,
+            schema.fields_parameter(MEMBERS),
+            schema.expand_parameter(schema.FEEDBACK_EXPANDABLE),
+        ],
+        responses={200: part_of(ShownSubmissionSerializer), **schema.problems(404, 410)},
         examples=[ROW_EXAMPLE],
         tags=["submissions"],
     )
     def get(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
+        expand = read_expand(request.query_params.get("expand"))
+        require_own_runs(request, expand)
         submission = Submission.objects.filter(readable_by(request, self.actor), pk=submission_id).first()
         if submission is None:
             raise Http404
-        return row_answer(request, _row(submission), MEMBERS)
+        row = _row(submission)
+        [shown] = expanded(self.actor, [row], expand)
+        return row_answer(request, row, MEMBERS, shown=shown)
 
-    @extend_schema(
+    @operation(
         operation_id="submissions_revise",
         summary="Change a submission of your own",
         description=(
@@ -227,25 +238,22 @@ class SubmissionDetail(ApiView):
         asked = Asked(judged_by(submission), asked_now(submission))
         terms = terms_after(submission, given.get("consent", ""), given.get("licence", ""))
         changes = without_personal_data(asked, given)
-        try:
+        with unchanged(request, seen):
             changed = revise_submission(self.actor, submission, changes, version, terms)
-        except VersionConflict as conflict:
-            if not wants_unchanged(request):
-                raise
-            # Changed by another request since this one compared the tags.
-            raise precondition_failed(conflict.found) from conflict
         return row_answer(request, _row(changed), MEMBERS)
 
-    @extend_schema(
+    @operation(
         operation_id="submissions_withdraw",
         summary="Withdraw a submission of your own",
         description="Reviewed or not. Its answers are deleted; a tombstone without them remains.",
-        parameters=_OWN_PATH,
-        responses={204: None, **schema.problems(404, 410)},
+        parameters=[*_OWN_PATH, schema.IF_MATCH],
+        responses={204: None, **schema.problems(404, 410, 412)},
         tags=["submissions"],
     )
     def delete(self, request: Request, submission_id: uuid.UUID) -> HttpResponseBase:
-        withdraw_submission(self.actor, self._own(submission_id).pk)
+        submission = self._own(submission_id)
+        with unchanged(request, _row(submission)) as version:
+            withdraw_submission(self.actor, submission.pk, version)
         return HttpResponse(status=204)
 
     def _own(self, submission_id: uuid.UUID) -> Submission:

@@ -1,6 +1,7 @@
 """Addresses of the API and of its documentation."""
 
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, register_converter
+from django.urls.converters import UUIDConverter
 
 from portal.api.campaign_views import CampaignDetail, CampaignList, CampaignResultsView
 from portal.api.card_facts_view import CardFacts
@@ -26,12 +27,16 @@ from portal.api.contribution_views import ContributionList
 from portal.api.docs_views import RedocView, SchemaView, SwaggerView, problem_list, unknown_address
 from portal.api.export_views import ExportDetail, ExportList
 from portal.api.feedback_views import FeedbackDetail, FeedbackList
+from portal.api.gold_views import GoldList, GoldMarking
+from portal.api.inquiry_views import InquiryAnswering, InquiryList
 from portal.api.leaderboard_view import LeaderboardView
 from portal.api.limitation_views import CardLimitations, LimitationDetail, LimitationList, MeTooView
 from portal.api.me_view import Me
 from portal.api.question_views import QuestionAdding, QuestionChanging, QuestionMoving, Translations
 from portal.api.questionnaire_views import NextDraft, Publication, QuestionnaireDetail, QuestionnaireList
+from portal.api.quote_views import QuoteDetail, QuoteList
 from portal.api.replay_views import ReplayAgain, ReplayDetail, ReplayList, ReplayRunDetail
+from portal.api.review_bulk_views import BulkQuarantine, BulkVerdicts
 from portal.api.review_views import ItemClaim, ItemDetail, ItemList, ItemReopening, NextClaim
 from portal.api.runs.conversation_views import ConversationDetail, ConversationList, ConversationRestore
 from portal.api.runs.generation_views import (
@@ -46,15 +51,17 @@ from portal.api.runs.trace_views import GenerationEvents, GenerationTrace
 from portal.api.snapshot_views import SnapshotDetail, SnapshotFile, SnapshotList, SnapshotTombstones
 from portal.api.submission_views import SubmissionCheck, SubmissionDetail, SubmissionList
 from portal.api.verdict_views import AgreementView, VerdictDetail, VerdictGiving, VerdictUndoing
-from portal.api.webhook_views import (
-    WebhookDeliveries,
-    WebhookDetail,
-    WebhookList,
-    WebhookPing,
-    WebhookRedelivery,
-    WebhookSecret,
-)
+from portal.api.webhooks.delivery_views import WebhookDeliveries, WebhookPing, WebhookRedelivery
+from portal.api.webhooks.endpoint_views import WebhookDetail, WebhookList, WebhookSecret
 
+
+class RunConverter(UUIDConverter):
+    """A run's id, also as it stands behind the prefix of an id that `/v1` gave."""
+
+    regex = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+
+
+register_converter(RunConverter, "run")
 QUESTIONNAIRE = "api/v1/questionnaires/<slug:slug>/<int:version>"
 
 app_name = "api"
@@ -86,11 +93,17 @@ urlpatterns = [
     path("api/v1/replays/<uuid:replay_id>/again/", ReplayAgain.as_view(), name="replay-again"),
     path("api/v1/replays/runs/<int:run_id>/", ReplayRunDetail.as_view(), name="replay-run"),
     path("api/v1/me/contributions/", ContributionList.as_view(), name="contribution-list"),
+    path("api/v1/me/questions/", InquiryList.as_view(), name="inquiry-list"),
+    path("api/v1/me/questions/<int:inquiry_id>/answer/", InquiryAnswering.as_view(), name="inquiry-answer"),
     path("api/v1/review/items/", ItemList.as_view(), name="review-items"),
     path("api/v1/review/items/<int:item_id>/", ItemDetail.as_view(), name="review-item"),
     path("api/v1/review/items/<int:item_id>/claim/", ItemClaim.as_view(), name="review-claim"),
     path("api/v1/review/items/<int:item_id>/reopen/", ItemReopening.as_view(), name="review-reopen"),
+    path("api/v1/review/items/<int:item_id>/gold/", GoldMarking.as_view(), name="review-gold-mark"),
     path("api/v1/review/items/<int:item_id>/verdicts/", VerdictGiving.as_view(), name="review-verdicts"),
+    path("api/v1/review/gold/", GoldList.as_view(), name="review-gold"),
+    path("api/v1/review/bulk/verdicts/", BulkVerdicts.as_view(), name="review-bulk-verdicts"),
+    path("api/v1/review/bulk/quarantine/", BulkQuarantine.as_view(), name="review-bulk-quarantine"),
     path("api/v1/review/claims/", NextClaim.as_view(), name="review-next"),
     path("api/v1/review/verdicts/<int:verdict_id>/", VerdictDetail.as_view(), name="review-verdict"),
     path("api/v1/review/verdicts/<int:verdict_id>/undo/", VerdictUndoing.as_view(), name="review-undo"),
@@ -98,6 +111,8 @@ urlpatterns = [
     path("api/v1/campaigns/", CampaignList.as_view(), name="campaign-list"),
     path("api/v1/campaigns/<slug:slug>/", CampaignDetail.as_view(), name="campaign-detail"),
     path("api/v1/campaigns/<slug:slug>/results/", CampaignResultsView.as_view(), name="campaign-results"),
+    path("api/v1/campaigns/<slug:slug>/quotes/", QuoteList.as_view(), name="campaign-quotes"),
+    path("api/v1/campaigns/<slug:slug>/quotes/<int:answer>/", QuoteDetail.as_view(), name="campaign-quote"),
     path("api/v1/questionnaires/", QuestionnaireList.as_view(), name="questionnaire-list"),
     path(f"{QUESTIONNAIRE}/", QuestionnaireDetail.as_view(), name="questionnaire-detail"),
     path(f"{QUESTIONNAIRE}/draft/", NextDraft.as_view(), name="questionnaire-draft"),
@@ -136,13 +151,13 @@ urlpatterns = [
         name="conversation-restore",
     ),
     path("api/v1/generations/", GenerationList.as_view(), name="generation-list"),
-    path("api/v1/generations/<uuid:generation_id>/", GenerationDetail.as_view(), name="generation-detail"),
-    path("api/v1/generations/<uuid:generation_id>/events/", GenerationEvents.as_view(), name="generation-events"),
-    path("api/v1/generations/<uuid:generation_id>/trace/", GenerationTrace.as_view(), name="generation-trace"),
-    path("api/v1/generations/<uuid:generation_id>/cancel/", GenerationCancel.as_view(), name="generation-cancel"),
-    path("api/v1/generations/<uuid:generation_id>/again/", GenerationAgain.as_view(), name="generation-again"),
-    path("api/v1/generations/<uuid:generation_id>/rerun/", GenerationRerun.as_view(), name="generation-rerun"),
-    path("api/v1/generations/<uuid:generation_id>/branch/", GenerationBranch.as_view(), name="generation-branch"),
+    path("api/v1/generations/<run:generation_id>/", GenerationDetail.as_view(), name="generation-detail"),
+    path("api/v1/generations/<run:generation_id>/events/", GenerationEvents.as_view(), name="generation-events"),
+    path("api/v1/generations/<run:generation_id>/trace/", GenerationTrace.as_view(), name="generation-trace"),
+    path("api/v1/generations/<run:generation_id>/cancel/", GenerationCancel.as_view(), name="generation-cancel"),
+    path("api/v1/generations/<run:generation_id>/again/", GenerationAgain.as_view(), name="generation-again"),
+    path("api/v1/generations/<run:generation_id>/rerun/", GenerationRerun.as_view(), name="generation-rerun"),
+    path("api/v1/generations/<run:generation_id>/branch/", GenerationBranch.as_view(), name="generation-branch"),
     path("api/v1/comparisons/", ComparisonList.as_view(), name="comparison-list"),
     path("api/v1/comparisons/<uuid:contest_id>/", ComparisonDetail.as_view(), name="comparison-detail"),
     path("api/v1/comparisons/<uuid:contest_id>/turns/", ComparisonTurns.as_view(), name="comparison-turns"),

@@ -11,15 +11,16 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.accounts.models import User
 from portal.api import schema
-from portal.api.feedback_views import ApiView
+from portal.api.api_view import ApiView
 from portal.api.idempotency import Done, do_once
+from portal.api.operation import operation
 from portal.api.permissions import page_request
 from portal.api.review_filters import read_filters
 from portal.api.review_rows import (
@@ -31,7 +32,7 @@ from portal.api.review_rows import (
     verdict_row,
 )
 from portal.api.review_views import DETAIL_EXAMPLE, DOING, ITEM_PATH, READING, item_answer
-from portal.api.row_answers import ROW_PARAMETERS, done_headers, members_of, part_of, row_answer
+from portal.api.row_answers import done_headers, members_of, part_of, row_answer
 from portal.exports.criteria import InvalidCriterion
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
 from portal.reviews.agreement import Agreement
@@ -52,7 +53,7 @@ _DAY: Final = {"type": "string", "format": "date"}
 class VerdictGiving(ApiView):
     scopes = DOING
 
-    @extend_schema(
+    @operation(
         operation_id="review_verdicts_give",
         summary="Judge an item that you hold",
         description=(
@@ -100,14 +101,13 @@ class VerdictGiving(ApiView):
 
 class VerdictDetail(ApiView):
     scopes = READING
-    parameters = ROW_PARAMETERS
 
-    @extend_schema(
+    @operation(
         operation_id="review_verdicts_retrieve",
         summary="One verdict",
         description="Your own; another one once its item is decided between all.",
-        parameters=[*_VERDICT_PATH, schema.fields_parameter(_MEMBERS), schema.IF_NONE_MATCH],
-        responses={200: part_of(VerdictRowSerializer), **schema.NOT_MODIFIED, **schema.problems(404)},
+        parameters=[*_VERDICT_PATH, schema.fields_parameter(_MEMBERS)],
+        responses={200: part_of(VerdictRowSerializer), **schema.problems(404)},
         examples=[_VERDICT_EXAMPLE],
         tags=["review"],
     )
@@ -125,7 +125,7 @@ class VerdictDetail(ApiView):
 class VerdictUndoing(ApiView):
     scopes = DOING
 
-    @extend_schema(
+    @operation(
         operation_id="review_verdicts_undo",
         summary="Take back a verdict of your own",
         description=(
@@ -229,9 +229,8 @@ _EXAMPLE: Final = {
 
 class AgreementView(ApiView):
     scopes = READING
-    parameters = ("since", "until", "format")
 
-    @extend_schema(
+    @operation(
         operation_id="review_agreement",
         summary="How far reviewers agree",
         description=(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from portal.catalog.job_models import JobState
 from portal.exports.criteria import Criteria
@@ -18,6 +18,7 @@ from portal.exports.tables.comparisons import comparison_row, selected_votes
 from portal.exports.tables.submissions import submission_row
 from portal.feedback.models import PUBLISHABLE, Submission
 from portal.reviews.models import Limitation, ReviewItem
+from portal.reviews.queries.limitations import counted_limitations
 from portal.reviews.settling import ItemState
 
 Record = tuple[str, str]
@@ -46,8 +47,8 @@ def verdict_row(item: ReviewItem) -> dict[str, Any]:
     }
 
 
-def limitation_row(limitation: Limitation, report_count: int) -> dict[str, Any]:
-    """A known limitation as its card's page shows it."""
+def limitation_row(limitation: Limitation) -> dict[str, Any]:
+    """A known limitation out of `counted_limitations`, as its card's page shows it."""
     mitigated_in = limitation.mitigated_in
     return {
         "id": str(limitation.pk),
@@ -57,7 +58,7 @@ def limitation_row(limitation: Limitation, report_count: int) -> dict[str, Any]:
         "severity": limitation.severity,
         "state": limitation.state,
         "mitigated_in": None if mitigated_in is None else mitigated_in.model_id,
-        "reports": report_count,
+        "reports": limitation.report_count,  # type: ignore[attr-defined]
         "version": limitation.version,
         "created_at": iso_utc(limitation.created_at),
         "changed_at": iso_utc(limitation.changed_at),
@@ -100,9 +101,8 @@ def _verdicts(ids: Collection[str]) -> dict[str, dict[str, Any]]:
 
 
 def _limitations(ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    shown = Limitation.objects.filter(pk__in=_uuids(ids), card__is_published=True)
-    counted = shown.select_related("card", "mitigated_in__card").annotate(report_count=Count("reports"))
-    return {str(each.pk): limitation_row(each, each.report_count) for each in counted}
+    shown = counted_limitations().filter(pk__in=_uuids(ids), card__is_published=True)
+    return {str(each.pk): limitation_row(each) for each in shown}
 
 
 def _snapshots(ids: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,7 @@ from portal.exports.records import GivenAnswer, SubmissionRecord
 from portal.exports.reviewed import reviewed
 from portal.exports.rows import FeedbackRow, build_row
 from portal.feedback.answer_quality import HELPFULNESS_KEY, THUMB_KEY
-from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Campaign, Submission, Target, stored_value
+from portal.feedback.models import COLUMNS, PUBLISHABLE, Answer, Campaign, Question, Submission, Target, stored_value
 
 Record = TypeVar("Record", bound=Model)
 
@@ -233,4 +233,7 @@ def _answers(submission_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, 
 
 
 def _answered(key: str, **value: Any) -> Exists:
-    return Exists(Answer.objects.filter(submission=OuterRef("pk"), question__key=key, **value))
+    # Not by a join with the questions: PostgreSQL knows how often an id occurs, and not what a name leads to. It read
+    # all answers where the first hundred rows were enough.
+    questions = list(Question.objects.filter(key=key).values_list("pk", flat=True))
+    return Exists(Answer.objects.filter(submission=OuterRef("pk"), question__in=questions, **value))

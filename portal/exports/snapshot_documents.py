@@ -153,7 +153,8 @@ def croissant(release: Release) -> dict[str, Any]:
             "@id": path,
             "name": path,
             "contentUrl": path,
-            "encodingFormat": "application/vnd.apache.parquet",
+            # As Croissant's readers know it; it is registered as application/vnd.apache.parquet.
+            "encodingFormat": "application/x-parquet",
             "sha256": facts.sha256,
             "contentSize": f"{facts.bytes} B",
         }
@@ -166,6 +167,7 @@ def croissant(release: Release) -> dict[str, Any]:
         "conformsTo": CROISSANT_VERSION,
         "name": release.name,
         "description": release.note or release.title,
+        "citeAs": f"{release.title}. {release.name}, {release.as_of[:10]}.",
         "version": f"{release.number}.0.0",
         "datePublished": release.as_of,
         "license": [f"https://spdx.org/licenses/{name}.html" for name in release.licences],
@@ -185,17 +187,24 @@ def croissant(release: Release) -> dict[str, Any]:
 
 
 def _field(table: str, column: Column) -> dict[str, Any]:
-    field: dict[str, Any] = {
-        "@type": "cr:Field",
-        "@id": f"{table}/{column.name}",
-        "name": column.name,
-        "description": str(column.meaning),
-        "dataType": _DATA_TYPES.get(column.kind, "sc:Text"),
-        "source": {"fileObject": {"@id": f"data/{table}.parquet"}, "extract": {"column": column.name}},
-    }
-    if column.kind in {Kind.TEXTS, Kind.MESSAGES}:
-        field["repeated"] = True
-    return field
+    place = f"{table}/{column.name}"
+    source = {"fileObject": {"@id": f"data/{table}.parquet"}, "extract": {"column": column.name}}
+    field = {"@type": "cr:Field", "@id": place, "name": column.name, "description": str(column.meaning)}
+    if column.kind != Kind.MESSAGES:
+        repeated = {"repeated": True} if column.kind == Kind.TEXTS else {}
+        return {**field, "dataType": _DATA_TYPES.get(column.kind, "sc:Text"), "source": source, **repeated}
+    parts = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{place}/{name}",
+            "name": name,
+            "dataType": "sc:Text",
+            "repeated": True,
+            "source": {**source, "transform": {"jsonPath": f"$.{name}"}},
+        }
+        for name in ("role", "content")
+    ]
+    return {**field, "repeated": True, "subField": parts}
 
 
 def _table(name: str, table: TableFacts) -> str:

@@ -12,7 +12,7 @@ from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.feedback.models import CampaignDraft, Submission
 from portal.feedback.queries import answer_questionnaire
-from portal.feedback.services import RATE_NAME, said_before
+from portal.feedback.services import RATE_NAME, VersionConflict, said_before
 from portal.playground.models import Generation
 
 
@@ -22,14 +22,16 @@ def withdraw_feedback(actor: Actor, generation: Generation) -> Submission:
     return withdraw_submission(actor, submission.pk)
 
 
-def withdraw_submission(actor: Actor, submission_id: uuid.UUID) -> Submission:
+def withdraw_submission(actor: Actor, submission_id: uuid.UUID, expected_version: int | None = None) -> Submission:
     """Delete the answers and leave a tombstone, reviewed or not; withdrawing again changes nothing.
 
-    Raises Submission.DoesNotExist when it is not the actor's own, and LimitExceeded.
+    Raises Submission.DoesNotExist when it is not the actor's own, VersionConflict, and LimitExceeded.
     """
     check_rate(actor, RATE_NAME, settings.FEEDBACK_RATE)
     with transaction.atomic():
         submission = Submission.objects.select_for_update().get(actor.owns(), pk=submission_id)
+        if expected_version is not None and expected_version != submission.version:
+            raise VersionConflict(expected_version, submission.version)
         if not submission.is_withdrawn:
             submission.withdraw(timezone.now())
     return submission

@@ -25,6 +25,8 @@ NAVIGATION: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("operations:status", _("Status")),
     ("api:docs", _("API")),
 )
+# Apps whose pages are reached from another's.
+_PART_OF: Final = {"webhooks": "exports", "evidence": "catalog"}
 FOR_STAFF: Final[tuple[tuple[str, str | Promise], ...]] = (("reviews:queue", _("Review")),)
 
 
@@ -41,13 +43,9 @@ def chosen_theme(request: HttpRequest) -> str:
     return theme if theme in THEMES else ""
 
 
-# Pages of these belong to the first app's part of the portal.
-_WITHIN: Final = {"evidence": "catalog"}
-
-
 def _navigation(request: HttpRequest) -> list[NavigationLink]:
     app_name = request.resolver_match.app_name if request.resolver_match else ""
-    app_name = _WITHIN.get(app_name, app_name)
+    app_name = _PART_OF.get(app_name, app_name)
     # Reviewers, maintainers and operators are staff, which costs no query to know.
     pages = (*NAVIGATION, *(FOR_STAFF if getattr(request, "user", None) and request.user.is_staff else ()))
     return [

@@ -31,6 +31,8 @@ def storable(event: Event) -> Event:
             return replace(event, text=_mended(event.text), tokens=tuple(map(_mended_token, event.tokens)))
         case Started():
             return replace(event, rendered_prompt=_mended(event.rendered_prompt))
+        case Failed():
+            return replace(event, message=_mended(event.message))
     return event
 
 

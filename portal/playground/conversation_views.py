@@ -20,8 +20,8 @@ from portal.playground.access import get_conversation, get_deleted_conversation
 from portal.playground.conversation_services import delete_conversation, restore_conversation, revise_conversation
 from portal.playground.forms import next_turn_form
 from portal.playground.models import Conversation, Kind
+from portal.playground.prompt_messages import preview_context
 from portal.playground.queries import MAX_SEARCH_CHARACTERS, latest_variants, list_conversations
-from portal.playground.services import preview_context
 from portal.playground.tab_changes import TabState, find_changes
 from portal.playground.variant_defaults import max_tokens_allowed
 

@@ -26,8 +26,8 @@ from portal.playground.parameter_fields import (
     ParameterFields,
     parameters_as_typed,
 )
+from portal.playground.prompt_messages import Overflow
 from portal.playground.queries import find_turn
-from portal.playground.services import Overflow
 from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
 
 # The form's element; the settings stand outside of it and name it.

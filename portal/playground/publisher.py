@@ -2,7 +2,8 @@
 
 A worker keeps what it has written of each running generation. When the connection breaks, the server may have lost
 acknowledged entries (it syncs its file once a second), so after every reconnection each stream is completed from the
-server's last entry on. Engines never wait for Redis: they append here, one thread writes.
+server's last entry on. Engines never wait for Redis: they append here, one thread writes. Events come encoded: one that
+cannot be is its own run's failure, where it was made, and nothing that this thread meets.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from portal.playground.stream import FIELD, StreamEvent, StreamId, stream_key
+from portal.playground.stream import FIELD, StreamId, stream_key
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class _Outbox:
 
     key: str
     attempt: int
-    events: list[StreamEvent] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
     written: int = 0
     closed_at: float | None = None
 
@@ -60,7 +61,7 @@ class _Write:
         for index in range(self.first, self.end):
             entry_id = str(StreamId(self.box.attempt, index + 1))
             # Only a first entry may create the stream: one behind it must not hide that the rest was lost.
-            pipeline.xadd(self.box.key, {FIELD: self.box.events[index].encode()}, id=entry_id, nomkstream=index > 0)
+            pipeline.xadd(self.box.key, {FIELD: self.box.events[index]}, id=entry_id, nomkstream=index > 0)
         if self.expires:
             pipeline.expire(self.box.key, int(settings.STREAM_RETENTION_S + settings.GENERATION_DEADLINE_S))
 
@@ -121,11 +122,11 @@ class StreamPublisher:
         with self._wake:
             self._outboxes[generation_id, attempt] = _Outbox(stream_key(generation_id), attempt)
 
-    def append(self, generation_id: uuid.UUID, attempt: int, *events: StreamEvent) -> None:
-        """Add events to a claim's stream; ignored after `close`."""
+    def append(self, generation_id: uuid.UUID, attempt: int, *events: bytes) -> None:
+        """Add encoded events to a claim's stream; ignored after `close`."""
         self.append_all([(generation_id, attempt, event) for event in events])
 
-    def append_all(self, batch: list[tuple[uuid.UUID, int, StreamEvent]]) -> None:
+    def append_all(self, batch: list[tuple[uuid.UUID, int, bytes]]) -> None:
         """Add what one decode step produced for all its generations, to be written together."""
         with self._wake:
             for generation_id, attempt, event in batch:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, ParamSpec
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -21,9 +20,9 @@ from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
 from portal.catalog.access import require_access
 from portal.catalog.models import Variant
-from portal.playground.context_room import ContextUse, Room, drop_oldest_turns, measure_context
 from portal.playground.dispatch import dispatch_soon, first_redispatch
-from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind, State
+from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind
+from portal.playground.prompt_messages import Overflow, fitted, turns_before
 from portal.playground.quota import require_quota
 from portal.playground.text_limits import text_errors
 
@@ -31,15 +30,7 @@ TITLE_CHARACTERS: Final = 80
 RETRY_WHEN_BUSY_S: Final = 5
 # Fits JavaScript's exact integers, so that a seed survives a round trip through any client.
 GENERATED_SEED_BITS: Final = 48
-
-
-class Overflow(StrEnum):
-    """What becomes of a prompt that leaves no room for an answer in its variant's context."""
-
-    # The engine has its say, when the run's turn has come.
-    LET_ENGINE_DECIDE = "let_engine_decide"
-    REFUSE = "refuse"
-    DROP_OLDEST = "drop_oldest"
+Asked = ParamSpec("Asked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,63 +50,6 @@ class Origin:
 NOWHERE: Final = Origin()
 
 
-def start_generation(
-    actor: Actor,
-    *,
-    variant: Variant,
-    prompt: str,
-    params: SamplingParams,
-    system_prompt: str | None = None,
-    history: Sequence[Message] = (),
-    conversation: Conversation | None = None,
-    parent: Generation | None = None,
-    request_key: uuid.UUID | None = None,
-    kind: Kind = Kind.CHAT,
-    origin: Origin = NOWHERE,
-    overflow: Overflow = Overflow.LET_ENGINE_DECIDE,
-) -> Generation:
-    """Queue a prompt; the same `request_key` again returns the run that it started.
-
-    Without `conversation` a new one begins, with `system_prompt`; an existing one keeps its own for None, and "" takes
-    it away. `parent` is the turn that this one follows; without it the run stands beside the conversation's first.
-
-    A `kind` other than chat reads the prompt alone, as it stands. `origin` says what the run takes from an earlier one.
-
-    `history` instead of these is a chat that began elsewhere: the model reads it before the prompt exactly as it is, in
-    a new conversation, whose system prompt is the system message that opens it, if any.
-
-    Raises ValidationError naming the field and the limit (`context` for a prompt that `overflow` refuses), and
-    LimitExceeded when the actor has too much under way or has used up a quota; GateClosed where the card's gate is
-    closed to the actor.
-    """
-    if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
-        return earlier
-    if history:
-        if conversation is not None or system_prompt is not None:
-            raise ValueError("history: begins a conversation of its own, with its own system prompt")
-        system_prompt = history[0].content if history[0].role == "system" else None
-    require_access(actor.user, variant.card)
-    _require_valid(variant, prompt, params, system_prompt or "", history, conversation, parent)
-    check_rate(actor, "generations", settings.GENERATION_RATE)
-    # Before the transaction: counting the tokens of a long chat takes a while.
-    source = origin.rerun_of or origin.branched_from
-    if source is not None:
-        messages, dropped = source.messages, source.dropped_turns
-    else:
-        asked = {"role": "user", "content": prompt}
-        before = _turns_before(conversation, system_prompt, parent, history) if kind == Kind.CHAT else []
-        messages, dropped = _fitted(variant, [*before, asked], params.max_tokens, overflow, kind)
-        dropped += parent.dropped_turns if parent is not None else 0
-    order = _Order(actor, variant, prompt, params, kind, origin, messages, dropped, bool(parent or history))
-    try:
-        return _start(order, system_prompt, conversation, parent, request_key or uuid.uuid4())
-    except IntegrityError:
-        # Two actors sent one new key at the same moment.
-        if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
-            return earlier
-        raise
-
-
 @dataclass(frozen=True, slots=True)
 class _Order:
     """What was asked for, checked."""
@@ -129,6 +63,98 @@ class _Order:
     messages: Sequence[dict[str, Any]]
     dropped_turns: int
     is_further_turn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGeneration:
+    """A prompt that was checked and counted: nothing is written yet. `earlier` is the run that its key began before."""
+
+    order: _Order
+    system_prompt: str | None
+    conversation: Conversation | None
+    parent: Generation | None
+    request_key: uuid.UUID | None
+    earlier: Generation | None = None
+
+    def start(self) -> Generation:
+        """Queue it. Raises ValidationError and LimitExceeded."""
+        if self.earlier is not None:
+            return self.earlier
+        try:
+            return _start(
+                self.order, self.system_prompt, self.conversation, self.parent, self.request_key or uuid.uuid4()
+            )
+        except IntegrityError:
+            # Two actors sent one new key at the same moment.
+            actor, key = self.order.actor, self.request_key
+            if key is not None and (earlier := _earlier_generation(actor, key)):
+                return earlier
+            raise
+
+
+def prepare_generation(
+    actor: Actor,
+    *,
+    variant: Variant,
+    prompt: str,
+    params: SamplingParams,
+    system_prompt: str | None = None,
+    history: Sequence[Message] = (),
+    conversation: Conversation | None = None,
+    parent: Generation | None = None,
+    request_key: uuid.UUID | None = None,
+    kind: Kind = Kind.CHAT,
+    origin: Origin = NOWHERE,
+    overflow: Overflow = Overflow.LET_ENGINE_DECIDE,
+) -> PreparedGeneration:
+    """Check a prompt that is to be queued, and count it: before any transaction, since counting takes a while.
+
+    `start` queues it; the same `request_key` again returns the run that it started.
+
+    Without `conversation` a new one begins, with `system_prompt`; an existing one keeps its own for None, and "" takes
+    it away. `parent` is the turn that this one follows; without it the run stands beside the conversation's first.
+
+    A `kind` other than chat reads the prompt alone, as it stands. `origin` says what the run takes from an earlier one.
+
+    `history` instead of these is a chat that began elsewhere: the model reads it before the prompt exactly as it is, in
+    a new conversation, whose system prompt is the system message that opens it, if any.
+
+    Raises ValidationError naming the field and the limit (`context` for a prompt that `overflow` refuses), and
+    LimitExceeded when the actor has too much under way or has used up a quota; GateClosed where the card's gate is
+    closed to the actor.
+    """
+    earlier = _earlier_generation(actor, request_key) if request_key is not None else None
+    if earlier is not None:
+        order = _Order(actor, variant, prompt, params, kind, origin, (), 0, is_further_turn=False)
+        return PreparedGeneration(order, system_prompt, conversation, parent, request_key, earlier)
+    if history:
+        if conversation is not None or system_prompt is not None:
+            raise ValueError("history: begins a conversation of its own, with its own system prompt")
+        system_prompt = history[0].content if history[0].role == "system" else None
+    require_access(actor.user, variant.card)
+    _require_valid(variant, prompt, params, system_prompt or "", history, conversation, parent)
+    check_rate(actor, "generations", settings.GENERATION_RATE)
+    source = origin.rerun_of or origin.branched_from
+    if source is not None:
+        messages, dropped = source.messages, source.dropped_turns
+    else:
+        asked = {"role": "user", "content": prompt}
+        before = turns_before(conversation, system_prompt, parent, history) if kind == Kind.CHAT else []
+        messages, dropped = fitted(variant, [*before, asked], params.max_tokens, overflow, kind)
+        dropped += parent.dropped_turns if parent is not None else 0
+    order = _Order(actor, variant, prompt, params, kind, origin, messages, dropped, bool(parent or history))
+    return PreparedGeneration(order, system_prompt, conversation, parent, request_key)
+
+
+def _starting(prepare: Callable[Asked, PreparedGeneration]) -> Callable[Asked, Generation]:
+    def start(*args: Asked.args, **kwargs: Asked.kwargs) -> Generation:
+        """`prepare_generation` and `start` at once, for who holds no transaction."""
+        return prepare(*args, **kwargs).start()
+
+    return start
+
+
+start_generation = _starting(prepare_generation)
 
 
 def _start(
@@ -174,29 +200,6 @@ def _start(
         )
         dispatch_soon(generation)
     return generation
-
-
-def preview_context(
-    variant: Variant,
-    *,
-    prompt: str,
-    system_prompt: str,
-    conversation: Conversation | None,
-    parent_id: uuid.UUID | None,
-    edits_id: uuid.UUID | None,
-    max_tokens: int,
-    is_completion: bool = False,
-) -> ContextUse:
-    """What `start_generation` would make the model read, measured; a foreign turn's id counts as none."""
-    prompt = prompt[: settings.MAX_PROMPT_CHARACTERS]
-    before: list[dict[str, Any]] = []
-    if not is_completion:
-        named = edits_id or parent_id
-        turn = conversation.generations.filter(pk=named).first() if conversation is not None and named else None
-        parent = turn.parent if turn is not None and edits_id is not None else turn
-        before = _turns_before(conversation, system_prompt[: settings.MAX_SYSTEM_PROMPT_CHARACTERS], parent, ())
-    messages = [Message(**each) for each in [*before, {"role": "user", "content": prompt}]]
-    return measure_context(variant, messages, max_tokens=max_tokens, is_completion=is_completion)
 
 
 def cancel_generation(generation: Generation) -> bool:
@@ -273,54 +276,6 @@ def _require_room(actor: Actor) -> None:
             _("You have %(count)d answers under way, the most at a time. Wait for one or stop one.")
             % {"count": under_way},
         )
-
-
-def _fitted(
-    variant: Variant, messages: list[dict[str, Any]], max_tokens: int, overflow: Overflow, kind: Kind
-) -> tuple[list[dict[str, Any]], int]:
-    """The messages that are sent, and how many turns were left out of them. Raises ValidationError."""
-    if overflow == Overflow.LET_ENGINE_DECIDE:
-        return messages, 0
-    dropped = 0
-    if overflow == Overflow.DROP_OLDEST:
-        shortened = drop_oldest_turns(variant, messages, max_tokens=max_tokens)
-        messages, dropped = shortened.messages, shortened.dropped
-    asked = [Message(**each) for each in messages]
-    use = measure_context(variant, asked, max_tokens=max_tokens, is_completion=kind != Kind.CHAT)
-    # An estimate refuses nothing: the engine knows better.
-    if use.is_exact and use.room == Room.FULL:
-        words = {
-            "tokens": f"{use.prompt_tokens:,}",
-            "model": variant.model_id,
-            "most": f"{(use.context_length or 1) - 1:,}",
-        }
-        sentence = _("With the turns before it, this prompt has %(tokens)s tokens; %(model)s reads at most %(most)s.")
-        raise ValidationError({"context": [sentence % words]})
-    return messages, dropped
-
-
-def _turns_before(
-    conversation: Conversation | None,
-    system_prompt: str | None,
-    parent: Generation | None,
-    history: Sequence[Message],
-) -> list[dict[str, Any]]:
-    """The exact chat that the model reads before the prompt: `history`, or the branch that ends in `parent`."""
-    if history:
-        return [asdict(message) for message in history]
-    turns: list[dict[str, Any]] = []
-    if parent is not None:
-        # The system prompt may have been changed since.
-        turns = parent.messages[1:] if parent.messages[0]["role"] == "system" else list(parent.messages)
-        if parent.state != State.FAILED and parent.output:
-            turns.append({"role": "assistant", "content": parent.output})
-        else:
-            # An answer that never came leaves no gap: two user turns in a row break most chat templates.
-            turns.pop()
-    if system_prompt is None:
-        system_prompt = conversation.system_prompt if conversation is not None else ""
-    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    return [*system, *turns]
 
 
 def _title(prompt: str) -> str:

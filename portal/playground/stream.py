@@ -72,6 +72,7 @@ class StreamEvent:
     written: bytes = field(default=b"", compare=False, repr=False)
 
     def encode(self) -> bytes:
+        """Raises TypeError for what JSON cannot say, as a number of more than 64 bits."""
         return orjson.dumps({"type": self.type, **self.data})
 
     @classmethod

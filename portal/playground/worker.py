@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 # A database that is away for longer costs the run its lease anyway.
 RESULT_RETRIES_S: Final = (0.1, 0.5, 1, 2, 4, 8)
+UNTELLABLE: Final = "The engine wrote something that cannot be passed on. The operator's log says what."
 UNSTORABLE: Final = "The answer was written, but this installation's database refused it. The operator's log says why."
 
 
@@ -114,7 +115,7 @@ class GenerationWorker:
         generation = run.generation
         self._publisher.open(generation.pk, generation.attempt)
         opening = stream.started(generation.attempt, generation.variant.model_id)
-        self._publisher.append(generation.pk, generation.attempt, opening)
+        self._publisher.append(generation.pk, generation.attempt, opening.encode())
         try:
             run.engine.submit(run.request(settings.GENERATION_DEADLINE_S))
         except EngineClosed:
@@ -133,11 +134,16 @@ class GenerationWorker:
         batch = []
         for emission in emissions:
             run = self._runs.get(emission.request_id)
-            if run is None:
+            if run is None or run.ended.is_set():
                 continue
             event = storable(emission.event)
             if isinstance(event, Delta):
-                batch.append((run.generation.pk, run.generation.attempt, stream.delta(event)))
+                try:
+                    batch.append((run.generation.pk, run.generation.attempt, stream.delta(event).encode()))
+                except TypeError:
+                    logger.exception("An event of generation %s cannot be encoded", run.generation.pk)
+                    run.engine.cancel(run.run_id)
+                    event = Failed(FailureCode.INTERNAL, UNTELLABLE)
             run.record(event)
         if batch:
             self._publisher.append_all(batch)
@@ -162,7 +168,7 @@ class GenerationWorker:
             last = stream.failed(FailureCode.INTERNAL, UNSTORABLE)
             is_written = self._retrying(lambda: generation.fail(FailureCode.INTERNAL, UNSTORABLE))
         if is_written:
-            self._publisher.append(generation.pk, generation.attempt, last)
+            self._publisher.append(generation.pk, generation.attempt, last.encode())
 
     def _release(self, run: ActiveRun) -> None:
         if self._retrying(run.generation.release):
@@ -172,7 +178,7 @@ class GenerationWorker:
         if generation.claim(self.worker_id, timedelta(seconds=settings.GENERATION_LEASE_S)):
             generation.fail("unloadable", message)
             self._publisher.open(generation.pk, generation.attempt)
-            self._publisher.append(generation.pk, generation.attempt, stream.failed("unloadable", message))
+            self._publisher.append(generation.pk, generation.attempt, stream.failed("unloadable", message).encode())
             self._publisher.close(generation.pk, generation.attempt)
 
     @staticmethod

@@ -20,6 +20,7 @@ from portal.reviews.services.verdicts import Judgement
 OWN_PREFIX: Final = "own."
 MAX_DIGITS: Final = 9
 # A sixth of a day: nobody looks at one item for longer.
+MAX_INQUIRY_CHARACTERS: Final = 2_000
 MAX_ACTIVE_S: Final = 4 * 3600
 
 
@@ -80,7 +81,9 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AnswerInquiryForm(forms.Form):
-    answer = forms.CharField(label=_("Your answer"), widget=forms.Textarea(attrs={"rows": 4}), max_length=2_000)
+    answer = forms.CharField(
+        label=_("Your answer"), widget=forms.Textarea(attrs={"rows": 4}), max_length=MAX_INQUIRY_CHARACTERS
+    )
 
 
 class LimitationForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -24,9 +24,10 @@ def visible_endpoints(user: object) -> QuerySet[Endpoint]:
     return endpoints if user.has_role(Role.OPERATOR) else endpoints.filter(owner=user)
 
 
-def get_endpoint(user: object, endpoint_id: uuid.UUID) -> Endpoint:
-    """Raises Http404 for one that is not there for this person."""
-    endpoint = visible_endpoints(user).filter(pk=endpoint_id).first()
+def get_endpoint(user: object, endpoint_id: uuid.UUID, *, for_update: bool = False) -> Endpoint:
+    """Raises Http404 for one that is not there for this person. `for_update` holds it, in a transaction."""
+    visible = visible_endpoints(user)
+    endpoint = (visible.select_for_update(of=("self",)) if for_update else visible).filter(pk=endpoint_id).first()
     if endpoint is None:
         raise Http404
     return endpoint

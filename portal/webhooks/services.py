@@ -65,7 +65,7 @@ def change_endpoint(endpoint: Endpoint, values: dict[str, Any]) -> Endpoint:
     """Write name, url, kinds or enabled, where given. Raises ValidationError by field."""
     columns = _checked({key: value for key, value in values.items() if key in {"name", "url", "kinds"}})
     with transaction.atomic():
-        locked = Endpoint.objects.select_for_update(of=("self",)).get(pk=endpoint.pk)
+        locked = Endpoint.objects.select_related("owner").select_for_update(of=("self",)).get(pk=endpoint.pk)
         for name, value in columns.items():
             setattr(locked, name, value)
         if values.get("enabled") is False and locked.is_enabled:

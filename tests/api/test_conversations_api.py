@@ -57,6 +57,26 @@ def test_one_is_begun_empty_and_named_by_its_first_prompt(
     assert (told["title"], told["turn_count"], told["variant"]) == ("What is a steelyard?", 1, "smol/lm2:bf16")
 
 
+def test_a_tag_serves_a_change_however_it_was_read(client_of_alice: Client, alice: User, variant: Variant) -> None:
+    conversation = make_conversation(alice)
+    add_turn(conversation, variant)
+    whole = client_of_alice.get(address(conversation))
+    asked = ({"fields": "title"}, {"expand": "variant"}, {"fields": "title", "expand": "variant"})
+    tags = [client_of_alice.get(address(conversation), query)["ETag"] for query in asked]
+    # What is shown is part of the tag: a reader is told when the thing in an id's place changes.
+    assert [tag == whole["ETag"] for tag in tags] == [True, False, False]
+    assert client_of_alice.get(address(conversation), asked[1], headers={"If-None-Match": tags[1]}).status_code == 304
+    for tag in tags:
+        change = {"title": whole.json()["title"]}
+        kept = client_of_alice.patch(address(conversation), change, JSON, headers={"If-Match": tag})
+        assert kept.status_code == 200, tag
+    assert client_of_alice.patch(address(conversation), {"title": "Else"}, JSON).status_code == 200
+    for tag in (*tags, f"W/{whole['ETag']}", '"+"'):
+        late = client_of_alice.delete(address(conversation), headers={"If-Match": tag})
+        assert late.status_code == 412, tag
+    assert client_of_alice.delete(address(conversation), headers={"If-Match": "*"}).status_code == 204
+
+
 def test_a_tree_is_told_with_every_branch(client_of_alice: Client, alice: User, variant: Variant) -> None:
     conversation = make_conversation(alice)
     first = add_turn(conversation, variant)

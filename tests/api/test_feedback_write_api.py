@@ -127,6 +127,12 @@ def test_a_change_with_a_tag_is_made_only_to_the_state_that_was_read(client_of_a
     assert client_of_alice.patch(detail(submission), change, JSON, headers={"If-Match": "*"}).status_code == 200
     conflict = client_of_alice.patch(detail(submission), change | {"version": 1}, JSON, headers={"If-Match": "*"})
     assert conflict.status_code == 409
+    # One that was read with the run in its id's place serves too, and so it does for a withdrawal.
+    shown = client_of_alice.get(detail(submission), {"expand": "generation"})["ETag"]
+    assert shown != changed["ETag"]
+    assert client_of_alice.patch(detail(submission), change, JSON, headers={"If-Match": shown}).status_code == 200
+    assert client_of_alice.delete(detail(submission), headers={"If-Match": read["ETag"]}).status_code == 412
+    assert client_of_alice.delete(detail(submission), headers={"If-Match": shown}).status_code == 204
 
 
 def test_a_second_judgement_replaces_the_first(client_of_alice: Client, alice: User) -> None:

@@ -18,6 +18,8 @@ from pytest_django.fixtures import Settings
 
 from portal.accounts.models import ApiToken, Scope, User
 from portal.catalog.models import Gate, Variant
+from portal.playground import prompt_messages
+from portal.playground.context_room import measure_context
 from portal.playground.models import Conversation, Generation, Kind, State, TokenTrace
 from portal.playground.run_record import run_record
 from tests.inference.test_prompt_tokens import write_folder
@@ -72,6 +74,7 @@ def test_a_run_is_queued_with_its_address_its_place_and_a_seed(client_of_alice: 
     assert (run.params["temperature"], run.params["stop"], run.params["top_p"]) == (0.5, ["\n"], 0.9)
     assert run.params["seed"] is not None
     assert run.messages[0] == {"role": "system", "content": "Be brief."}
+    assert client_of_alice.get(f"{URL}{run.pk.hex}/").json()["id"] == told["id"], "as an id of /v1 has it"
     # It counts for the token's own quota.
     assert run.api_token == ApiToken.objects.get()
     assert client_of_alice.get(response["Location"]).json() == told
@@ -193,6 +196,24 @@ def test_a_gate_is_told_with_the_way_to_ask(client_of_alice: Client) -> None:
     assert (response.status_code, response.json()["access"]) == (403, "/models/smol/gated/access/")
 
 
+def test_a_prompt_is_counted_before_the_transaction_of_its_key(
+    client_of_alice: Client, variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depths: list[int] = []
+
+    def measure(*args: Any, **kwargs: Any) -> Any:
+        depths.append(len(connection.savepoint_ids))
+        return measure_context(*args, **kwargs)
+
+    monkeypatch.setattr(prompt_messages, "measure_context", measure)
+    outside = len(connection.savepoint_ids)
+    key = {"Idempotency-Key": "long"}
+    first, again = (client_of_alice.post(URL, prompt(variant), JSON, headers=key) for _ in range(2))
+    assert (again.json()["id"], again["Idempotency-Replayed"]) == (first.json()["id"], "true")
+    # On SQLite a transaction is everybody's: nobody writes while it lasts. A repetition counts nothing.
+    assert depths == [outside]
+
+
 def test_every_post_under_a_key_is_carried_out_once(client_of_alice: Client, alice: User, variant: Variant) -> None:
     run = traced(add_turn(make_conversation(alice), variant))
     posts: dict[str, tuple[str, dict[str, Any]]] = {
@@ -238,7 +259,7 @@ def test_what_a_run_names_comes_along_where_it_is_asked_for(
         refused = client_of_alice.get(url, {"expand": "conversation,owner"})
         [error] = refused.json()["errors"]
         assert (refused.status_code, error["parameter"]) == (400, "expand")
-        assert error["detail"] == "“owner” cannot be expanded here. What can: conversation, variant."
+        assert error["detail"] == "There is no “owner” here. There are: conversation, variant."
 
 
 def test_a_list_takes_the_same_queries_however_full(client_of_alice: Client, alice: User, variant: Variant) -> None:

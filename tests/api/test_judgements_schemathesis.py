@@ -1,4 +1,4 @@
-"""Generated requests over what the document says of judging: no 5xx, no answer that it does not know."""
+"""Generated requests over what the document says of judging, and chains of them over all: no 5xx, no other answer."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ import schemathesis
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from hypothesis import HealthCheck, given, settings
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.stateful import run_state_machine_as_test
 from hypothesis.strategies import one_of
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import Scope, User
 from portal.accounts.roles import Role
 from portal.accounts.services import create_token
-from portal.feedback.models import Campaign, Questionnaire, ReviewState
+from portal.feedback.campaign_services import send_answers
+from portal.feedback.models import Answer, Campaign, Consent, Questionnaire, ReviewState
+from portal.feedback.terms import Terms
 from portal.reviews.models import Replay, ReplayRun
 from portal.reviews.services.limitations import make_limitation
+from portal.webhooks.services import make_endpoint, ping
 from tests.catalog.shelf import make_card
 from tests.feedback.judgements import judge, make_generation
 from tests.reviews.desk import give_verdict, item_of
 
-EXAMPLES = 10
+EXAMPLES = 8
+CHAINS = 12
+STEPS = 4
 METHODS = ("get", "post", "patch", "delete")
 QUESTIONNAIRE = "/api/v1/questionnaires/{slug}/{version}/"
 JUDGEMENTS = [
@@ -43,6 +51,9 @@ JUDGEMENTS = [
     ("/api/v1/campaigns/{slug}/", "GET"),
     ("/api/v1/campaigns/{slug}/", "PATCH"),
     ("/api/v1/campaigns/{slug}/results/", "GET"),
+    ("/api/v1/campaigns/{slug}/quotes/", "GET"),
+    ("/api/v1/campaigns/{slug}/quotes/", "POST"),
+    ("/api/v1/campaigns/{slug}/quotes/{answer}/", "DELETE"),
     ("/api/v1/questionnaires/", "GET"),
     ("/api/v1/questionnaires/", "POST"),
     (QUESTIONNAIRE, "GET"),
@@ -62,12 +73,18 @@ JUDGEMENTS = [
     ("/api/v1/submissions/{submission_id}/", "PATCH"),
     ("/api/v1/submissions/{submission_id}/", "DELETE"),
     ("/api/v1/me/contributions/", "GET"),
+    ("/api/v1/me/questions/", "GET"),
+    ("/api/v1/me/questions/{inquiry_id}/answer/", "POST"),
     ("/api/v1/review/items/", "GET"),
     ("/api/v1/review/items/{item_id}/", "GET"),
     ("/api/v1/review/items/{item_id}/claim/", "POST"),
     ("/api/v1/review/items/{item_id}/claim/", "DELETE"),
     ("/api/v1/review/items/{item_id}/verdicts/", "POST"),
     ("/api/v1/review/items/{item_id}/reopen/", "POST"),
+    ("/api/v1/review/items/{item_id}/gold/", "POST"),
+    ("/api/v1/review/gold/", "GET"),
+    ("/api/v1/review/bulk/verdicts/", "POST"),
+    ("/api/v1/review/bulk/quarantine/", "POST"),
     ("/api/v1/review/claims/", "POST"),
     ("/api/v1/review/verdicts/{verdict_id}/", "GET"),
     ("/api/v1/review/verdicts/{verdict_id}/undo/", "POST"),
@@ -82,6 +99,15 @@ JUDGEMENTS = [
     ("/api/v1/replays/{replay_id}/", "GET"),
     ("/api/v1/replays/{replay_id}/again/", "POST"),
     ("/api/v1/replays/runs/{run_id}/", "PATCH"),
+    ("/api/v1/webhooks/", "GET"),
+    ("/api/v1/webhooks/", "POST"),
+    ("/api/v1/webhooks/{endpoint_id}/", "GET"),
+    ("/api/v1/webhooks/{endpoint_id}/", "PATCH"),
+    ("/api/v1/webhooks/{endpoint_id}/", "DELETE"),
+    ("/api/v1/webhooks/{endpoint_id}/secret/", "POST"),
+    ("/api/v1/webhooks/{endpoint_id}/ping/", "POST"),
+    ("/api/v1/webhooks/{endpoint_id}/deliveries/", "GET"),
+    ("/api/v1/webhooks/{endpoint_id}/deliveries/{message_id}/redeliver/", "POST"),
 ]
 
 
@@ -96,15 +122,13 @@ def served_document() -> str:
 @pytest.fixture
 def judge_of_all(make_user: Callable[..., User]) -> User:
     """Somebody who may do all of this."""
-    return make_user("judge", Role.REVIEWER, Role.MAINTAINER)
+    return make_user("judge", Role.REVIEWER, Role.MAINTAINER, Role.OPERATOR)
 
 
 @pytest.fixture
 def judging_schema(judge_of_all: User, alice: User, reviewer: User, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The part of the served document, with names and ids that exist: random ones would only ever test the 404."""
+    """The served document, with names and ids that exist: random ones would only ever test the 404."""
     document = json.loads(served_document())
-    mine = {path for path, _method in JUDGEMENTS}
-    document["paths"] = {path: each for path, each in document["paths"].items() if path in mine}
     there = _things(judge_of_all, alice, reviewer)
     for path, operations in document["paths"].items():
         for operation in (operations[method] for method in METHODS if method in operations):
@@ -114,6 +138,10 @@ def judging_schema(judge_of_all: User, alice: User, reviewer: User, monkeypatch:
                     parameter["schema"]["enum"] = there[names.pop()]
     bodies = document["components"]["schemas"]
     bodies["GiveSubmission"]["properties"]["generation"]["enum"] = there["generation"]
+    for name in ("RunBody", "ContenderBody"):
+        bodies[name]["properties"]["variant"]["enum"] = ["smol/lm2:bf16", "acme/none"]
+    bodies["NewEndpoint"]["properties"]["url"]["enum"] = ["https://example.org/hooks", "https://127.0.0.1/"]
+    bodies["ChooseQuote"]["properties"]["answer"]["enum"] = there["answer"]
     bodies["NewLimitation"]["properties"]["card"]["enum"] = ["acme/tiny", "smol/lm2"]
     bodies["NewCampaign"]["properties"]["questionnaire"]["enum"] = ["comparison", "bias-report"]
     for signal in (request_started, request_finished):
@@ -126,6 +154,9 @@ def judging_schema(judge_of_all: User, alice: User, reviewer: User, monkeypatch:
 def _things(judge_of_all: User, alice: User, reviewer: User) -> dict[str, list[Any]]:
     make_card()
     own, report = judge(judge_of_all), judge(alice, thumb="down")
+    asked_about = judge(judge_of_all, thumb="down", comment="Wrong.")
+    inquiry = give_verdict(reviewer, item_of(asked_about), "question").inquiry
+    endpoint, _secret = make_endpoint(judge_of_all, name="w", url="https://example.org/", kinds=["verdict"])
     judged = item_of(judge(alice, thumb="down", comment="Names no source."))
     reviews = [give_verdict(judge_of_all, judged), give_verdict(reviewer, judged)]
     report.move_review(list(ReviewState), ReviewState.ACCEPTED)
@@ -137,7 +168,9 @@ def _things(judge_of_all: User, alice: User, reviewer: User) -> dict[str, list[A
     draft = Questionnaire.objects.create(slug="tone", title="Tone")
     draft.questions.create(key="ok", kind="yes_no", label="?")
     asked = Questionnaire.objects.get(slug="comparison", is_current=True)
-    Campaign.objects.create(slug="spring", title="Spring", questionnaire=asked, is_published=True)
+    spring = Campaign.objects.create(slug="spring", title="Spring", questionnaire=asked, is_published=True)
+    said = asked.questions.filter(kind="text").first()
+    send_answers(Actor(user=alice), spring, {said.key: "It names its sources."}, Terms(Consent.QUOTE), None, "en")
     return {
         "owner_name": ["acme", "none"],
         "cards.slug": ["tiny"],
@@ -152,6 +185,10 @@ def _things(judge_of_all: User, alice: User, reviewer: User) -> dict[str, list[A
         "limitation_id": [str(limitation.pk)],
         "replay_id": [str(replay.pk)],
         "run_id": [run.pk],
+        "inquiry_id": [inquiry.pk],
+        "endpoint_id": [str(endpoint.pk)],
+        "message_id": [ping(endpoint).message_id, "msg_none"],
+        "answer": [Answer.objects.get(submission__campaign=spring).pk, 1],
         "generation": [str(make_generation(judge_of_all).pk), str(report.generation_id)],
     }
 
@@ -159,7 +196,9 @@ def _things(judge_of_all: User, alice: User, reviewer: User) -> dict[str, list[A
 @pytest.fixture
 def sent(judge_of_all: User, settings: Any) -> dict[str, str]:
     """What every request brings along."""
-    settings.API_RATE = settings.FEEDBACK_RATE = settings.GENERATION_RATE = "1000000/minute"
+    for rate in ("API_RATE", "FEEDBACK_RATE", "GENERATION_RATE", "BATTLE_RATE", "VOTE_RATE"):
+        setattr(settings, rate, "1000000/minute")
+    settings.MAX_CONCURRENT_GENERATIONS = 1_000_000
     _token, secret = create_token(judge_of_all, name="attack", scopes=list(Scope), lifetime=None)
     return {"Authorization": f"Bearer {secret}", "Accept-Encoding": "identity"}
 
@@ -169,6 +208,45 @@ def test_every_answer_is_documented(judging_schema: Any, sent: dict[str, str], r
     for path, method in JUDGEMENTS:
         if path.split("/")[3] == resource:
             attack(judging_schema[path][method], sent)
+
+
+def test_whatever_follows_from_an_answer_is_documented_too(judging_schema: Any, sent: dict[str, str]) -> None:
+    @judging_schema.auth()
+    class _Token:
+        def get(self, case: Any, context: Any) -> str:
+            return sent["Authorization"]
+
+        def set(self, case: Any, data: str, context: Any) -> None:
+            case.headers["Authorization"] = data
+
+    class Chain(judging_schema.as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            # What one chain leaves behind must not decide which steps another one finds.
+            self._database = transaction.atomic()
+            self._database.__enter__()
+
+        def teardown(self) -> None:
+            transaction.set_rollback(True)
+            self._database.__exit__(None, None, None)
+            super().teardown()
+
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"headers": sent}
+
+        def validate_response(self, response: Any, case: Any, **more: Any) -> None:
+            case.validate_response(response, excluded_checks=[positive_data_acceptance], transport_kwargs=more)
+
+    run_state_machine_as_test(
+        Chain,
+        settings=settings(
+            max_examples=CHAINS,
+            stateful_step_count=STEPS,
+            derandomize=True,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 def attack(operation: Any, sent: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from portal.accounts.actors import Actor
 from portal.accounts.models import Scope, User
 from portal.feedback.campaign_services import send_answers
-from portal.feedback.models import Campaign, Questionnaire
+from portal.feedback.models import Campaign, Consent, Questionnaire
 from portal.feedback.question_options import FIELDS_OF_KIND
 from portal.feedback.terms import Terms
 
@@ -225,6 +225,35 @@ def test_results_come_with_n_and_intervals_and_an_answer_keeps_the_questionnaire
     assert rows == [{"slug": "spring", "count": 1}]
     Campaign.objects.filter(pk=campaign.pk).update(opens_at=timezone.now() + timedelta(days=1))
     assert reader.get(CAMPAIGNS, {"open": 1, "questionnaire": "tone"}).json()["results"] == []
+
+
+def test_words_are_quoted_of_who_agreed_and_no_longer_when_they_are_dropped(
+    maker: Client, reader: Client, alice: User, bob: User, alice_client: Client, client: Client
+) -> None:
+    begin(maker)
+    base = at("questionnaire-detail", "tone", 1)
+    maker.post(f"{base}questions/", {"key": "why", "kind": "text", "label": "Why?"}, JSON)
+    maker.post(f"{base}publish/")
+    body = {"slug": "spring", "title": "Spring", "questionnaire": "tone", "is_published": True}
+    made = maker.post(CAMPAIGNS, body, JSON)
+    campaign = Campaign.objects.get(slug="spring")
+    send_answers(Actor(user=alice), campaign, {"why": "It is calm."}, Terms(Consent.QUOTE))
+    send_answers(Actor(user=bob), campaign, {"why": "For me alone."}, Terms(Consent.PUBLISH))
+    address = f"{made['Location']}quotes/"
+    silent, said = maker.get(address).json()["results"]
+    assert (silent["text"], silent["may_be_quoted"], said["may_be_quoted"]) == ("For me alone.", False, True)
+    for who, status in ((client, 401), (alice_client, 404), (reader, 403)):
+        assert who.get(address).status_code == status
+        assert who.post(address, {"answer": said["answer"]}, JSON).status_code == status
+        assert who.delete(f"{address}{said['answer']}/").status_code == status
+    assert maker.post(address, {"answer": silent["answer"]}, JSON).status_code == 404
+    chosen = maker.post(address, {"answer": said["answer"]}, JSON)
+    assert (chosen.status_code, chosen.json()) == (201, {**said, "is_chosen": True})
+    results = f"{made['Location']}results/"
+    assert reader.get(results).json()["questions"][0]["quotes"] == ["It is calm."]
+    assert maker.delete(f"{address}{said['answer']}/").status_code == 204
+    assert maker.delete(f"{address}{said['answer']}/").status_code == 404
+    assert reader.get(results).json()["questions"][0]["quotes"] == []
 
 
 def test_making_is_for_maintainers_with_the_scope(

@@ -20,9 +20,11 @@ from portal.playground.models import TokenTrace
 from tests.arena.contests import compare, make_contest
 from tests.catalog.shelf import make_card
 from tests.feedback.judgements import branch_from, judge, make_generation, make_variant
+from tests.reviews.desk import give_verdict, item_of
 
 pytestmark = pytest.mark.django_db
 URL, CHECK, MINE = (reverse(f"api:{name}") for name in ("submission-list", "submission-check", "contribution-list"))
+ASKED = reverse("api:inquiry-list")
 JSON = "application/json"
 
 
@@ -74,7 +76,8 @@ def test_a_report_on_an_answer_is_given_read_changed_and_withdrawn(writer: Clien
     )
     assert (stale.status_code, stale.json()["type"]) == (412, "/api/problems/#precondition-failed")
     assert writer.patch(made["Location"], {"answers": {}, "version": 1}, JSON).status_code == 409
-    assert writer.delete(made["Location"]).status_code == 204
+    assert writer.delete(made["Location"], headers={"If-Match": read["ETag"]}).status_code == 412
+    assert writer.delete(made["Location"], headers={"If-Match": changed["ETag"]}).status_code == 204
     assert {writer.get(made["Location"]).status_code, writer.delete(made["Location"]).status_code} == {410}
     again = give(writer, 200, generation=str(run.pk), questionnaire="harm-report", answers=answers_to("harm-report"))
     assert again.json()["id"] == row["id"]
@@ -270,6 +273,28 @@ def test_my_contributions_say_where_each_stands(writer: Client, alice: User, bob
     narrowed = writer.get(MINE, {"review_state": "needs_information", "fields": "id"}).json()["results"]
     assert narrowed == [{"id": str(kept.pk)}]
     assert writer.get(MINE, {"limit": 1}).json()["next"]
+
+
+def test_what_reviewers_ask_is_read_and_answered_once_by_who_gave_it(
+    writer: Client, alice: User, reviewer: User, bob_client: Client, client: Client
+) -> None:
+    submission = judge(alice, comment="One of them is wrong.")
+    give_verdict(reviewer, item_of(submission), "question", note="Which one?")
+    [asked] = writer.get(ASKED).json()["results"]
+    assert (asked["submission"], asked["question"], asked["answered_at"]) == (str(submission.pk), "Which one?", None)
+    address = reverse("api:inquiry-answer", args=[asked["id"]])
+    assert (client.get(ASKED).status_code, client.post(address, {"answer": "I."}, JSON).status_code) == (401, 401)
+    assert bob_client.get(ASKED).json()["results"] == []
+    assert bob_client.post(address, {"answer": "I."}, JSON).status_code == 404
+    for bad in ({}, {"answer": ""}, {"answer": 5}, {"answer": "x" * 2_001}):
+        assert writer.post(address, bad, JSON).json()["errors"][0]["pointer"] == "/answer"
+    first, again = (
+        writer.post(address, {"answer": "The second."}, JSON, headers={"Idempotency-Key": "a"}) for _ in range(2)
+    )
+    assert (first.status_code, first.json()["answer"], again.json()) == (200, "The second.", first.json())
+    assert writer.get(ASKED).json()["results"] == []
+    assert writer.post(address, {"answer": "The first."}, JSON).status_code == 404
+    assert item_of(submission).state == "waiting"
 
 
 @pytest.mark.parametrize("address", [URL, MINE])

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from portal.accounts.models import Scope, User
 from portal.webhooks.models import Delivery, DeliveryState, Endpoint
@@ -36,9 +37,12 @@ def test_the_secret_is_told_once_also_to_who_asks_twice(program: Client) -> None
     one = program.get(made.headers["Location"]).json()
     assert one == {**{name: value for name, value in made.json().items() if name != "secret"}}
     assert (one["kinds"], one["enabled"], one["owner"]) == (["submission", "verdict"], True, "maintainer")
-    rolled = program.post(reverse("api:webhook-secret", args=[one["id"]])).json()["secret"]
+    roll = reverse("api:webhook-secret", args=[one["id"]])
+    rolled = program.post(roll, {}, JSON).json()["secret"]
     assert rolled not in {None, made.json()["secret"]}
-    assert program.get(address).json() == {"results": [one]}
+    assert program.get(address).json() == {"results": [one], "next": None}
+    keyed = [program.post(roll, {}, JSON, headers={"Idempotency-Key": "r"}) for _ in range(2)]
+    assert (keyed[0].json()["secret"] != rolled, keyed[1].json()["secret"]) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_a_refusal_points_at_the_member(program: Client, values: dict[str, objec
 def test_change_ping_read_the_log_and_send_again(program: Client, maintainer: User) -> None:
     endpoint, _secret = make_endpoint(maintainer, **BODY)  # type: ignore[arg-type]
     detail = reverse("api:webhook-detail", args=[endpoint.pk])
-    sent = program.post(reverse("api:webhook-ping", args=[endpoint.pk]))
+    sent = program.post(reverse("api:webhook-ping", args=[endpoint.pk]), {}, JSON)
     assert (sent.status_code, sent.json()["type"]) == (202, "ping")
     for _ in range(3):
         ping(endpoint)
@@ -70,17 +74,22 @@ def test_change_ping_read_the_log_and_send_again(program: Client, maintainer: Us
     seen: list[str] = []
     page = program.get(log, {"limit": 3}).json()
     seen += [each["id"] for each in page["results"]]
-    page = program.get(log, {"limit": 3, "before": page["next"]}).json()
+    page = program.get(page["next"]).json()
     seen += [each["id"] for each in page["results"]]
     assert (len(set(seen)), seen[-1], page["next"]) == (4, sent.json()["id"], None)
     assert [each["id"] for each in program.get(log, {"state": "given-up"}).json()["results"]] == [sent.json()["id"]]
-    again = program.post(reverse("api:webhook-redelivery", args=[endpoint.pk, sent.json()["id"]]))
+    again = program.post(reverse("api:webhook-redelivery", args=[endpoint.pk, sent.json()["id"]]), {}, JSON)
     assert (again.status_code, again.json()["state"]) == (202, "waiting")
-    off = program.patch(detail, {"enabled": False, "name": "other"}, JSON).json()
+    tag = program.get(detail)["ETag"]
+    Endpoint.objects.update(delivered_at=timezone.now())
+    assert program.get(detail, headers={"If-None-Match": tag}).status_code == 200
+    off = program.patch(detail, {"enabled": False, "name": "other"}, JSON, headers={"If-Match": tag}).json()
     assert (off["enabled"], off["disabled_because"], off["name"]) == (False, "by-hand", "other")
-    refused = program.post(reverse("api:webhook-ping", args=[endpoint.pk]))
+    refused = program.post(reverse("api:webhook-ping", args=[endpoint.pk]), {}, JSON)
     assert (refused.status_code, refused.json()["type"].partition("#")[2]) == (409, "webhook-disabled")
-    for query in ({"before": "x"}, {"state": "x"}, {"limit": "0"}):
+    assert program.patch(detail, {"name": "third"}, JSON, headers={"If-Match": tag}).status_code == 412
+    assert program.delete(detail, headers={"If-Match": tag}).status_code == 412
+    for query in ({"cursor": "x"}, {"state": "x"}, {"limit": "0"}):
         assert program.get(log, query).status_code == 400
     assert program.delete(detail).status_code == 204
     assert program.get(detail).status_code == 404
@@ -115,7 +124,7 @@ def test_who_may_not_finds_nothing_and_makes_nothing(
     address = reverse("api:webhook-list")
     assert token_client(maintainer, Scope.READ).get(address).status_code == 403
     assert client.get(address).status_code == 401
-    assert alice_client.get(address).json() == {"results": []}
+    assert alice_client.get(address).json() == {"results": [], "next": None}
     assert len(operator_client.get(address).json()["results"]) == 1
     assert alice_client.post(address, BODY, JSON).status_code == 403
     for path in (

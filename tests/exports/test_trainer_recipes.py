@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -63,6 +62,7 @@ def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_
         printed.append(done.stdout)
     assert printed[-1].splitlines()[-1] == "3 True"
     assert "2 rows to keep\n" in printed
+    assert "1 pairs, 1 of 2 answers are the better one\n" in printed
     assert any(text.endswith("2 by pandas, 2 by polars\n") for text in printed)
 
 
@@ -87,11 +87,13 @@ def test_trl_takes_each_set_for_what_it_is_meant_to_be(alice: User, maintainer: 
 
 
 @pytest.mark.django_db
-def test_croissant_validates(alice: User, maintainer: User, folder: Path) -> None:
+def test_croissant_validates_and_reads_the_rows(alice: User, maintainer: User, folder: Path) -> None:
     import mlcroissant
 
     snapshot = fill(alice, maintainer)
-    described = json.loads((folder / snapshot.folder / "croissant.json").read_text())
-    dataset = mlcroissant.Dataset(jsonld=described)
+    dataset = mlcroissant.Dataset(jsonld=str(folder / snapshot.folder / "croissant.json"))
     assert not dataset.metadata.ctx.issues.errors
+    told = next(iter(dataset.records("kto")))
+    message = {"kto/prompt/role": b"user", "kto/prompt/content": b"What is a steelyard?"}
+    assert (told["kto/prompt"], told["kto/label"]) == ([message], True)
     assert {each.id for each in dataset.metadata.record_sets} == set(snapshot.tables)

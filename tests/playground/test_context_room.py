@@ -16,7 +16,8 @@ from portal.accounts.models import User
 from portal.catalog.models import Backend, Relation, Variant
 from portal.playground.context_room import Room, measure_context
 from portal.playground.models import Generation
-from portal.playground.services import Overflow, start_generation
+from portal.playground.prompt_messages import Overflow
+from portal.playground.services import start_generation
 from tests.inference.test_prompt_tokens import write_folder
 from tests.playground.turns import actor_of, add_turn, make_conversation, make_variant, prompt_form
 

@@ -24,6 +24,9 @@ def scripted_engine(variant: Variant, listener: Listener) -> Engine:
 
 
 def _count(request: GenerationRequest) -> Iterator[Delta | Failed]:
+    if request.messages[-1].content == "count too far":
+        # No JSON number that the stream's events take.
+        yield from [Delta("far ", tokens=(Token(id=2**64, text="far ", logprob=-0.5),))] * 1000
     wanted = re.fullmatch(r"count to (\d+)", request.messages[-1].content)
     if wanted is None:
         yield Failed(FailureCode.UNSUPPORTED, "This engine can only count.")

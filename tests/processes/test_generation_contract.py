@@ -11,6 +11,7 @@ from portal.playground.dispatch import publish
 from portal.playground.models import Generation, State
 from portal.playground.services import cancel_generation
 from portal.playground.stream import StreamId
+from portal.playground.worker import UNTELLABLE
 from tests.processes.scripted_backend import counted
 from tests.processes.viewer import Screen, Viewer
 from tests.processes.whole_answers import Send, Start, Watch, assert_one_whole_answer, half_way
@@ -99,15 +100,20 @@ def test_a_run_that_takes_too_long_ends_at_its_deadline(start_worker: Start, sen
     assert counted(1000).startswith(screen.text)
 
 
-def test_a_run_that_the_engine_refuses_fails_alone_and_in_words(start_worker: Start, send: Send, watch: Watch) -> None:
-    poisoned, sound = send(60), send(60)
-    Generation.objects.filter(pk=poisoned.pk).update(messages=[{"role": "user", "content": "sing"}])
-    viewers = watch(poisoned), watch(sound)
+def test_a_run_that_cannot_be_answered_or_told_fails_alone_and_in_words(
+    start_worker: Start, send: Send, watch: Watch
+) -> None:
+    refused, untellable, sound = send(60), send(60), send(60)
+    for run, prompt in ((refused, "sing"), (untellable, "count too far")):
+        Generation.objects.filter(pk=run.pk).update(messages=[{"role": "user", "content": prompt}])
+    viewers = [watch(run) for run in (refused, untellable, sound)]
     start_worker()
-    assert_one_whole_answer(viewers[1].wait_for_end(), sound, 60)
-    screen = viewers[0].wait_for_end()
-    assert [event.data for event in screen.terminals] == [
-        {"code": "unsupported", "message": "This engine can only count."}
+    assert_one_whole_answer(viewers[2].wait_for_end(), sound, 60)
+    told = [[event.data for event in viewer.wait_for_end().terminals] for viewer in viewers[:2]]
+    assert told == [
+        [{"code": "unsupported", "message": "This engine can only count."}],
+        [{"code": "internal", "message": UNTELLABLE}],
     ]
-    poisoned.refresh_from_db()
-    assert (poisoned.state, poisoned.error_code) == (State.FAILED, "unsupported")
+    for run, code in ((refused, "unsupported"), (untellable, "internal")):
+        run.refresh_from_db()
+        assert (run.state, run.error_code, run.attempt) == (State.FAILED, code, 1)

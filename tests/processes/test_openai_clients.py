@@ -11,6 +11,7 @@ from typing import Any
 
 import openai
 import pytest
+from huggingface_hub import InferenceClient
 from openai import AsyncOpenAI, OpenAI
 
 from portal.accounts.models import Scope, User
@@ -53,6 +54,7 @@ def state_of(run_id: str) -> str:
     return Generation.objects.get(pk=uuid.UUID(run_id.rpartition("cmpl-")[2])).state
 
 
+@pytest.mark.contract
 def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, secret: str, alice: User) -> None:
     web = start_web()
     start_worker()
@@ -115,6 +117,7 @@ def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, 
     assert parts[-1].usage is not None
 
     _several(client)
+    _independent(f"{web.url}/v1", secret)
     generation = Generation.objects.get(pk=chunks[0].id.removeprefix("chatcmpl-"))
     assert (generation.state, generation.output, generation.conversation.owner) == (State.SUCCEEDED, counted(30), alice)
 
@@ -130,6 +133,18 @@ def test_the_synchronous_client(start_web: StartWeb, start_worker: StartWorker, 
     _asynchronously(f"{web.url}/v1", secret)
 
 
+def _independent(address: str, secret: str) -> None:
+    """huggingface_hub's client, which is nobody's of OpenAI: transformers' own chat is built on it."""
+    client = InferenceClient(base_url=address, api_key=secret)
+    asked = {name: value for name, value in count_to(12).items() if name != "model"}
+    whole = client.chat_completion(**asked, model=MODEL, logprobs=True, top_logprobs=1)
+    assert (whole.choices[0].message.content, whole.choices[0].finish_reason) == (counted(12), "stop")
+    assert len(whole.choices[0].logprobs.content) == whole.usage.completion_tokens == 12
+    parts = list(client.chat_completion(**asked, model=MODEL, stream=True, stream_options={"include_usage": True}))
+    assert "".join(each.choices[0].delta.content or "" for each in parts if each.choices) == counted(12)
+    assert parts[-1].usage.completion_tokens == 12
+
+
 def _several(client: OpenAI) -> None:
     """Each choice is a run of its own, with a seed that follows from the one that was given."""
     whole = client.chat.completions.create(**count_to(9), n=3, seed=5)
@@ -139,7 +154,7 @@ def _several(client: OpenAI) -> None:
     seeds = [each.params["seed"] for each in runs]
     assert (seeds[0], len(set(seeds))) == (5, 3)
     assert whole.usage is not None
-    assert whole.usage.completion_tokens == 27
+    assert (whole.usage.completion_tokens, whole.usage.prompt_tokens) == (27, 3)
 
     texts = ["", ""]
     usages = []

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import uuid
 from http import HTTPMethod
-from typing import Any, Final
+from typing import Final
 
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 
 from portal.api import schema
@@ -31,11 +30,11 @@ from portal.api.contests.rows import (
     BattleDetailSerializer,
     BattlePageSerializer,
 )
-from portal.api.contests.views import ID, PLACES, ContestView
+from portal.api.contests.views import ID, PLACES, ContestRows, ContestView
 from portal.api.idempotency import Done
 from portal.api.negotiation import EventStreamRenderer
+from portal.api.operation import operation
 from portal.api.own_things import answer_once, own_scopes, read_body
-from portal.api.paging import PAGE_PARAMETERS
 from portal.api.problems import placing
 from portal.api.runs.bodies import refusal
 from portal.api.runs.trace_views import bad_last_event_id
@@ -48,41 +47,38 @@ from portal.arena.services import begin_battle
 from portal.arena.voting import vote_on_battle
 from portal.playground.following import give_connection_back
 
-CHANGED: Final[dict[Any, Any]] = {201: BattleDetailSerializer, **schema.problems(404, 409, 413, 415, 422)}
+_ROWS: Final = ContestRows(
+    name="battles",
+    page=BattlePageSerializer,
+    row=BattleDetailPartSerializer,
+    fields=BATTLE_FIELDS,
+    detail_fields=BATTLE_DETAIL_FIELDS,
+    expandable=LIST_EXPANDABLE,
+    detail_expandable=EXPANDABLE,
+    listed=EXAMPLE_BATTLE,
+    example=BATTLE_EXAMPLE,
+    whole=BattleDetailSerializer,
+)
 _MARK: Final = r"[0-9]{1,9}\.[0-9]{1,9}-[0-9]{1,9}\.[0-9]{1,9}"
 
 
 class BattleList(ContestView):
     kind = Kind.BATTLE
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.POST)
-    parameters = ("fields", "expand", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
-        operation_id="battles_list",
+    @_ROWS.in_pages(
         summary="Your battles",
         description="The last begun first.",
-        parameters=[
-            schema.fields_parameter(BATTLE_FIELDS),
-            schema.expand_parameter(LIST_EXPANDABLE),
-            *schema.PAGE_PARAMETERS,
-            schema.IF_NONE_MATCH,
-        ],
-        responses={200: BattlePageSerializer, **schema.NOT_MODIFIED, **schema.problems()},
-        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_BATTLE], "next": None}, response_only=True)],
-        tags=["battles"],
     )
     def get(self, request: Request) -> HttpResponseBase:
         return self._list(request, BATTLE_FIELDS)
 
-    @extend_schema(
-        operation_id="battles_create",
+    @_ROWS.made(
+        "create",
+        BattleBody,
+        BATTLE_BODY_EXAMPLE,
         summary="Begin a battle",
         description="Draws two variants of the pool and queues a run for each.",
-        parameters=[schema.IDEMPOTENCY_KEY],
-        request=BattleBody,
-        responses=CHANGED,
-        examples=[BATTLE_BODY_EXAMPLE, BATTLE_EXAMPLE],
-        tags=["battles"],
     )
     def post(self, request: Request) -> HttpResponseBase:
         def act() -> Done:
@@ -98,38 +94,25 @@ class BattleList(ContestView):
 class BattleDetail(ContestView):
     kind = Kind.BATTLE
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
-    parameters = ("fields", "expand", "format")
 
-    @extend_schema(
-        operation_id="battles_retrieve",
+    @_ROWS.alone(
+        ID,
         summary="One battle with its turns",
         description="While it is blind there are no contenders, and no answer before both are whole.",
-        parameters=[
-            ID,
-            schema.fields_parameter(BATTLE_DETAIL_FIELDS),
-            schema.expand_parameter(EXPANDABLE),
-            schema.IF_NONE_MATCH,
-        ],
-        responses={200: BattleDetailPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
-        examples=[BATTLE_EXAMPLE],
-        tags=["battles"],
     )
     def get(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
-        return self._one(request, contest_id, BATTLE_DETAIL_FIELDS)
+        return self._alone(request, self._shown(contest_id), BATTLE_DETAIL_FIELDS)
 
 
 class BattleTurns(ContestView):
     kind = Kind.BATTLE
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
-        operation_id="battles_send",
+    @_ROWS.made(
+        "send",
+        TurnBody,
+        TURN_EXAMPLE,
         summary="Send both the next prompt",
-        parameters=[ID, schema.IDEMPOTENCY_KEY],
-        request=TurnBody,
-        responses=CHANGED,
-        examples=[TURN_EXAMPLE, BATTLE_EXAMPLE],
-        tags=["battles"],
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         return self._send(request, contest_id)
@@ -139,14 +122,8 @@ class BattleStop(ContestView):
     kind = Kind.BATTLE
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
-        operation_id="battles_stop",
+    @_ROWS.stopped(
         summary="Stop both answers",
-        parameters=[ID, schema.IDEMPOTENCY_KEY],
-        request=None,
-        responses={200: BattleDetailSerializer, **schema.problems(404, 413, 415, 422)},
-        examples=[BATTLE_EXAMPLE],
-        tags=["battles"],
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         return self._stop(request, contest_id)
@@ -156,15 +133,12 @@ class BattleVote(ContestView):
     kind = Kind.BATTLE
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
-        operation_id="battles_vote",
+    @_ROWS.made(
+        "vote",
+        BattleVoteBody,
+        BATTLE_VOTE_EXAMPLE,
         summary="Vote, and see the names",
         description="Once; a second vote is a 409.",
-        parameters=[ID, schema.IDEMPOTENCY_KEY],
-        request=BattleVoteBody,
-        responses=CHANGED,
-        examples=[BATTLE_VOTE_EXAMPLE, BATTLE_EXAMPLE],
-        tags=["battles"],
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
@@ -183,7 +157,7 @@ class BattleEvents(ContestView):
     http_method_names = ["get"]
     renderer_classes = [EventStreamRenderer]
 
-    @extend_schema(
+    @operation(
         operation_id="battles_events",
         summary="Follow both answers",
         description=(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from http import HTTPMethod
-from typing import Any, Final
+from typing import Final
 
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 
-from portal.api import schema
 from portal.api.contests.bodies import (
     COMPARISON_BODY_EXAMPLE,
     COMPARISON_VOTE_EXAMPLE,
@@ -32,10 +30,9 @@ from portal.api.contests.rows import (
     ComparisonDetailSerializer,
     ComparisonPageSerializer,
 )
-from portal.api.contests.views import ID, PLACES, ContestView
+from portal.api.contests.views import ID, PLACES, ContestRows, ContestView
 from portal.api.idempotency import Done
 from portal.api.own_things import answer_once, own_scopes, read_body
-from portal.api.paging import PAGE_PARAMETERS
 from portal.api.problems import placing
 from portal.arena.access import get_contest
 from portal.arena.models import Kind
@@ -43,40 +40,37 @@ from portal.arena.queries import latest_replies
 from portal.arena.services import begin_side_by_side
 from portal.arena.voting import vote_side_by_side
 
-CHANGED: Final[dict[Any, Any]] = {201: ComparisonDetailSerializer, **schema.problems(404, 409, 413, 415, 422)}
+_ROWS: Final = ContestRows(
+    name="comparisons",
+    page=ComparisonPageSerializer,
+    row=ComparisonDetailPartSerializer,
+    fields=COMPARISON_FIELDS,
+    detail_fields=COMPARISON_DETAIL_FIELDS,
+    expandable=LIST_EXPANDABLE,
+    detail_expandable=EXPANDABLE,
+    listed=EXAMPLE_COMPARISON,
+    example=COMPARISON_EXAMPLE,
+    whole=ComparisonDetailSerializer,
+)
 
 
 class ComparisonList(ContestView):
     kind = Kind.SIDE_BY_SIDE
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.POST)
-    parameters = ("fields", "expand", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
-        operation_id="comparisons_list",
+    @_ROWS.in_pages(
         summary="Your comparisons",
         description="The last begun first.",
-        parameters=[
-            schema.fields_parameter(COMPARISON_FIELDS),
-            schema.expand_parameter(LIST_EXPANDABLE),
-            *schema.PAGE_PARAMETERS,
-            schema.IF_NONE_MATCH,
-        ],
-        responses={200: ComparisonPageSerializer, **schema.NOT_MODIFIED, **schema.problems()},
-        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_COMPARISON], "next": None}, response_only=True)],
-        tags=["comparisons"],
     )
     def get(self, request: Request) -> HttpResponseBase:
         return self._list(request, COMPARISON_FIELDS)
 
-    @extend_schema(
-        operation_id="comparisons_create",
+    @_ROWS.made(
+        "create",
+        ComparisonBody,
+        COMPARISON_BODY_EXAMPLE,
         summary="Compare answers to a prompt",
         description="Queues one run for each contender, all or none. Follow each by its own events.",
-        parameters=[schema.IDEMPOTENCY_KEY],
-        request=ComparisonBody,
-        responses=CHANGED,
-        examples=[COMPARISON_BODY_EXAMPLE, COMPARISON_EXAMPLE],
-        tags=["comparisons"],
     )
     def post(self, request: Request) -> HttpResponseBase:
         def act() -> Done:
@@ -93,37 +87,24 @@ class ComparisonList(ContestView):
 class ComparisonDetail(ContestView):
     kind = Kind.SIDE_BY_SIDE
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
-    parameters = ("fields", "expand", "format")
 
-    @extend_schema(
-        operation_id="comparisons_retrieve",
+    @_ROWS.alone(
+        ID,
         summary="One comparison with its turns",
-        parameters=[
-            ID,
-            schema.fields_parameter(COMPARISON_DETAIL_FIELDS),
-            schema.expand_parameter(EXPANDABLE),
-            schema.IF_NONE_MATCH,
-        ],
-        responses={200: ComparisonDetailPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
-        examples=[COMPARISON_EXAMPLE],
-        tags=["comparisons"],
     )
     def get(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
-        return self._one(request, contest_id, COMPARISON_DETAIL_FIELDS)
+        return self._alone(request, self._shown(contest_id), COMPARISON_DETAIL_FIELDS)
 
 
 class ComparisonTurns(ContestView):
     kind = Kind.SIDE_BY_SIDE
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
-        operation_id="comparisons_send",
+    @_ROWS.made(
+        "send",
+        TurnBody,
+        TURN_EXAMPLE,
         summary="Send all of them the next prompt",
-        parameters=[ID, schema.IDEMPOTENCY_KEY],
-        request=TurnBody,
-        responses=CHANGED,
-        examples=[TURN_EXAMPLE, COMPARISON_EXAMPLE],
-        tags=["comparisons"],
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         return self._send(request, contest_id)
@@ -133,14 +114,8 @@ class ComparisonStop(ContestView):
     kind = Kind.SIDE_BY_SIDE
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
-        operation_id="comparisons_stop",
+    @_ROWS.stopped(
         summary="Stop all answers",
-        parameters=[ID, schema.IDEMPOTENCY_KEY],
-        request=None,
-        responses={200: ComparisonDetailSerializer, **schema.problems(404, 413, 415, 422)},
-        examples=[COMPARISON_EXAMPLE],
-        tags=["comparisons"],
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         return self._stop(request, contest_id)
@@ -150,15 +125,12 @@ class ComparisonVote(ContestView):
     kind = Kind.SIDE_BY_SIDE
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
-        operation_id="comparisons_vote",
+    @_ROWS.made(
+        "vote",
+        ComparisonVoteBody,
+        COMPARISON_VOTE_EXAMPLE,
         summary="Vote on a turn",
         description="Once on each; a second vote is a 409. The names were known, so it is not ranked.",
-        parameters=[ID, schema.IDEMPOTENCY_KEY],
-        request=ComparisonVoteBody,
-        responses=CHANGED,
-        examples=[COMPARISON_VOTE_EXAMPLE, COMPARISON_EXAMPLE],
-        tags=["comparisons"],
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:

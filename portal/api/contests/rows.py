@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
@@ -194,14 +195,16 @@ def contest_detail(contest: Contest) -> dict[str, Any]:
     return row | {"turns": [_turn_row(show_turn(contest, turn)) for turn in turns]}
 
 
-def expand_contests(actor: Actor, rows: Sequence[dict[str, Any]], names: Collection[str]) -> None:
-    """Put what the contenders and the replies of all rows name in the places of the ids."""
-    contenders = [each for row in rows for each in row["contenders"]]
-    replies = [each for row in rows for turn in row.get("turns", ()) for each in turn["replies"]]
+def expand_contests(actor: Actor, rows: Sequence[dict[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
+    """The rows with what their contenders and replies name in the places of the ids."""
+    shown = deepcopy(list(rows))
+    contenders = [each for row in shown for each in row["contenders"]]
+    replies = [each for row in shown for turn in row.get("turns", ()) for each in turn["replies"]]
     for parts in (contenders, replies):
         known = [name for name in names if parts and name in parts[0]]
         for part, whole in zip(parts, expanded(actor, parts, known), strict=True):
             part.update(whole)
+    return shown
 
 
 def _contender_row(contender: Contender) -> dict[str, Any]:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 
 from portal.api import schema
-from portal.api.conditions import tagged_unless_known
 from portal.api.contests.bodies import TurnBody
-from portal.api.contests.rows import EXPANDABLE, LIST_EXPANDABLE, contest_detail, contest_row, expand_contests
-from portal.api.expansion import read_expand
-from portal.api.feedback_views import ApiView
-from portal.api.field_choice import chosen_fields, only_fields
+from portal.api.contests.rows import contest_detail, contest_row, expand_contests
 from portal.api.idempotency import Done
-from portal.api.own_things import NoMembers, answer_once, read_body
+from portal.api.operation import Described, operation
+from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_once, read_body
 from portal.api.paging import read_newest_page
 from portal.api.problems import placing
+from portal.api.row_answers import SerializerClass
 from portal.arena.access import get_contest
 from portal.arena.models import Kind
 from portal.arena.queries import described_contests
@@ -34,9 +34,44 @@ PLACES: Final[Mapping[str, tuple[object, ...]]] = {
     "variant": ("contenders",),
     "max_tokens": ("contenders",),
 }
+_CONFLICTS: Final = 409
 
 
-class ContestView(ApiView):
+@dataclass(frozen=True, slots=True)
+class ContestRows(OwnRows):
+    """`whole` is what a change answers with."""
+
+    whole: SerializerClass
+
+    def made(self, verb: str, body: SerializerClass, *examples: OpenApiExample, **said: Any) -> Described:
+        """The operation that begins one, sends it a prompt or votes on it."""
+        answers = {201: self.whole, **schema.problems(404, _CONFLICTS, 413, 415, 422)}
+        return self._posted(verb, body, answers, examples, **said)
+
+    def stopped(self, **said: Any) -> Described:
+        """The operation that stops its answers."""
+        return self._posted("stop", None, {200: self.whole, **schema.problems(404, 413, 415, 422)}, (), **said)
+
+    def _posted(
+        self,
+        verb: str,
+        body: SerializerClass | None,
+        answers: Mapping[Any, Any],
+        examples: Sequence[OpenApiExample],
+        **said: Any,
+    ) -> Described:
+        return operation(
+            operation_id=f"{self.name}_{verb}",
+            parameters=[*([] if verb == "create" else [ID]), schema.IDEMPOTENCY_KEY],
+            request=body,
+            responses=answers,
+            examples=[*examples, self.example],
+            tags=[self.name],
+            **said,
+        )
+
+
+class ContestView(OwnView):
     kind: ClassVar[Kind]
 
     def _shown(self, contest_id: uuid.UUID) -> dict[str, Any]:
@@ -47,19 +82,11 @@ class ContestView(ApiView):
         return contest_detail(contest)
 
     def _list(self, request: Request, members: tuple[str, ...]) -> HttpResponseBase:
-        fields = chosen_fields(request.query_params.get("fields"), members)
-        expand = read_expand(request.query_params.get("expand"), LIST_EXPANDABLE)
         page, following = read_newest_page(request, described_contests(self.actor, self.kind))
-        rows = [contest_row(each) for each in page]
-        expand_contests(self.actor, rows, expand)
-        return tagged_unless_known(request, {"results": [only_fields(row, fields) for row in rows], "next": following})
+        return self._page(request, [contest_row(each) for each in page], following, members)
 
-    def _one(self, request: Request, contest_id: uuid.UUID, members: tuple[str, ...]) -> HttpResponseBase:
-        fields = chosen_fields(request.query_params.get("fields"), members)
-        expand = read_expand(request.query_params.get("expand"), EXPANDABLE)
-        row = self._shown(contest_id)
-        expand_contests(self.actor, [row], expand)
-        return tagged_unless_known(request, row, fields)
+    def _expanded(self, rows: Sequence[dict[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
+        return expand_contests(self.actor, rows, names)
 
     def _send(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,12 +40,9 @@ def run_member(generation: Generation, choices: int) -> dict[str, str]:
     return {"run_id": str(generation.pk)} if choices > 1 else {}
 
 
-def summed(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The token counts of all choices together: each is a run that reads the prompt."""
-    total: Counter[str] = Counter()
-    for usage in usages:
-        total.update(usage)
-    return total
+def summed(usages: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The token counts of all choices together, the prompt's once as OpenAI counts it, though each run reads it."""
+    return {**usages[0], "completion_tokens": sum(usage["completion_tokens"] for usage in usages)}
 
 
 def finish_reason_of(finish_reason: str) -> str:

@@ -24,7 +24,7 @@ def whole_chat(answers: Sequence[WholeAnswer]) -> dict[str, Any]:
     return {
         **head_json(answers[0].generation, "chat.completion"),
         "choices": [_whole_choice(answer, index, len(answers)) for index, answer in enumerate(answers)],
-        "usage": usage_json(summed(answer.usage for answer in answers)),
+        "usage": usage_json(summed([answer.usage for answer in answers])),
     }
 
 

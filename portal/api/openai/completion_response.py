@@ -28,7 +28,7 @@ def whole_completion(answers: Sequence[WholeAnswer]) -> dict[str, Any]:
     return {
         **head_json(answers[0].generation, OBJECT_NAME),
         "choices": [_whole_choice(answer, index, len(answers)) for index, answer in enumerate(answers)],
-        "usage": usage_json(summed(answer.usage for answer in answers)),
+        "usage": usage_json(summed([answer.usage for answer in answers])),
     }
 
 

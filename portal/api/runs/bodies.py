@@ -29,9 +29,10 @@ from portal.catalog.models import Variant
 from portal.catalog.queries import get_variant_by_model_id
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.models import Conversation, Generation, Kind
+from portal.playground.prompt_messages import Overflow
 from portal.playground.queries import find_turn
 from portal.playground.rerunning import answer_again
-from portal.playground.services import Overflow, start_generation
+from portal.playground.services import PreparedGeneration, prepare_generation
 from portal.playground.tree import read_tree
 from portal.playground.variant_defaults import default_parameters
 
@@ -161,13 +162,13 @@ AGAIN_EXAMPLE: Final = OpenApiExample("Cooler", value={"parameters": {"temperatu
 BRANCH_EXAMPLE: Final = OpenApiExample("Another beginning", value={"token": 0, "alternative": 1}, request_only=True)
 
 
-def start_run(actor: Actor, given: Mapping[str, Any]) -> Generation:
-    """Start what a `RunBody` asks for. Raises Problem, Http404, LimitExceeded, GateClosed."""
+def prepare_run(actor: Actor, given: Mapping[str, Any]) -> PreparedGeneration:
+    """Check what a `RunBody` asks for. Raises Problem, Http404, LimitExceeded, GateClosed."""
     variant = read_variant(actor, given["variant"], ("variant",))
     params = read_parameters(default_parameters(variant), given.get("parameters", {}), ("parameters",))
     conversation, parent = _place(actor, given)
     with placing(PLACES):
-        return start_generation(
+        return prepare_generation(
             actor,
             variant=variant,
             prompt=given["prompt"],
@@ -178,6 +179,12 @@ def start_run(actor: Actor, given: Mapping[str, Any]) -> Generation:
             kind=Kind(given["kind"]),
             overflow=Overflow(given["overflow"]),
         )
+
+
+def start_run(run: PreparedGeneration) -> Generation:
+    """Raises Problem, LimitExceeded."""
+    with placing(PLACES):
+        return run.start()
 
 
 def start_again(actor: Actor, earlier: Generation, given: Mapping[str, Any]) -> Generation:

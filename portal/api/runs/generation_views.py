@@ -7,19 +7,14 @@ from http import HTTPMethod
 from typing import Any, Final
 
 from django.http.response import HttpResponseBase
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 
 from portal.api import schema
-from portal.api.conditions import tagged_unless_known
-from portal.api.expansion import expanded, read_expand
-from portal.api.feedback_views import ApiView
-from portal.api.field_choice import chosen_fields, only_fields
-from portal.api.idempotency import Done
-from portal.api.own_things import NoMembers, answer_once, own_scopes, read_body
-from portal.api.paging import PAGE_PARAMETERS, read_newest_page
+from portal.api.idempotency import Done, do_prepared_once
+from portal.api.operation import operation
+from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_done, answer_once, own_scopes, read_body
+from portal.api.paging import read_newest_page
 from portal.api.problems import placing
 from portal.api.runs.bodies import (
     AGAIN_EXAMPLE,
@@ -29,6 +24,7 @@ from portal.api.runs.bodies import (
     AgainBody,
     BranchBody,
     RunBody,
+    prepare_run,
     start_again,
     start_run,
 )
@@ -45,7 +41,6 @@ from portal.api.runs.generation_rows import (
     generation_detail,
     generation_row,
 )
-from portal.exports.criteria import InvalidCriterion
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.branching import continue_from_token
 from portal.playground.models import Kind, State
@@ -57,7 +52,20 @@ ID: Final = schema.in_path("generation_id", {"type": "string", "format": "uuid"}
 STARTED: Final[dict[Any, Any]] = {201: GenerationDetailSerializer, **schema.problems(404, 413, 415, 422)}
 
 
-class GenerationView(ApiView):
+_ROWS: Final = OwnRows(
+    name="generations",
+    page=GenerationPageSerializer,
+    row=GenerationDetailPartSerializer,
+    fields=GENERATION_FIELDS,
+    detail_fields=DETAIL_FIELDS,
+    expandable=EXPANDABLE,
+    detail_expandable=EXPANDABLE,
+    listed=EXAMPLE_GENERATION,
+    example=GENERATION_EXAMPLE,
+)
+
+
+class GenerationView(OwnView):
     """What the addresses of a run share."""
 
     def _shown(self, generation_id: uuid.UUID) -> dict[str, Any]:
@@ -67,42 +75,25 @@ class GenerationView(ApiView):
 
 class GenerationList(GenerationView):
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.POST)
-    parameters = ("conversation", "state", "kind", "fields", "expand", *PAGE_PARAMETERS, "format")
 
-    @extend_schema(
-        operation_id="generations_list",
+    @_ROWS.in_pages(
+        schema.query("conversation", {"type": "string", "format": "uuid"}, gettext_lazy("Only of this one.")),
+        schema.query("state", {"type": "string", "enum": list(State.values)}, gettext_lazy("Only in this state.")),
+        schema.query("kind", {"type": "string", "enum": list(Kind.values)}, gettext_lazy("Only of this kind.")),
+        refusals=(404,),
         summary="Your runs",
         description="The last asked first.",
-        parameters=[
-            schema.query("conversation", {"type": "string", "format": "uuid"}, gettext_lazy("Only of this one.")),
-            schema.query("state", {"type": "string", "enum": list(State.values)}, gettext_lazy("Only in this state.")),
-            schema.query("kind", {"type": "string", "enum": list(Kind.values)}, gettext_lazy("Only of this kind.")),
-            schema.fields_parameter(GENERATION_FIELDS),
-            schema.expand_parameter(EXPANDABLE),
-            *schema.PAGE_PARAMETERS,
-            schema.IF_NONE_MATCH,
-        ],
-        responses={200: GenerationPageSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
-        examples=[OpenApiExample("A page", value={"results": [EXAMPLE_GENERATION], "next": None}, response_only=True)],
-        tags=["generations"],
     )
     def get(self, request: Request) -> HttpResponseBase:
         asked = request.query_params
-        fields = chosen_fields(asked.get("fields"), GENERATION_FIELDS)
-        expand = read_expand(asked.get("expand"), EXPANDABLE)
         runs = own_generations(self.actor)
-        for name, values in (("state", State.values), ("kind", Kind.values)):
-            if name in asked:
-                if asked[name] not in values:
-                    raise InvalidCriterion(name, _("Must be one of: %s.") % ", ".join(values))
-                runs = runs.filter(**{name: asked[name]})
+        runs = runs.filter(**{name: asked[name] for name in ("state", "kind") if name in asked})
         if "conversation" in asked:
-            runs = runs.filter(conversation=get_conversation(self.actor, _uuid(asked["conversation"])))
+            runs = runs.filter(conversation=get_conversation(self.actor, uuid.UUID(asked["conversation"])))
         page, following = read_newest_page(request, runs)
-        rows = expanded(self.actor, map(generation_row, page), expand)
-        return tagged_unless_known(request, {"results": [only_fields(row, fields) for row in rows], "next": following})
+        return self._page(request, [generation_row(each) for each in page], following, GENERATION_FIELDS)
 
-    @extend_schema(
+    @operation(
         operation_id="generations_create",
         summary="Start a run",
         description=(
@@ -116,41 +107,31 @@ class GenerationList(GenerationView):
         tags=["generations"],
     )
     def post(self, request: Request) -> HttpResponseBase:
-        def act() -> Done:
-            return Done(201, str(start_run(self.actor, read_body(request, RunBody)).pk))
-
-        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+        done = do_prepared_once(
+            request,
+            self.actor,
+            lambda: prepare_run(self.actor, read_body(request, RunBody)),
+            lambda run: Done(201, str(start_run(run).pk)),
+        )
+        return answer_done(done, self._shown, "generation-detail")
 
 
 class GenerationDetail(GenerationView):
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
-    parameters = ("fields", "expand", "format")
 
-    @extend_schema(
-        operation_id="generations_retrieve",
+    @_ROWS.alone(
+        ID,
         summary="One run",
         description="Its state, its place in the queue while it waits, its answer and figures once it has ended.",
-        parameters=[
-            ID,
-            schema.fields_parameter(DETAIL_FIELDS),
-            schema.expand_parameter(EXPANDABLE),
-            schema.IF_NONE_MATCH,
-        ],
-        responses={200: GenerationDetailPartSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
-        examples=[GENERATION_EXAMPLE],
-        tags=["generations"],
     )
     def get(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
-        fields = chosen_fields(request.query_params.get("fields"), DETAIL_FIELDS)
-        expand = read_expand(request.query_params.get("expand"), EXPANDABLE)
-        row = self._shown(generation_id)
-        return tagged_unless_known(request, expanded(self.actor, [row], expand)[0], fields)
+        return self._alone(request, self._shown(generation_id), DETAIL_FIELDS)
 
 
 class GenerationCancel(GenerationView):
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
+    @operation(
         operation_id="generations_cancel",
         summary="Stop a run",
         description="One that waits stops at once, one that runs within a step; one that has ended stays as it is.",
@@ -172,7 +153,7 @@ class GenerationCancel(GenerationView):
 class GenerationAgain(GenerationView):
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
+    @operation(
         operation_id="generations_again",
         summary="Answer its prompt once more",
         description="Starts a sibling: by the same variant and parameters with a new seed, or by those given.",
@@ -193,7 +174,7 @@ class GenerationAgain(GenerationView):
 class GenerationRerun(GenerationView):
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
+    @operation(
         operation_id="generations_rerun",
         summary="Repeat it exactly",
         description="Starts a sibling with the same messages, parameters, seed and given beginning.",
@@ -216,7 +197,7 @@ class GenerationRerun(GenerationView):
 class GenerationBranch(GenerationView):
     scopes = own_scopes(HTTPMethod.POST)
 
-    @extend_schema(
+    @operation(
         operation_id="generations_branch",
         summary="Go on from another token",
         description="Starts a sibling that has the answer's tokens before `token`, and there the alternative.",
@@ -234,10 +215,3 @@ class GenerationBranch(GenerationView):
             return Done(201, str(started.pk))
 
         return answer_once(request, self.actor, act, self._shown, "generation-detail")
-
-
-def _uuid(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise InvalidCriterion("conversation", _("Must be a UUID.")) from None

@@ -7,14 +7,15 @@ from http import HTTPMethod
 from typing import Final
 
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 
 from portal.api import schema
+from portal.api.api_view import ApiView
 from portal.api.conditions import tagged_unless_known
-from portal.api.feedback_views import ApiView
 from portal.api.field_choice import chosen_fields
 from portal.api.negotiation import EventStreamRenderer
+from portal.api.operation import operation
 from portal.api.own_things import own_scopes
 from portal.api.problems import FieldError, Problem
 from portal.api.runs.generation_rows import EXAMPLE_TRACE, TracePartSerializer, TraceSerializer, trace
@@ -34,17 +35,16 @@ _DELTA: Final = {
 
 class GenerationTrace(ApiView):
     scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
-    parameters = ("fields", "format")
 
-    @extend_schema(
+    @operation(
         operation_id="generations_trace",
         summary="Everything about one run",
         description=(
             "The record that its permalink gives (messages, rendered prompt, digests, versions) with every token, its "
             "log-probability and its alternatives. A run that has not ended has no tokens yet."
         ),
-        parameters=[ID, schema.fields_parameter(TRACE_FIELDS), schema.IF_NONE_MATCH],
-        responses={200: TracePartSerializer, **schema.NOT_MODIFIED, **schema.problems(404)},
+        parameters=[ID, schema.fields_parameter(TRACE_FIELDS)],
+        responses={200: TracePartSerializer, **schema.problems(404)},
         examples=[OpenApiExample("A trace", value=EXAMPLE_TRACE, response_only=True)],
         tags=["generations"],
     )
@@ -59,7 +59,7 @@ class GenerationEvents(ApiView):
     http_method_names = ["get"]
     renderer_classes = [EventStreamRenderer]
 
-    @extend_schema(
+    @operation(
         operation_id="generations_events",
         summary="Follow one run",
         description=(

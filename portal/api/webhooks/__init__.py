@@ -1,0 +1,1 @@
+"""Webhooks over REST: endpoints with their secrets, and the messages to them."""

@@ -1,0 +1,131 @@
+"""Gold items, one verdict on many items and quarantine over REST: previewed, done once, and nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from portal.accounts.models import Scope, User
+from portal.reviews.models import GoldItem, Review, ReviewItem
+from tests.feedback.judgements import judge
+from tests.reviews.desk import give_verdict, item_of
+
+pytestmark = pytest.mark.django_db
+GOLD, VERDICTS, QUARANTINE = (
+    reverse(f"api:{name}") for name in ("review-gold", "review-bulk-verdicts", "review-bulk-quarantine")
+)
+JSON = "application/json"
+Desk = Callable[[User], Client]
+
+
+@pytest.fixture
+def desk(token_client: Callable[..., Client]) -> Desk:
+    return lambda person: token_client(person, Scope.REVIEW)
+
+
+@pytest.fixture
+def items(alice: User, reviewer: User) -> list[ReviewItem]:
+    """Two of Alice's, and one of the reviewer's own."""
+    return [item_of(judge(owner, thumb="down")) for owner in (alice, alice, reviewer)]
+
+
+def test_one_verdict_on_many_is_told_first_and_then_given_once(
+    desk: Desk, reviewer: User, items: list[ReviewItem]
+) -> None:
+    client = desk(reviewer)
+    body: dict[str, Any] = {"items": [each.pk for each in items], "verdict": "reject", "reason": "unfounded"}
+    told = client.post(VERDICTS, {**body, "preview": True}, JSON).json()
+    assert (told["is_preview"], told["changed"], Review.objects.count()) == (True, 2, 0)
+    effects = {tuple(each["items"]): each["words"] for each in told["consequences"]}
+    assert effects == {
+        (items[0].pk, items[1].pk): "have one verdict more and wait for another reviewer",
+        (items[2].pk,): "are left out: your own",
+    }
+    key = {"Idempotency-Key": "all"}
+    done, again = (client.post(VERDICTS, body, JSON, headers=key) for _ in range(2))
+    assert (done.json()["is_preview"], done.json()["changed"]) == (False, 2)
+    assert (again.json()["changed"], again.json()["consequences"], again["Idempotency-Replayed"]) == (2, [], "true")
+    assert set(Review.objects.values_list("item", "is_bulk")) == {(each.pk, True) for each in items[:2]}
+    for bad, pointer in (
+        ({"items": []}, "/items"),
+        ({"items": [0]}, "/items/0"),
+        ({"verdict": "maybe"}, "/verdict"),
+        ({"reason": "other"}, "/note"),
+        ({"claim": 1}, "/claim"),
+    ):
+        refused = client.post(VERDICTS, body | bad, JSON)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, pointer)
+
+
+def test_items_and_all_of_a_persons_leave_the_queue_and_come_back(
+    desk: Desk, operator: User, alice: User, items: list[ReviewItem]
+) -> None:
+    client = desk(operator)
+
+    def out() -> set[int]:
+        return set(ReviewItem.objects.filter(is_quarantined=True).values_list("pk", flat=True))
+
+    assert client.post(QUARANTINE, {"person": "Alice", "preview": True}, JSON).json()["changed"] == 2
+    assert out() == set()
+    assert client.post(QUARANTINE, {"person": "alice"}, JSON).json()["changed"] == 2
+    assert out() == {items[0].pk, items[1].pk}
+    told = client.post(QUARANTINE, {"items": [items[0].pk, items[2].pk], "release": True}, JSON).json()
+    assert (told["changed"], out()) == (1, {items[1].pk})
+    for bad in (
+        {},
+        {"items": [items[0].pk], "person": "alice"},
+        {"person": "nobody"},
+        {"person": "alice", "release": 1},
+    ):
+        assert client.post(QUARANTINE, bad, JSON).status_code == 400
+    assert out() == {items[1].pk}
+
+
+def test_a_decided_item_becomes_gold_and_only_maintainers_know(
+    desk: Desk, maintainer: User, reviewer: User, make_user: Callable[..., User], items: list[ReviewItem]
+) -> None:
+    client, item = desk(maintainer), items[0]
+    address = reverse("api:review-gold-mark", args=[item.pk])
+    early = client.post(address, {"note": "Plain."}, JSON)
+    assert (early.status_code, early.json()["type"]) == (409, "/api/problems/#not-decided")
+    for person in (reviewer, maintainer):
+        give_verdict(person, ReviewItem.objects.get(pk=item.pk))
+    made = client.post(address, {"note": "Plain."}, JSON)
+    assert (made.status_code, made.json()["verdict"], made.json()["created_by"]) == (201, "accept", "maintainer")
+    assert client.post(address, {"note": "Plainer."}, JSON).status_code == 200
+    assert [(each["item"], each["note"]) for each in client.get(GOLD).json()["results"]] == [(item.pk, "Plainer.")]
+    assert GoldItem.objects.get().verdict == "accept"
+    assert desk(reviewer).get(GOLD).status_code == 404
+
+
+def test_who_may_not_finds_nothing_and_changes_nothing(
+    desk: Desk,
+    token_client: Callable[..., Client],
+    client: Client,
+    alice_client: Client,
+    reviewer: User,
+    maintainer: User,
+    operator: User,
+    items: list[ReviewItem],
+) -> None:
+    numbers = [each.pk for each in items]
+    verdict = {"items": numbers, "verdict": "accept"}
+    gold = reverse("api:review-gold-mark", args=[numbers[0]])
+    # A verdict is a reviewer's, gold a maintainer's, a quarantine an operator's.
+    for address, body, may_not in (
+        (VERDICTS, verdict, (operator,)),
+        (QUARANTINE, {"items": numbers}, (reviewer, maintainer)),
+        (gold, {}, (reviewer, operator)),
+    ):
+        assert client.post(address, body, JSON).status_code == 401
+        assert alice_client.post(address, body, JSON).status_code == 404
+        assert token_client(maintainer, Scope.READ, Scope.ADMIN).post(address, body, JSON).status_code == 403
+        for person in may_not:
+            assert desk(person).post(address, body, JSON).status_code == 404
+    assert (client.get(GOLD).status_code, alice_client.get(GOLD).status_code) == (401, 404)
+    assert not Review.objects.exists()
+    assert not ReviewItem.objects.filter(is_quarantined=True).exists()
