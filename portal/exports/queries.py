@@ -208,7 +208,7 @@ def _record(values: tuple[Any, ...], answers: dict[str, GivenAnswer]) -> Submiss
             told[place] = orjson.loads(told[place])
     for place in _TIMES:
         told[place] = _moment(told[place])
-    return SubmissionRecord(*told, answers)
+    return SubmissionRecord._make((*told, answers))
 
 
 def _moment(text: str) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -126,7 +127,7 @@ class _Use:
     oldest: datetime
 
 
-def _uses_of(actor: Actor) -> list[tuple[int | None, _Use]]:
+def _uses_of(actor: Actor) -> list[tuple[uuid.UUID | None, _Use]]:
     """By the API token that started them, None for those of a browser."""
     if actor.user is None and actor.visitor is None:
         return []
@@ -136,7 +137,7 @@ def _uses_of(actor: Actor) -> list[tuple[int | None, _Use]]:
     return [use for whose in (own, *(Q(conversation__visitor__in=keys) for keys in apart)) for use in _uses(whose)]
 
 
-def _uses(whose: Q) -> list[tuple[int | None, _Use]]:
+def _uses(whose: Q) -> list[tuple[uuid.UUID | None, _Use]]:
     rows = (
         Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW)
         .order_by()
