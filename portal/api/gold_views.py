@@ -82,7 +82,10 @@ class GoldMarking(ApiView):
     @operation(
         operation_id="review_gold_mark",
         summary="Measure reviewers by this item",
-        description="By its outcome, so it has to be decided (409). Again changes the note (200). For maintainers.",
+        description=(
+            "By its outcome, so it has to be decided (409). Again takes outcome and note as they are now (200). "
+            "For maintainers."
+        ),
         parameters=[*ITEM_PATH, schema.IDEMPOTENCY_KEY],
         request=MarkGoldSerializer,
         responses={201: GoldRowSerializer, 200: GoldRowSerializer, **schema.problems(404, 409, 413, 415, 422)},

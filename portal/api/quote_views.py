@@ -27,7 +27,7 @@ from portal.api.row_answers import done_headers, list_answer, members_of, page_o
 from portal.api.serializers import StrictIntegerField, StrictSerializer
 from portal.feedback.access import get_maintained_campaign, require_maintainer
 from portal.feedback.campaign_services import choose_quote, drop_quote
-from portal.feedback.models import Answer, ChosenQuote, Consent
+from portal.feedback.models import Answer, Consent
 from portal.feedback.queries import text_answers
 
 MAX_ANSWER: Final = 2**63 - 1
@@ -119,7 +119,8 @@ class QuoteDetail(ApiView):
     )
     def delete(self, request: Request, slug: str, answer: int) -> HttpResponseBase:
         campaign = get_maintained_campaign(role_of(request), slug)
-        get_object_or_404(ChosenQuote, campaign=campaign, answer=answer)
+        # A number beyond the column's is no error of the database's, where the answer's own key is asked for.
+        get_object_or_404(text_answers(campaign).filter(quote__campaign=campaign), pk=answer)
         drop_quote(campaign, answer)
         return HttpResponse(status=204)
 

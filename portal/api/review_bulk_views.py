@@ -30,6 +30,7 @@ from portal.reviews.services.abuse import Person
 from portal.reviews.services.bulk import (
     MOST_ITEMS,
     Effect,
+    check_many,
     judge_many,
     preview_quarantine,
     preview_verdict,
@@ -134,6 +135,8 @@ class BulkVerdicts(ApiView):
             given = read_body(request, BulkVerdictSerializer)
             numbers, is_preview = given.pop("items"), given.pop("preview")
             judgement = Judgement(**{**given, "labels": tuple(given.get("labels", ()))})
+            if is_preview:
+                check_many(numbers, judgement)
             act = preview_verdict if is_preview else judge_many
             effects.append(act(reviewer, numbers, judgement))
             return Done(200, str(effects[0].done))

@@ -92,6 +92,8 @@ def import_source(request: ImportRequest, on_progress: Progress | None = None) -
     if path.is_file():
         raise ImportRefused(f"{path.name} is neither a folder nor a GGUF file.")
     if is_adapter(path):
+        if request.file:
+            raise ImportRefused(f"--file is for GGUF files, and {path.name} is an adapter.")
         return import_adapter(path, card=choice, base=request.base, on_progress=on_progress)
     if request.base:
         raise ImportRefused(f"--base is for an adapter, and {path.name} is none.")

@@ -277,8 +277,10 @@ def _variant(card: ModelCard, destination: Path, arrival: Arrival, defaults: dic
     facts = {**arrival.facts.as_dict(), **arrival.more_facts}
     known = card.variants.select_for_update().filter(source=source).first()
     if known is not None:
-        if known.facts != facts and known.facts == {**facts, **known.facts}:
-            known.facts = facts
+        # What was measured here, and where the files came from, is not in the files.
+        fresh = known.facts | facts
+        if known.facts != fresh:
+            known.facts = fresh
             known.save(update_fields=["facts"])
         return known, False
     main_dtype = next(iter(arrival.facts.dtypes), "")

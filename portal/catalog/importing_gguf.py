@@ -98,6 +98,8 @@ def choose_gguf(names: list[str], wanted: str, source_name: str) -> str:
     listed = ", ".join(sorted(names))
     if wanted and wanted not in names:
         raise ImportRefused(f"{source_name} has no file {wanted}; it has: {listed or 'no GGUF'}.")
+    if not names:
+        raise ImportRefused(f"{source_name} has neither safetensors nor GGUF files.")
     if not wanted and len(names) > 1:
         raise ImportRefused(f"{source_name} has several GGUF files; choose one with --file: {listed}.")
     return wanted or names[0]

@@ -22,6 +22,7 @@ from inference.weight_tensors import UnreadableWeights, read_tensors
 from portal.accounts.models import User
 from portal.catalog.card_text import MAX_BYTES, parse_card
 from portal.catalog.following import record_card_event
+from portal.catalog.measured_facts import MEASURED
 from portal.catalog.models import (
     MAX_NOTE_CHARACTERS,
     CardDraft,
@@ -166,7 +167,11 @@ def refresh_variant(variant: Variant, *, origin: Path | None = None) -> bool:
     except (UnreadableWeights, WeightsRefused, OSError) as error:
         logger.warning("%s cannot run: %s", variant.model_id, error)
         variant.is_runnable = False
-    variant.save(update_fields=["file_stamps", "is_runnable", "facts", "digests", "quantisation"])
+    with transaction.atomic():
+        # Reading took a while, in which a worker may have measured the variant.
+        meanwhile = Variant.objects.select_for_update().get(pk=variant.pk).facts
+        variant.facts |= {name: meanwhile[name] for name in (ENGINE, MEASURED) if name in meanwhile}
+        variant.save(update_fields=["file_stamps", "is_runnable", "facts", "digests", "quantisation"])
     return True
 
 

@@ -49,14 +49,15 @@ def facts(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -
         ask_measuring(current_actor(request), variant)
         return redirect(f"{request.path}#measured")
     job = find_measuring(variant)
+    measured = {"variant": variant, "measured": measured_facts(variant), "may_measure": may_measure, "job": job}
+    if getattr(request, "htmx", False):
+        # Asked every second, while the worker measures.
+        return _answer(request, "catalog/facts.html", "catalog/measured_state.html", measured, job)
     form = MemoryForm(request.GET if "tokens" in request.GET else None, variant=variant)
     context = {
+        **measured,
         "card": variant.card,
-        "variant": variant,
         "facts": specification(variant),
-        "measured": measured_facts(variant),
-        "may_measure": may_measure,
-        "job": job,
         "disagreements": disagreements(variant.card, variant),
         "form": form,
         "memory": form.memory() if form.cached_numbers else None,

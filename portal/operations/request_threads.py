@@ -13,6 +13,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from portal.operations.probes import HEALTH_PATH, READY_PATH
 from portal.playground.following import give_connection_back
 
 # More than these are busy only in a rush; an idle one keeps a connection to the database.
@@ -22,6 +23,7 @@ STREAM_THREADS: Final = 4
 # In a rush so many requests are at work at once: more threads would be no quicker, and each takes a connection to the
 # database, which is half a MiB with SQLite.
 AT_ONCE: Final = THREADS_KEPT
+PROBES: Final = frozenset({HEALTH_PATH, READY_PATH})
 # Who works for longer, or waits for a model's whole answer, does not count: nobody waits for them.
 COUNTED_S: Final = 0.25
 
@@ -102,6 +104,10 @@ _thread: ContextVar[RequestThread] = ContextVar("request_thread")
 _leave_rush: ContextVar[Callable[[], None]] = ContextVar("leave_rush")
 
 
+def _nothing() -> None:
+    """What a request leaves that never entered the rush."""
+
+
 class OneThreadHandler(ASGIHandler):
     """Enters the synchronous chain of middleware once per request.
 
@@ -135,7 +141,8 @@ class OneThreadHandler(ASGIHandler):
         """Serve a request in a lent thread."""
         if scope["type"] != "http":
             raise ValueError(f"Steelyard serves HTTP alone, not {scope['type']}.")
-        leave_rush = await self._rush.enter()
+        # Who asks whether the process lives must not hear that it does not because it is busy.
+        leave_rush = _nothing if scope["path"] in PROBES else await self._rush.enter()
         thread = RequestThread(self._threads, self._streams)
         _leave_rush.set(leave_rush)
         _thread.set(thread)

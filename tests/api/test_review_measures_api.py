@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.accounts.models import Scope, User
+from portal.accounts.roles import Role
 from portal.reviews.models import GoldItem, Review, ReviewItem
 from tests.feedback.judgements import judge
 from tests.reviews.desk import give_verdict, item_of
@@ -57,8 +58,20 @@ def test_one_verdict_on_many_is_told_first_and_then_given_once(
         ({"reason": "other"}, "/note"),
         ({"claim": 1}, "/claim"),
     ):
-        refused = client.post(VERDICTS, body | bad, JSON)
-        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, pointer)
+        for preview in (True, False):
+            refused = client.post(VERDICTS, {**body, **bad, "preview": preview}, JSON)
+            assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, pointer)
+
+
+@pytest.mark.parametrize("verdict", ["accept", "spam"])
+def test_a_preview_does_not_tell_what_the_other_reviewer_said(
+    desk: Desk, reviewer: User, make_user: Callable[..., User], items: list[ReviewItem], verdict: str
+) -> None:
+    give_verdict(make_user("second", Role.REVIEWER), items[0])
+    told = desk(reviewer).post(VERDICTS, {"items": [items[0].pk], "verdict": verdict, "preview": True}, JSON).json()
+    assert [each["words"] for each in told["consequences"]] == [
+        "have all their verdicts then: decided, or for a third person"
+    ]
 
 
 def test_items_and_all_of_a_persons_leave_the_queue_and_come_back(

@@ -257,8 +257,8 @@ def test_a_conversation_takes_a_constant_number_of_queries(
     turn = None
     for _ in range(25):
         turn = add_turn(conversation, variant, turn)
-    # session, user, conversation, variants, default variant, the branch in two, quota, presets
-    with django_assert_max_num_queries(9):
+    # session, user, conversation, variants, default variant, the branch in two, quota in two, presets
+    with django_assert_max_num_queries(10):
         assert alice_client.get(conversation.get_absolute_url()).status_code == 200
 
 

@@ -198,7 +198,7 @@ def test_many_at_once_are_previewed_and_then_judged_one_by_one(
     own.submission.save()
     sent = {"action": "verdict", "verdict": "accept", "item": [waits.pk, decides.pk, judged.pk, own.pk, 987_654]}
     page = reviewer_client.post(reverse("reviews:bulk"), sent).text
-    for words in ("are decided by it", "wait for another reviewer", "you judged them already", "your own"):
+    for words in ("have all their verdicts then", "wait for another reviewer", "you judged them already", "your own"):
         assert words in page
     assert Review.objects.count() == 2, "a preview does nothing"
     reviewer_client.post(reverse("reviews:bulk"), {**sent, "confirmed": "1"})

@@ -31,14 +31,16 @@ def said_text(answers: Mapping[str, Any]) -> str:
 def find_signs(subject: Subject, answers: Mapping[str, Any], given: int | None = None) -> list[str]:
     """What looks like abuse. Nothing follows from it but a place in the queue and a mark that reviewers see.
 
-    `given` is how much the person has given in all, this included, where the caller knows it.
+    `given` is how much a visitor has given in all, this included, where the caller knows it.
     """
     signs = _signs_of_copying(subject, answers) if isinstance(subject, Submission) else []
     since = subject.created_at - FLOOD_WINDOW
     # What is brought in later is measured by its own time.
     lately = _others(subject).filter(created_at__gte=since, created_at__lte=subject.created_at)
     mine = {"owner_id": subject.owner_id} if subject.owner_id else {"visitor": subject.visitor}
-    may_flood = any(mine.values()) and (given is None or given > FLOOD_PER_PERSON)
+    # An account may have taken over what it gave as a visitor, of which its own count says nothing.
+    is_counted = given is not None and not subject.owner_id
+    may_flood = any(mine.values()) and (not is_counted or (given or 0) > FLOOD_PER_PERSON)
     if may_flood and lately.filter(**mine)[FLOOD_PER_PERSON - 1 : FLOOD_PER_PERSON].exists():
         signs.append(Sign.FLOOD)
     network = subject.network_digest

@@ -23,6 +23,7 @@ MOST_ITEMS: Final = 500
 DECIDED: Final = _("are decided by it")
 WAIT: Final = _("have one verdict more and wait for another reviewer")
 DISAGREE: Final = _("then disagree and wait for a third person")
+SETTLED: Final = _("have all their verdicts then: decided, or for a third person")
 OWN: Final = _("are left out: your own")
 JUDGED: Final = _("are left out: you judged them already")
 CLOSED: Final = _("are left out: they wait for no verdict")
@@ -52,17 +53,24 @@ def preview_verdict(reviewer: User, item_ids: Iterable[int], judgement: Judgemen
     items = ReviewItem.objects.filter(pk__in=list(item_ids)[:MOST_ITEMS]).select_related("submission", "vote")
     for item in items.prefetch_related("reviews").order_by("pk"):
         words, touches = _consequence(reviewer, item, item.subject, judgement)
-        effect.add(words, item, touches=touches)
+        is_blind = item.state != ItemState.ADJUDICATION and any(each.is_live for each in item.reviews.all())
+        # Whether they would agree is what the other one said, which is not told before one's own verdict.
+        effect.add(SETTLED if touches and is_blind and words in (DECIDED, DISAGREE) else words, item, touches=touches)
     return effect
+
+
+def check_many(item_ids: Iterable[int], judgement: Judgement) -> None:
+    """Raises ValidationError where the verdict says too little for one of them."""
+    keys = sorted(set(item_ids))[:MOST_ITEMS]
+    for item in ReviewItem.objects.filter(pk__in=keys).select_related("submission__questionnaire", "vote"):
+        judgement.check(item, item.subject)
 
 
 def judge_many(reviewer: User, item_ids: Sequence[int], judgement: Judgement) -> Effect:
     """The same verdict on each item that the reviewer may judge. Raises ValidationError before anything is written."""
     effect = Effect()
-    keys = sorted(set(item_ids))[:MOST_ITEMS]
-    for item in ReviewItem.objects.filter(pk__in=keys).select_related("submission__questionnaire", "vote"):
-        judgement.check(item, item.subject)
-    for key in keys:
+    check_many(item_ids, judgement)
+    for key in sorted(set(item_ids))[:MOST_ITEMS]:
         with transaction.atomic():
             try:
                 item, subject = lock_item(key)
