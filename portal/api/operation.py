@@ -64,7 +64,7 @@ def require_allowed(method: Any, given: QueryDict) -> None:
         if name not in given:
             if parameter.required:
                 raise InvalidCriterion(name, _("Must be given."))
-        elif name != FORMAT and (limit := _broken_limit(parameter.type, given[name])):
+        elif name != FORMAT and (limit := _broken_limit(parameter.type, str(given[name]))):
             raise InvalidCriterion(name, limit)
 
 
@@ -88,7 +88,7 @@ def _broken_limit(said: Any, text: str) -> str | None:  # noqa: PLR0911 - one fo
         case {"format": "date"}:
             return None if _is_day(text) else _("Must be a day, such as 2026-01-31.")
         case {"pattern": pattern} if not re.fullmatch(pattern, text):
-            return _("Must be of the form %s.") % said.get("title", pattern)
+            return _("Must be of the form %s.") % str(said.get("title", pattern))
         case {"type": "string"}:
             least, most = said.get("minLength", 0), said.get("maxLength")
             if len(text) < least or (most is not None and len(text) > most):

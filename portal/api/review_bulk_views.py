@@ -101,7 +101,7 @@ _EFFECT: Final = OpenApiExample(
     },
     response_only=True,
 )
-_ANSWERS: Final = {200: EffectSerializer, **schema.problems(404, 413, 415, 422)}
+_ANSWERS: Final[dict[Any, Any]] = {200: EffectSerializer, **schema.problems(404, 413, 415, 422)}
 
 
 class BulkVerdicts(ApiView):
@@ -194,7 +194,7 @@ def _chosen(given: dict[str, Any]) -> Sequence[int]:
 def _answer(request: Request, done: Done, effects: list[Effect]) -> Response:
     groups = effects[0].groups if effects else {}
     body = {
-        "is_preview": bool(request.data.get("preview", False)),
+        "is_preview": isinstance(request.data, dict) and request.data.get("preview", False),
         "changed": int(done.made),
         "consequences": [{"words": words, "items": numbers} for words, numbers in groups.items()],
     }

@@ -48,7 +48,7 @@ def test_redoc_shows_the_api(live_server: Any) -> None:
         page = context.new_page()
         hosts = hosts_asked(page)
         page.goto(reverse("api:redoc"))
-        expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible(timeout=60_000)
         # Its own look is there: the menu stands beside the text.
         menu = page.locator(".menu-content").bounding_box()
         text = page.locator(".api-content").bounding_box()
@@ -66,7 +66,7 @@ def test_swagger_ui_follows_the_theme(live_server: Any) -> None:
         page = context.new_page()
         page.goto(reverse("api:docs"))
         text = page.locator(".swagger-ui .info p").first
-        expect(text).to_have_css("color", "rgb(228, 230, 230)")
+        expect(text).to_have_css("color", "rgb(228, 230, 230)", timeout=60_000)
         page.locator('.theme-switch input[value="light"]').check(force=True)
         expect(text).to_have_css("color", "rgb(59, 65, 81)")
         page.locator('.theme-switch input[value="system"]').check(force=True)

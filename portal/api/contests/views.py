@@ -45,7 +45,7 @@ class ContestRows(OwnRows):
 
     def made(self, verb: str, body: SerializerClass, *examples: OpenApiExample, **said: Any) -> Described:
         """The operation that begins one, sends it a prompt or votes on it."""
-        answers = {201: self.whole, **schema.problems(404, _CONFLICTS, 413, 415, 422)}
+        answers: dict[Any, Any] = {201: self.whole, **schema.problems(404, _CONFLICTS, 413, 415, 422)}
         return self._posted(verb, body, answers, examples, **said)
 
     def stopped(self, **said: Any) -> Described:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from http import HTTPMethod
-from typing import Final
+from typing import Any, Final
 
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext_lazy
@@ -26,7 +26,7 @@ from portal.webhooks.models import DeliveryState
 from portal.webhooks.services import EndpointDisabled, ping, redeliver
 
 _MESSAGE: Final = OpenApiExample("A message", value=EXAMPLE_DELIVERY, response_only=True, status_codes=["202"])
-_ACCEPTED: Final = {202: DeliverySerializer, **schema.problems(404, 409, 413, 415, 422)}
+_ACCEPTED: Final[dict[Any, Any]] = {202: DeliverySerializer, **schema.problems(404, 409, 413, 415, 422)}
 
 
 class WebhookPing(WebhookView):
