@@ -229,7 +229,8 @@ NESTING = {
 def test_deep_and_long_text_takes_bounded_time(name: str) -> None:
     started = time.process_time()
     assert faults(render_markdown(NESTING[name])) == []
-    assert time.process_time() - started < 5  # about 1 s at most where it was measured; a quadratic takes minutes
+    # About 1 s where it was measured, and three times that on a slow machine that is busy; a quadratic takes minutes.
+    assert time.process_time() - started < 30
 
 
 def test_a_paragraph_full_of_delimiters_is_shown_as_it_was_typed() -> None:
