@@ -55,7 +55,9 @@ def state_of(run_id: str) -> str:
 
 
 @pytest.mark.contract
-def test_openais_own_clients_synchronous_and_asynchronous(start_web: StartWeb, start_worker: StartWorker, secret: str, alice: User) -> None:
+def test_openais_own_clients_synchronous_and_asynchronous(
+    start_web: StartWeb, start_worker: StartWorker, secret: str, alice: User
+) -> None:
     web = start_web()
     start_worker()
     client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0)
