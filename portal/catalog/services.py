@@ -126,13 +126,18 @@ def save_draft(card: ModelCard, author: User, *, text: str, note: str, based_on:
         limits = {"size": f"{size:,}", "limit": f"{MAX_BYTES:,}"}
         message = _("The card has %(size)s bytes; at most %(limit)s are allowed. This draft was not kept.")
         raise ValidationError({"text": [message % limits]})
-    current = card.current_revision
-    if text == (current.text if current else "") and not note:
-        discard_draft(card, author)
-        return None
-    draft, _created = CardDraft.objects.update_or_create(
-        card=card, author=author, defaults={"text": text, "note": note[:MAX_NOTE_CHARACTERS], "based_on": based_on}
-    )
+    with transaction.atomic():
+        # Publishing waits for this, or this for publishing.
+        locked = ModelCard.objects.select_for_update(of=("self",)).select_related("current_revision").get(pk=card.pk)
+        current = locked.current_revision
+        # A draft that was on its way while the same text was published is none any more, whatever its note.
+        is_published = current is not None and based_on < current.number
+        if text == (current.text if current else "") and (not note or is_published):
+            discard_draft(card, author)
+            return None
+        draft, _created = CardDraft.objects.update_or_create(
+            card=card, author=author, defaults={"text": text, "note": note[:MAX_NOTE_CHARACTERS], "based_on": based_on}
+        )
     return draft
 
 

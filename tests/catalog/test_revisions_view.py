@@ -237,6 +237,17 @@ def test_a_draft_that_is_the_cards_own_text_is_none(maintainer_client: Client) -
     assert not CardDraft.objects.exists()
 
 
+def test_a_draft_that_comes_behind_its_own_publication_is_none(maintainer_client: Client) -> None:
+    make_card()
+    whole = CARD_TEXT + "More.\n"
+    assert maintainer_client.post(EDIT, typed(whole, note="More")).status_code == 302
+    assert "Nothing typed yet" in maintainer_client.post(DRAFT, typed(whole, note="More")).content.decode()
+    assert not CardDraft.objects.exists()
+    # In another tab, older words of one's own are no less a draft.
+    maintainer_client.post(DRAFT, typed(CARD_TEXT + "Mo", note="More"))
+    assert CardDraft.objects.get().text == CARD_TEXT + "Mo"
+
+
 def test_a_draft_can_be_discarded_and_says_when_it_is_behind(maintainer_client: Client, bob: User) -> None:
     card = make_card()
     maintainer_client.post(DRAFT, typed(CARD_TEXT + "Mine.\n"))

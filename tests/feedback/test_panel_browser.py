@@ -15,6 +15,7 @@ from portal.playground.models import Generation
 from tests.feedback.browsing import browsing
 from tests.feedback.judgements import judge, make_generation
 from tests.services.accessibility import violations_in_both_themes
+from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -72,12 +73,17 @@ def test_a_hurried_person_loses_nothing(live_server: Any, alice_client: Client, 
         page.get_by_label("Comment").press_sequentially("Typed meanwhile.")
         saved(page)
         expect(page.get_by_label("Comment")).to_have_value("Typed meanwhile.")
-        with page.expect_response(lambda answer: b"Saved" in answer.body()):
-            page.get_by_role("button", name="Save").click()
-        page.wait_for_load_state("networkidle")
+        page.get_by_role("button", name="Save").click()
+        wanted = {"thumb": "down", "comment": "Typed meanwhile."}
+
+        def is_kept() -> bool:
+            page.wait_for_timeout(100)  # lets the requests go on, which wait in `slowly`
+            return said() == wanted
+
+        eventually(is_kept, 20, "what was typed meanwhile is kept")
         page.unroute_all(behavior="wait")
         expect(page.locator("[data-error-notice]")).to_have_count(0)
-        assert said() == {"thumb": "down", "comment": "Typed meanwhile."}
+        assert said() == wanted
 
 
 def test_a_change_made_elsewhere_is_shown_and_nothing_typed_is_lost(
