@@ -110,6 +110,7 @@ def test_an_adapters_quality_is_its_distance_from_its_base(variants: list[Varian
 FACTS = "/models/acme/tiny/bfloat16/facts/"
 
 
+@pytest.mark.django_db(transaction=True)  # the lease is renewed over a connection of its own
 def test_a_maintainer_has_a_variant_measured_from_its_page(
     variants: list[Variant],
     visitor_client: Client,
