@@ -50,7 +50,7 @@ def facts(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -
         return redirect(f"{request.path}#measured")
     job = find_measuring(variant)
     measured = {"variant": variant, "measured": measured_facts(variant), "may_measure": may_measure, "job": job}
-    if getattr(request, "htmx", False):
+    if request.htmx:  # type: ignore[attr-defined]
         # Asked every second, while the worker measures.
         return _answer(request, "catalog/facts.html", "catalog/measured_state.html", measured, job)
     form = MemoryForm(request.GET if "tokens" in request.GET else None, variant=variant)
