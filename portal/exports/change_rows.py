@@ -82,7 +82,7 @@ def snapshot_row(snapshot: Snapshot) -> dict[str, Any]:
 def _submissions(ids: Collection[str]) -> dict[str, dict[str, Any]]:
     salt = settings.EXPORT_SALT.encode()
     live = Submission.objects.filter(pk__in=_uuids(ids), withdrawn_at=None, consent__in=PUBLISHABLE)
-    return {str(record.id): submission_row(record, salt) for chunk in read_records(live) for record in chunk}
+    return {record.id: submission_row(record, salt) for chunk in read_records(live) for record in chunk}
 
 
 def _votes(ids: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -208,6 +208,8 @@ def neutralised(text: str) -> str:
 
 
 def _on_one_line(text: bytes) -> bytes:
+    if text.isascii():
+        return text
     for character, escaped in _LINE_ENDS:
         text = text.replace(character, escaped)
     return text

@@ -1,4 +1,4 @@
-"""A lookup for a thousand ids at once: `pk__any_of=ids`."""
+"""A lookup for a thousand ids at once: `pk__any_of=ids`, the ids as texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class AnyOf(In):
-    """As `in`; PostgreSQL takes the ids as one array, instead of a statement with a thousand places to fill."""
+    """As `in`; PostgreSQL takes the ids as one array of texts, not as a statement with a thousand places to fill."""
 
     lookup_name = "any_of"
+
+    def get_prep_lookup(self) -> list[str]:
+        """The texts as they are: PostgreSQL reads them faster than Python."""
+        return list(self.rhs)
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
         """The condition with its one parameter."""
         column, params = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s)", [*params, list(self.rhs)]
+        return f"{column} = ANY(%s::uuid[])", [*params, f"{{{','.join(self.rhs)}}}"]

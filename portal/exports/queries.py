@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import orjson
 from django.conf import settings
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextField, UUIDField
-from django.db.models.functions import Cast
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +18,7 @@ from portal.catalog.models import ModelCard, Variant
 from portal.exports import records
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.cursors import Position
+from portal.exports.database_texts import IdText, PlainText, iso_text, moment_of
 from portal.exports.many_ids import AnyOf
 from portal.exports.records import GivenAnswer, SubmissionRecord
 from portal.exports.reviewed import reviewed
@@ -34,12 +34,19 @@ CHUNK_ROWS: Final = 1_000
 # Whoever asked sees the first bytes when the first chunk is complete.
 FIRST_CHUNK_ROWS: Final = 100
 ANSWERS: Final = (Target.GENERATION,)
-_ID, _CREATED_AT, _VERSION = (records.COLUMNS.index(name) for name in ("id", "created_at", "version"))
-# Read as text and understood here: Django takes both apart in Python, which costs more than the rest of a row.
+_ID, _CREATED_AT, _CHANGED_AT, _VERSION = (
+    records.COLUMNS.index(name) for name in ("id", "created_at", "changed_at", "version")
+)
 _JSON: Final = tuple(records.COLUMNS.index(name) for name in records.JSON_COLUMNS)
-_TIMES: Final = tuple(records.COLUMNS.index(name) for name in records.TIME_COLUMNS)
-_AS_TEXT: Final = {*records.JSON_COLUMNS, *records.TIME_COLUMNS}
-_ASKED: Final = tuple(Cast(name, TextField()) if name in _AS_TEXT else name for name in records.COLUMNS)
+_TEXTS: Final = {
+    **dict.fromkeys((*records.JSON_COLUMNS, *records.TIME_COLUMNS), PlainText),
+    **dict.fromkeys(records.ID_COLUMNS, IdText),
+}
+_ASKED: Final = tuple(_TEXTS[name](name) if name in _TEXTS else name for name in records.COLUMNS)
+_ANSWER: Final = (
+    IdText("pk"), "version", "answers__question__key", "answers__question__kind",
+    *(f"answers__{column}" for column in COLUMNS if column != "data"), PlainText("answers__data"),
+)  # fmt: skip
 _GONE: Final[tuple[int, dict[str, GivenAnswer]]] = (0, {})
 
 
@@ -178,7 +185,7 @@ def read_record_page(
     """At most `limit` of them behind `after` with their answers, and where the next page begins; None at the end."""
     found = _read(behind(submissions, after)[: limit + 1])
     chosen = found[:limit]
-    following = Position(_moment(chosen[-1][_CREATED_AT]), chosen[-1][_ID]) if len(found) > limit else None
+    following = _position(chosen[-1]) if len(found) > limit else None
     return _with_answers(submissions, chosen), following
 
 
@@ -186,9 +193,13 @@ def _read(submissions: QuerySet[Submission]) -> list[tuple[Any, ...]]:
     return list(submissions.values_list(*_ASKED))
 
 
+def _position(values: tuple[Any, ...]) -> Position:
+    return Position(moment_of(values[_CREATED_AT]), uuid.UUID(values[_ID]))
+
+
 def _with_answers(submissions: QuerySet[Submission], found: list[tuple[Any, ...]]) -> list[SubmissionRecord]:
     """The records with their answers. One that was changed or withdrawn between the two queries is read again."""
-    complete: dict[uuid.UUID, SubmissionRecord] = {}
+    complete: dict[str, SubmissionRecord] = {}
     order = [values[_ID] for values in found]
     while found:
         answers = _answers([values[_ID] for values in found])
@@ -203,32 +214,27 @@ def _with_answers(submissions: QuerySet[Submission], found: list[tuple[Any, ...]
 
 def _record(values: tuple[Any, ...], answers: dict[str, GivenAnswer]) -> SubmissionRecord:
     told = list(values)
+    told[_CREATED_AT] = iso_text(told[_CREATED_AT])
+    told[_CHANGED_AT] = iso_text(told[_CHANGED_AT])
     for place in _JSON:
         if told[place] is not None:
             told[place] = orjson.loads(told[place])
-    for place in _TIMES:
-        told[place] = _moment(told[place])
-    return SubmissionRecord._make((*told, answers))
+    told.append(answers)
+    return SubmissionRecord._make(told)
 
 
-def _moment(text: str) -> datetime:
-    """A time as the database writes it: SQLite without its zone, which is UTC."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def _answers(submission_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]]:
+def _answers(submission_ids: Sequence[str]) -> dict[str, tuple[int, dict[str, GivenAnswer]]]:
     """The version and the answers of each submission, as one statement sees them."""
     found = Submission.objects.filter(pk__any_of=submission_ids).order_by("answers__question__position")
-    read: dict[uuid.UUID, tuple[int, dict[str, GivenAnswer]]] = {}
-    for submission_id, version, key, kind, *stored in found.values_list(
-        "id", "version", "answers__question__key", "answers__question__kind",
-        *(f"answers__{column}" for column in COLUMNS),
-    ):  # fmt: skip
-        _version, values = read.setdefault(submission_id, (version, {}))
+    read: dict[str, tuple[int, dict[str, GivenAnswer]]] = {}
+    for submission_id, version, key, kind, number, choice, text, decimal, day, data in found.values_list(*_ANSWER):
+        known = read.get(submission_id)
+        if known is None:
+            known = read[submission_id] = (version, {})
         # Without an answer the join still gives one row.
         if key is not None:
-            values[key] = GivenAnswer(kind, stored_value(*stored))
+            value = stored_value(number, choice, text, decimal, day, None if data is None else json.loads(data))
+            known[1][key] = GivenAnswer(kind, value)
     return read
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import datetime
 from typing import Any, NamedTuple
 
 
@@ -17,15 +15,16 @@ class GivenAnswer(NamedTuple):
 class SubmissionRecord(NamedTuple):
     """One submission, in the order that the query asks for it; without a run where its target is something else.
 
-    A tuple, since an export of a million makes a million: a frozen dataclass sets its fields one by one.
+    Ids and times are texts, as rows have them. A tuple, since an export of a million makes a million: a frozen
+    dataclass sets its fields one by one.
     """
 
-    id: uuid.UUID
-    created_at: datetime
-    changed_at: datetime
+    id: str
+    created_at: str
+    changed_at: str
     version: int
     owner_id: int | None
-    visitor: uuid.UUID | None
+    visitor: str | None
     target: str
     questionnaire: str
     questionnaire_version: int
@@ -34,12 +33,12 @@ class SubmissionRecord(NamedTuple):
     language: str
     review_state: str
     campaign: str | None
-    comparison: uuid.UUID | None
+    comparison: str | None
     card_owner: str | None
     card_slug: str | None
     variant: str | None
-    generation: uuid.UUID | None
-    conversation: uuid.UUID | None
+    generation: str | None
+    conversation: str | None
     messages: list[dict[str, Any]] | None
     prompt: str | None
     output: str | None
@@ -78,3 +77,5 @@ JSON_COLUMNS = ("generation__messages", "generation__params", "generation__prove
 """Those of them that hold JSON."""
 TIME_COLUMNS = ("created_at", "changed_at")
 """Those that hold a time."""
+ID_COLUMNS = ("id", "visitor", "comparison_id", "generation_id", "generation__conversation_id")
+"""Those that hold a UUID."""

@@ -59,9 +59,9 @@ def build_row(record: SubmissionRecord, salt: bytes) -> FeedbackRow:
     params = record.params or {}
     provenance = dict(record.provenance or {})
     return FeedbackRow(
-        id=str(record.id),
-        created_at=iso_utc(record.created_at),
-        changed_at=iso_utc(record.changed_at),
+        id=record.id,
+        created_at=record.created_at,
+        changed_at=record.changed_at,
         version=record.version,
         contributor=pseudonym(salt, record.owner_id, record.visitor),
         questionnaire=record.questionnaire,
@@ -71,7 +71,7 @@ def build_row(record: SubmissionRecord, salt: bytes) -> FeedbackRow:
         licence=record.licence,
         language=record.language,
         review_state=record.review_state,
-        generation=str(record.generation),
+        generation=record.generation or "",
         card=record.card,
         variant=record.variant,
         model=record.model,
@@ -92,7 +92,7 @@ def user_turns(messages: list[dict[str, Any]]) -> int:
 
 
 @lru_cache(maxsize=10_000)
-def pseudonym(salt: bytes, owner_id: int | None, visitor: uuid.UUID | None) -> str | None:
+def pseudonym(salt: bytes, owner_id: int | None, visitor: uuid.UUID | str | None) -> str | None:
     """A name that says only that two judgements come from the same contributor."""
     if owner_id is not None:
         person = f"user:{owner_id}"

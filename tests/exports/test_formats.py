@@ -33,6 +33,8 @@ scalars = (
 )
 objects = st.dictionaries(texts, scalars, max_size=4)
 moments = st.datetimes(timezones=st.just(UTC))
+times = moments.map(iso_utc)
+ids = st.uuids().map(str)
 
 
 def answered(kind: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[GivenAnswer]:
@@ -50,12 +52,12 @@ answers = st.fixed_dictionaries(
 )
 records = st.builds(
     SubmissionRecord,
-    id=st.uuids(),
-    created_at=moments,
-    changed_at=moments,
+    id=ids,
+    created_at=times,
+    changed_at=times,
     version=st.integers(1, 10**6),
     owner_id=st.none() | st.integers(1, 10**9),
-    visitor=st.none() | st.uuids(),
+    visitor=st.none() | ids,
     target=st.just("generation"),
     questionnaire=st.just("answer-quality"),
     questionnaire_version=st.integers(1, 9),
@@ -65,8 +67,8 @@ records = st.builds(
     review_state=st.just("unreviewed"),
     campaign=st.none(),
     comparison=st.none(),
-    generation=st.uuids(),
-    conversation=st.uuids(),
+    generation=ids,
+    conversation=ids,
     card_owner=st.just("smol"),
     card_slug=st.just("lm2"),
     variant=st.just("bf16"),

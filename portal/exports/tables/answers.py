@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.exports.criteria import Criteria
 from portal.exports.queries import read_records, selected, until_now
 from portal.exports.records import SubmissionRecord
-from portal.exports.rows import iso_utc, pseudonym
+from portal.exports.rows import pseudonym
 from portal.exports.schema import Column, Kind, Row, Schema
 from portal.exports.tables.columns import (
     CARD,
@@ -49,8 +49,8 @@ SCHEMA: Final = Schema(
 def answer_rows(record: SubmissionRecord, salt: bytes) -> list[Row]:
     """One row per answer, in the questionnaire's order."""
     shared: Row = {
-        "submission": str(record.id),
-        "created_at": iso_utc(record.created_at),
+        "submission": record.id,
+        "created_at": record.created_at,
         "contributor": pseudonym(salt, record.owner_id, record.visitor),
         "questionnaire": record.questionnaire,
         "questionnaire_version": record.questionnaire_version,
@@ -60,7 +60,7 @@ def answer_rows(record: SubmissionRecord, salt: bytes) -> list[Row]:
         "target": record.target,
         "card": record.card,
         "model": record.model,
-        "generation": None if record.generation is None else str(record.generation),
+        "generation": record.generation,
     }
     return [
         {**shared, "question": key, "kind": answer.kind, **_values(answer.value), **judged}

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _
 
 from portal.exports.records import SubmissionRecord
-from portal.exports.rows import DIGESTS_KEY, iso_utc, pseudonym, user_turns
+from portal.exports.rows import DIGESTS_KEY, pseudonym, user_turns
 from portal.exports.schema import Column, Kind, Row
 
 CREATED_AT: Final = Column("created_at", Kind.TIME, _("When it was given, UTC."))
@@ -65,9 +65,9 @@ JUDGED: Final = (
 def given_columns(record: SubmissionRecord, salt: bytes) -> Row:
     """GIVEN."""
     return {
-        "id": str(record.id),
-        "created_at": iso_utc(record.created_at),
-        "changed_at": iso_utc(record.changed_at),
+        "id": record.id,
+        "created_at": record.created_at,
+        "changed_at": record.changed_at,
         "version": record.version,
         "contributor": pseudonym(salt, record.owner_id, record.visitor),
         "questionnaire": record.questionnaire,
@@ -93,8 +93,8 @@ def judged_columns(record: SubmissionRecord) -> Row:
         "card": record.card,
         "model": record.model,
         "campaign": record.campaign,
-        "comparison": None if record.comparison is None else str(record.comparison),
-        "generation": None if record.generation is None else str(record.generation),
+        "comparison": record.comparison,
+        "generation": record.generation,
         "turn": None if record.messages is None else user_turns(record.messages),
         "prompt": record.prompt,
         "output": record.output,

@@ -125,7 +125,7 @@ def _from_submissions(records: list[SubmissionRecord], salt: bytes) -> Iterator[
             continue
         answer = _completion(record)
         siblings = [] if thumbed(record.answers) is not True else rejected[record.id]
-        submissions = [str(record.id), *(str(each.id) for each in siblings)]
+        submissions = [record.id, *(each.id for each in siblings)]
         own = tuple(pairs_by_answers(answer, record.answers))
         beside = tuple(pairs_of_siblings([answer], [_completion(each) for each in siblings]))
         chosen: tuple[Pair, ...] = ()
@@ -139,7 +139,7 @@ def _from_submissions(records: list[SubmissionRecord], salt: bytes) -> Iterator[
             labelled=labelled,
             pairs=own + beside + chosen,
             source=Source(
-                created_at=iso_utc(record.created_at),
+                created_at=record.created_at,
                 submissions=submissions,
                 vote=None,
                 contributor=pseudonym(salt, record.owner_id, record.visitor),
@@ -157,7 +157,7 @@ def _completion(record: SubmissionRecord) -> Completion:
     return Completion(record.output or "", record.model, (record.provenance or {}).get(DIGESTS_KEY))
 
 
-def _token_choices(records: list[SubmissionRecord]) -> dict[uuid.UUID, tuple[Completion, Verdict]]:
+def _token_choices(records: list[SubmissionRecord]) -> dict[str, tuple[Completion, Verdict]]:
     """For each submission on an answer that went on from another token: the version before, and what was said."""
     said = {}
     for record in records:
@@ -169,8 +169,8 @@ def _token_choices(records: list[SubmissionRecord]) -> dict[uuid.UUID, tuple[Com
     branches = Generation.objects.filter(
         pk__in={record.generation for record, _verdict in said.values()}, branched_from__isnull=False
     )
-    originals: dict[uuid.UUID | None, Any] = {
-        branch: (output, messages, provenance)
+    originals: dict[str | None, Any] = {
+        str(branch): (output, messages, provenance)
         for branch, output, messages, provenance in branches.values_list(
             "pk", "branched_from__output", "branched_from__messages", "branched_from__provenance"
         )
@@ -191,9 +191,9 @@ _VERDICTS: Final = {
 }
 
 
-def _given_whole(records: list[SubmissionRecord]) -> set[uuid.UUID]:
+def _given_whole(records: list[SubmissionRecord]) -> set[str]:
     """The chats that were given whole: one prompt, or turns of which each was judged to be published."""
-    whole: set[uuid.UUID] = set()
+    whole: set[str] = set()
     later: list[SubmissionRecord] = []
     for record in records:
         if record.kind != Kind.CHAT:
@@ -211,7 +211,7 @@ def _given_whole(records: list[SubmissionRecord]) -> set[uuid.UUID]:
         for record in later:
             assert record.generation is not None
             turns = sum(message["role"] == "user" for message in record.messages or [])
-            line = _line(record.generation, parents)
+            line = _line(uuid.UUID(record.generation), parents)
             # A client that sent earlier turns itself has fewer runs than prompts.
             if len(line) == turns and shared.issuperset(line):
                 whole.add(record.generation)
@@ -226,15 +226,15 @@ def _line(generation: uuid.UUID, parents: Mapping[uuid.UUID, uuid.UUID | None]) 
     return line
 
 
-def _thumbed_down_beside(records: Iterable[SubmissionRecord]) -> dict[uuid.UUID, list[SubmissionRecord]]:
+def _thumbed_down_beside(records: Iterable[SubmissionRecord]) -> dict[str, list[SubmissionRecord]]:
     """For each submission, those of the same person who turned down another answer to the same chat."""
     preferred = [record for record in records if thumbed(record.answers) is True]
     conversations = {record.conversation for record in preferred}
-    found: dict[uuid.UUID, list[SubmissionRecord]] = defaultdict(list)
+    found: dict[str, list[SubmissionRecord]] = defaultdict(list)
     if not conversations:
         return found
     others = selected(Criteria(thumb="down", review_state=USABLE)).filter(generation__conversation__in=conversations)
-    by_conversation: dict[uuid.UUID | None, list[SubmissionRecord]] = defaultdict(list)
+    by_conversation: dict[str | None, list[SubmissionRecord]] = defaultdict(list)
     for chunk in read_records(others):
         for other in chunk:
             by_conversation[other.conversation].append(other)
