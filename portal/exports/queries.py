@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from django.conf import settings
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet, UUIDField
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -43,7 +44,7 @@ _TEXTS: Final = {
     **dict.fromkeys(records.ID_COLUMNS, IdText),
 }
 _ASKED: Final = tuple(_TEXTS[name](name) if name in _TEXTS else name for name in records.COLUMNS)
-_ANSWER: Final = (
+_ANSWER: Final[tuple[str | Combinable, ...]] = (
     IdText("pk"), "version", "answers__question__key", "answers__question__kind",
     *(f"answers__{column}" for column in COLUMNS if column != "data"), PlainText("answers__data"),
 )  # fmt: skip

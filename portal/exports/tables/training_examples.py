@@ -204,7 +204,7 @@ def _given_whole(records: list[SubmissionRecord]) -> set[str]:
         elif roles and "system" not in roles:
             later.append(record)
     if later:
-        conversations = {record.conversation for record in later}
+        conversations: set[Any] = {record.conversation for record in later}
         runs = Generation.objects.filter(conversation__in=conversations)
         parents = dict(runs.values_list("pk", "parent_id"))
         shared = set(published_on(runs).values_list("generation_id", flat=True))
@@ -229,7 +229,7 @@ def _line(generation: uuid.UUID, parents: Mapping[uuid.UUID, uuid.UUID | None]) 
 def _thumbed_down_beside(records: Iterable[SubmissionRecord]) -> dict[str, list[SubmissionRecord]]:
     """For each submission, those of the same person who turned down another answer to the same chat."""
     preferred = [record for record in records if thumbed(record.answers) is True]
-    conversations = {record.conversation for record in preferred}
+    conversations: set[Any] = {record.conversation for record in preferred}
     found: dict[str, list[SubmissionRecord]] = defaultdict(list)
     if not conversations:
         return found
