@@ -116,12 +116,28 @@ class Job(models.Model):
         self._end(Q(state=JobState.QUEUED), JobState.CANCELLED)
         return True
 
+    def ask_again(self) -> bool:
+        """failed | cancelled → queued: somebody wants it once more."""
+        return self._queue_again(JobState.FAILED, JobState.CANCELLED)
+
     def take_for_dispatch(self, pause: timedelta) -> bool:
         """Say that a worker is being woken now, so that nobody does it twice before `pause` is over."""
         return self._move(
             Q(state=JobState.QUEUED, dispatches=self.dispatches),
             dispatches=F("dispatches") + 1,
             dispatch_after=timezone.now() + pause,
+        )
+
+    def _queue_again(self, *ended: JobState) -> bool:
+        return self._move(
+            Q(state__in=ended),
+            state=JobState.QUEUED,
+            error="",
+            lost_leases=0,
+            cancel_requested_at=None,
+            finished_at=None,
+            dispatch_after=timezone.now(),
+            dispatches=0,
         )
 
     def _give_back(self, condition: Q, **values: Any) -> bool:
@@ -214,15 +230,6 @@ class WeightReading(Job):
         return f"{self.kind} {self.tensor or self.other_id}"
 
     def ask_again(self) -> bool:
-        """failed | cancelled → queued: somebody wants it once more. What was measured may be other the next time."""
+        """As every job; what was measured may be other the next time, so that is asked for again when it is done."""
         done = (JobState.SUCCEEDED,) if self.kind == Reading.MEASURING else ()
-        return self._move(
-            Q(state__in=(JobState.FAILED, JobState.CANCELLED, *done)),
-            state=JobState.QUEUED,
-            error="",
-            lost_leases=0,
-            cancel_requested_at=None,
-            finished_at=None,
-            dispatch_after=timezone.now(),
-            dispatches=0,
-        )
+        return self._queue_again(JobState.FAILED, JobState.CANCELLED, *done)

@@ -46,8 +46,7 @@ def start_snapshot(
     if errors:
         raise ValidationError(errors)
     with transaction.atomic():
-        if Snapshot.objects.filter(state__in=ACTIVE).count() >= MAX_WAITING:
-            raise ValidationError(_("%d snapshots are being made. Wait until one is done, or stop one.") % MAX_WAITING)
+        _check_room()
         snapshot = Snapshot(
             title=title,
             note=note,
@@ -63,6 +62,27 @@ def start_snapshot(
         snapshot.save()
         dispatch_soon(snapshot)
     return snapshot
+
+
+def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
+    """A worker will build one that failed or was stopped once more, as of the same moment; False when it did neither.
+
+    Raises PermissionDenied, and ValidationError when too many wait.
+    """
+    if not may_make_snapshots(user):
+        raise PermissionDenied(_("Only maintainers make snapshots."))
+    with transaction.atomic():
+        _check_room()
+        asked = snapshot.ask_again()
+        if asked:
+            dispatch_soon(snapshot)
+    return asked
+
+
+def _check_room() -> None:
+    """Raises ValidationError."""
+    if Snapshot.objects.filter(state__in=ACTIVE).count() >= MAX_WAITING:
+        raise ValidationError(_("%d snapshots are being made. Wait until one is done, or stop one.") % MAX_WAITING)
 
 
 def note_download(snapshot: Snapshot, path: str, user: User, first_byte: int) -> None:

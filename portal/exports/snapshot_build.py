@@ -13,7 +13,6 @@ from typing import Any, Final, Self
 
 from django.conf import settings
 from django.core.files import File
-from django.core.files.storage import Storage, storages
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import translation
@@ -37,6 +36,7 @@ from portal.exports.snapshot_documents import (
     manifest,
 )
 from portal.exports.snapshot_records import changes, difference, keep_records
+from portal.exports.snapshot_storage import remove_folder, snapshot_storage
 from portal.exports.tables import TABLES
 
 Report = Callable[[str, int, int], None]
@@ -46,11 +46,6 @@ DATA_FORMATS: Final = (FORMATS["parquet"], FORMATS["jsonl"])
 MANIFEST: Final = "manifest.json"
 CHANGELOG: Final = "changelog.jsonl"
 _READ_BYTES: Final = 1_048_576
-
-
-def snapshot_storage() -> Storage:
-    """Where snapshots are kept: STORAGES["snapshots"]."""
-    return storages["snapshots"]
 
 
 def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
@@ -198,15 +193,15 @@ def _files_in(folder: Path) -> Iterable[Path]:
 
 
 def _store(snapshot: Snapshot, folder: Path, report: Report) -> None:
-    """Copy every file into the storage, over what an attempt that was lost may have left under the same number."""
+    """Copy every file into the storage, in the place of what an attempt that failed may have left under this number."""
     storage = snapshot_storage()
+    remove_folder(storage, snapshot.folder)
     paths = list(_files_in(folder))
     total = sum(path.stat().st_size for path in paths)
     done = 0
     for path in paths:
         report("storing", done, total)
         name = snapshot.stored_name(str(path.relative_to(folder)))
-        storage.delete(name)
         with path.open("rb") as file:
             stored = storage.save(name, File(file))
         if stored != name:

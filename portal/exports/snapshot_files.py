@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Final
+from typing import IO, Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -16,8 +16,9 @@ from portal.accounts.streaming import stream_pieces
 from portal.exports.byte_ranges import ByteRange, RangeNotSatisfiable, asked_range, read_part
 from portal.exports.models import Snapshot
 from portal.exports.services import note_download
-from portal.exports.snapshot_build import MANIFEST, snapshot_storage
+from portal.exports.snapshot_build import MANIFEST
 from portal.exports.snapshot_records import gone
+from portal.exports.snapshot_storage import StorageUnavailable, snapshot_storage
 
 _TYPES: Final = {
     ".parquet": "application/vnd.apache.parquet",
@@ -32,7 +33,10 @@ _BATCH: Final = 1_000
 
 
 def file_response(request: HttpRequest, snapshot: Snapshot, path: str, user: User) -> HttpResponseBase:
-    """One of the snapshot's files. Raises Http404 for a path that the manifest has not."""
+    """One of the snapshot's files.
+
+    Raises Http404 for a path that the manifest has not, and StorageUnavailable where the storage does not give it.
+    """
     if path == MANIFEST:
         text = json.dumps(snapshot.manifest, indent=2, ensure_ascii=False) + "\n"
         return HttpResponse(text, content_type=_TYPES[".json"])
@@ -47,10 +51,11 @@ def file_response(request: HttpRequest, snapshot: Snapshot, path: str, user: Use
     except RangeNotSatisfiable:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     sent = part or ByteRange(0, size - 1)
+    stored = _opened(snapshot.stored_name(path)) if size else None
     note_download(snapshot, path, user, sent.first)
     response = stream_pieces(
         request,
-        read_part(snapshot_storage().open(snapshot.stored_name(path)), sent) if size else iter(()),
+        read_part(stored, sent) if stored is not None else iter(()),
         content_type=_TYPES.get(PurePosixPath(path).suffix, _OTHER_TYPE),
         filename=f"snapshot-{snapshot.folder}-{path.replace('/', '-')}",
     )
@@ -63,6 +68,14 @@ def file_response(request: HttpRequest, snapshot: Snapshot, path: str, user: Use
         response.status_code = 206
         response["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
     return response
+
+
+def _opened(name: str) -> IO[Any]:
+    """Opened before the answer begins: what fails then is told with a status, and not by a download that breaks off."""
+    try:
+        return snapshot_storage().open(name)
+    except OSError as error:
+        raise StorageUnavailable(error.errno, error.strerror or str(error), name) from error
 
 
 def tombstones_response(request: HttpRequest, snapshot: Snapshot) -> HttpResponseBase:

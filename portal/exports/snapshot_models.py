@@ -92,6 +92,14 @@ class Snapshot(Job):
                 Change.note(RecordKind.SNAPSHOT, self.number, ChangeKind.CREATED)
         return published
 
+    def fail(self, message: str, **result: Any) -> bool:
+        """As every job. The number that it did not publish goes to the next one: its own worker writes no more."""
+        return super().fail(message, number=None, **result)
+
+    def stop(self, **result: Any) -> bool:
+        """As every job, and as `fail`."""
+        return super().stop(number=None, **result)
+
     def take_number(self, number: int) -> bool:
         """Become this number while it is being built. Raises IntegrityError when another has it."""
         return self._move(self._mine() & Q(number=None), number=number)

@@ -22,7 +22,7 @@ from portal.exports.downloads import Download
 from portal.exports.formats import FORMATS
 from portal.exports.forms import SnapshotForm, TableForm
 from portal.exports.models import Snapshot
-from portal.exports.services import start_snapshot
+from portal.exports.services import repeat_snapshot, start_snapshot
 from portal.exports.snapshot_files import file_response, tombstones_response
 from portal.exports.snapshot_records import difference, gone
 from portal.exports.streaming import stream_export
@@ -146,6 +146,20 @@ def cancel_snapshot(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_snapshot(request.user, pk)
     if shown.request_cancel():
         messages.info(request, _("The snapshot is being stopped."))
+    return redirect(shown)
+
+
+@require_POST
+def remake_snapshot(request: HttpRequest, pk: int) -> HttpResponse:
+    """Makes one that failed or was stopped once more."""
+    if not may_make_snapshots(request.user):
+        raise Http404
+    assert isinstance(request.user, User)
+    shown = get_snapshot(request.user, pk)
+    try:
+        repeat_snapshot(request.user, shown)
+    except ValidationError as error:
+        messages.error(request, error.messages[0])
     return redirect(shown)
 
 

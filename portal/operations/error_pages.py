@@ -26,15 +26,17 @@ from django.utils.translation import ngettext_lazy
 
 from portal.accounts.limits import LimitExceeded
 from portal.catalog.access import GateClosed
+from portal.exports.snapshot_storage import StorageUnavailable
 from portal.operations.context import chosen_theme
 
-# The database, the stream store or the broker does not answer: a matter of seconds, not of the request.
+# The database, the stream store, the broker or the snapshots' storage does not answer: no matter of the request.
 UNAVAILABLE: Final = (
     OperationalError,
     InterfaceError,
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     kombu.exceptions.OperationalError,
+    StorageUnavailable,
 )
 UNAVAILABLE_RETRY_S: Final = 5
 API_PATHS: Final = ("/api/", "/v1/")
@@ -133,7 +135,7 @@ SERVER_ERROR: Final = ErrorWords(
 SERVICE_UNAVAILABLE: Final = ErrorWords(
     HTTPStatus.SERVICE_UNAVAILABLE,
     _("The portal is not ready at this moment"),
-    _("A service that it depends on, its database or its queue, does not answer."),
+    _("A service that it depends on, its database, its queue or its storage, does not answer."),
     _("What you just asked for may not have been done. What was saved before is still there."),
     _("Wait a few seconds, then try again."),
     try_again=True,

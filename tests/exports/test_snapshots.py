@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -26,7 +28,7 @@ from portal.exports import downloads, queries, services, snapshot_build, snapsho
 from portal.exports.criteria import Criteria
 from portal.exports.models import Salting, Snapshot, SnapshotDownload
 from portal.exports.queries import row_of
-from portal.exports.services import MAX_WAITING, start_snapshot
+from portal.exports.services import MAX_WAITING, repeat_snapshot, start_snapshot
 from portal.exports.snapshot_records import changes, difference, snapshots_with
 from portal.exports.tasks import build_snapshot
 from portal.feedback.models import Submission
@@ -199,6 +201,39 @@ def test_one_that_is_cancelled_is_never_published(maintainer: User) -> None:
     assert (snapshot.state, snapshot.number) == (JobState.CANCELLED, None)
 
 
+def test_one_that_fails_keeps_no_number_and_is_made_again_when_asked(
+    maintainer: User, maintainer_client: Client, alice: User, alice_client: Client, client: Client,
+    folder: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    said(alice)
+    full = OSError(errno.ENOSPC, "No space left on device", "kto.parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot_build.File, "chunks", mock.Mock(side_effect=[iter([b"half"]), full]))
+        failed = made(maintainer)
+    assert (failed.state, failed.number) == (JobState.FAILED, None)
+    assert failed.error == "kto.parquet: No space left on device."
+    assert len(list((folder / "00001").rglob("*.*"))) == 1
+    other = made(maintainer, "feedback")
+    # Nothing of the one that failed lies among its files.
+    assert other.number == 1
+    on_disk = {str(path.relative_to(folder / "00001")) for path in (folder / "00001").rglob("*") if path.is_file()}
+    assert on_disk == {*other.manifest["files"], "manifest.json"}
+    address = reverse("exports:remake-snapshot", args=[failed.pk])
+    assert [each.post(address).status_code for each in (client, alice_client)] == [404, 404]
+    assert maintainer_client.get(address).status_code == 405
+    assert f'action="{address}"' in maintainer_client.get(failed.get_absolute_url()).content.decode()
+    for _ in range(2):
+        assert maintainer_client.post(address)["Location"] == failed.get_absolute_url()
+        failed.refresh_from_db()
+        assert (failed.state, failed.error) == (JobState.QUEUED, "")
+    build_snapshot(failed.pk)
+    failed.refresh_from_db()
+    assert (failed.state, failed.number, failed.as_of < other.as_of) == (JobState.SUCCEEDED, 2, True)
+    assert not repeat_snapshot(maintainer, failed)
+    with pytest.raises(PermissionDenied):
+        repeat_snapshot(alice, failed)
+
+
 def test_any_storage_serves(maintainer: User, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for an S3 bucket, which cannot run here: nothing but Django's storage interface is used."""
     storage = InMemoryStorage()
@@ -234,6 +269,19 @@ def test_a_download_resumes_is_tied_to_its_digest_and_logged(
     assert alice_client.get(address, headers={"If-None-Match": whole["ETag"]}).status_code == 304
     log = SnapshotDownload.objects.order_by("pk").values_list("path", "user", "first_byte")
     assert list(log) == [("data/kto.parquet", alice.pk, 0), ("data/kto.parquet", alice.pk, 100)]
+
+
+def test_a_file_that_the_storage_does_not_give_is_a_matter_of_the_service(
+    maintainer: User, alice: User, folder: Path
+) -> None:
+    snapshot = made(maintainer, "feedback")
+    (folder / snapshot.folder / "README.md").unlink()
+    client = Client(raise_request_exception=False)
+    client.force_login(alice)
+    response = client.get(reverse("exports:snapshot-file", args=[snapshot.pk, "README.md"]))
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "storage" in response.content.decode()
+    assert not snapshot.downloads.exists()
 
 
 def test_nobody_leaves_the_snapshots_folder(maintainer: User, alice_client: Client) -> None:
