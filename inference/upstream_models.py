@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import httpx2
 MAX_ANSWER_BYTES: Final = 4_194_304
 MAX_URL_CHARACTERS: Final = 500
 WAIT_S: Final = 15.0
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class UpstreamRefused(ValueError):
@@ -76,4 +78,5 @@ def _get(url: str, key: str | None, transport: httpx2.BaseTransport | None) -> t
                     raise UpstreamRefused("The upstream's list of models is too long, or takes too long.")
             return response.status_code, content
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise UpstreamRefused(f"The upstream cannot be asked: {str(error) or type(error).__name__}.") from error
+        said = _ERRNO.sub("", str(error)) or type(error).__name__
+        raise UpstreamRefused(f"The upstream cannot be asked: {said}.") from error

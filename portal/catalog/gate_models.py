@@ -31,6 +31,7 @@ class AccessState(models.TextChoices):
 
 
 OPEN_STATES: Final = (AccessState.PENDING, AccessState.GRANTED)
+REFUSED_STATES: Final = (AccessState.DECLINED, AccessState.REVOKED)
 
 
 class AccessRequest(models.Model):

@@ -14,7 +14,7 @@ from portal.accounts.models import User
 from portal.catalog.card_text import parse_card
 from portal.catalog.gate_terms import GateTerms, describe_gate
 from portal.catalog.mailing import dispatch_soon
-from portal.catalog.models import OPEN_STATES, AccessRequest, AccessState, EventMail, Gate, ModelCard
+from portal.catalog.models import OPEN_STATES, REFUSED_STATES, AccessRequest, AccessState, EventMail, Gate, ModelCard
 
 ACCESS_RATE: Final = "20/hour"
 
@@ -43,7 +43,8 @@ def gate_terms_of(card: ModelCard) -> GateTerms:
 def request_access(card: ModelCard, user: User, answers: dict[str, Any]) -> AccessRequest:
     """Ask to run a card's model; who waits or has access already gets that request back, unchanged.
 
-    An agreement grants at once. Raises LimitExceeded, and ValidationError where nothing has to be asked.
+    An agreement grants at once, unless a maintainer's last word to this person was no: then a maintainer answers.
+    Raises LimitExceeded, and ValidationError where nothing has to be asked.
     """
     if card.gate == Gate.OPEN:
         raise ValidationError(_("This model is open: everybody runs it without asking."))
@@ -51,10 +52,12 @@ def request_access(card: ModelCard, user: User, answers: dict[str, Any]) -> Acce
         return earlier
     check_rate(Actor(user=user), "access", ACCESS_RATE)
     terms = gate_terms_of(card)
+    last = card.access_requests.filter(user=user).order_by("-created_at", "-pk").first()
+    was_refused = last is not None and last.state in REFUSED_STATES
     try:
         with transaction.atomic():
             asked = AccessRequest.objects.create(card=card, user=user, answers=answers, terms=terms.prompt)
-            if card.gate == Gate.AGREEMENT:
+            if card.gate == Gate.AGREEMENT and not was_refused:
                 asked.grant(by=None)
     except IntegrityError:
         # The same form sent twice at once.

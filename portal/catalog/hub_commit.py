@@ -151,5 +151,5 @@ def _asking(source: HubSource, ask: Callable[[], Answer]) -> Answer:
         ) from error
     except (httpx2.HTTPError, ConnectionError) as error:
         raise ImportRefused(
-            f"{hub} cannot be reached, or broke off: what has arrived is kept, and importing again goes on."
+            f"{hub} cannot be reached from here, or broke off; importing again goes on with what has arrived."
         ) from error

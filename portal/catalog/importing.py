@@ -173,6 +173,8 @@ def take_in(arrival: Arrival, choice: CardChoice) -> ImportedModel:
 
 def files_to_copy(source: Path) -> tuple[list[Path], list[Path]]:
     """The files to copy and what stays behind. Raises ImportRefused."""
+    if not source.exists():
+        raise ImportRefused(f"There is no folder and no file {source}.")
     if not source.is_dir():
         raise ImportRefused(f"{source} is not a folder; give a folder in Hugging Face form.")
     inside = source.resolve()

@@ -32,11 +32,19 @@ class MeasuredFigures:
 
     one, together: tokens per second for one answer, and for the most that were measured at once.
     qualities: perplexity, divergence from float32 in nats per token, how often the same token is likeliest.
+    tokens: of the text that the qualities are over. machine: its processor and cores.
     """
 
     one: str = ""
     together: str = ""
     qualities: tuple[Figure, ...] = ()
+    tokens: int = 0
+    machine: str = ""
+
+
+def is_measured(variant: Variant) -> bool:
+    """Whether this installation has figures of the variant."""
+    return bool(_record(variant))
 
 
 def measured_figures(variant: Variant) -> MeasuredFigures:
@@ -55,6 +63,8 @@ def measured_figures(variant: Variant) -> MeasuredFigures:
         )
         if quality
         else (),
+        tokens=tokens if isinstance(tokens := quality.get("tokens"), int) else 0,
+        machine=_joined(_machine(record)),
     )
 
 
@@ -81,7 +91,7 @@ def measured_rows(variant: Variant) -> Iterator[tuple[str, str]]:
         apart = _("Divergence from the base") if variant.is_adapter else _("Divergence from float32")
         yield apart, _("%s nats per token") % _estimate(quality, "mean_kl", 5)
         yield _("Same likeliest token"), str(_estimate(quality, "same_best", 1, scale=100, unit=" %"))
-    yield _("Measured on"), _machine(record)
+    yield _("Measured on"), _joined([*_machine(record), *_circumstances(record)])
 
 
 def _record(variant: Variant) -> Mapping[str, Any]:
@@ -110,15 +120,25 @@ def _speed(speed: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _machine(record: Mapping[str, Any]) -> str:
+def _machine(record: Mapping[str, Any]) -> list[str]:
     machine = _part(record, "machine")
-    moment = datetime.fromisoformat(str(record["measured_at"])) if record.get("measured_at") else None
-    words = [
+    return [
         str(machine.get("processor") or ""),
         _("%s cores") % machine["cores"] if machine.get("cores") else "",
-        _("load %s") % _decimal(machine["load"], 1) if machine.get("load") is not None else "",
+    ]
+
+
+def _circumstances(record: Mapping[str, Any]) -> list[str]:
+    """How busy the machine was, and the day."""
+    load = _part(record, "machine").get("load")
+    moment = datetime.fromisoformat(str(record["measured_at"])) if record.get("measured_at") else None
+    return [
+        _("load %s") % _decimal(load, 1) if load is not None else "",
         formats.date_format(timezone.localtime(moment), "DATE_FORMAT") if moment else "",
     ]
+
+
+def _joined(words: list[str]) -> str:
     return ", ".join(word for word in words if word)
 
 

@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy as _
 from inference.sampling_params import InvalidParameter, SamplingParams
 from portal.catalog import job_models as _job_models  # noqa: F401  Django finds models here
 from portal.catalog.following_models import CardEvent, EventKind, EventMail, Follow, MailState, Outgoing
-from portal.catalog.gate_models import OPEN_STATES, AccessRequest, AccessState, Gate
+from portal.catalog.gate_models import OPEN_STATES, REFUSED_STATES, AccessRequest, AccessState, Gate
 
 __all__ = [
-    "OPEN_STATES", "AccessRequest", "AccessState", "Backend", "CardBase", "CardDraft", "CardEvent", "CardFacet",
-    "CardPicture", "CardRevision", "EventKind", "EventMail", "Facet", "Follow", "Gate", "MailState", "ModelCard",
-    "Outgoing", "Relation", "SizeClass", "TensorList", "TensorPart", "Variant", "name_part",
+    "OPEN_STATES", "REFUSED_STATES", "AccessRequest", "AccessState", "Backend", "CardBase", "CardDraft", "CardEvent",
+    "CardFacet", "CardPicture", "CardRevision", "EventKind", "EventMail", "Facet", "Follow", "Gate", "MailState",
+    "ModelCard", "Outgoing", "Relation", "SizeClass", "TensorList", "TensorPart", "Variant", "name_part",
 ]  # fmt: skip
 
 MAX_NOTE_CHARACTERS: Final = 300

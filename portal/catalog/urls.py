@@ -28,6 +28,7 @@ urlpatterns = [
     path(CARD + "thumbnail", views.thumbnail, name="thumbnail"),
     path(CARD + "outline/", views.outline, name="outline"),
     path(CARD + "lineage/", views.lineage, name="lineage"),
+    path(CARD + "measure/", weight_views.measure_card, name="measure"),
     path(
         CARD + "<card_name:variant_slug>/tensors/",
         views.tensors,

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inference.memory_at_context import weight_bytes_in
+from portal.catalog.job_models import ACTIVE
 from portal.catalog.measured_facts import MeasuredFigures, measured_figures
 from portal.catalog.models import Variant
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedVariant:
-    """One row. `weight_bytes` is what the weights take to compute with: an adapter's is on top of its base's."""
+    """One row. `weight_bytes` is what the weights take to compute with: an adapter's is on top of its base's.
+
+    measuring: the state of the job that measures it, where one was asked for.
+    """
 
     variant: Variant
     weight_bytes: int
     figures: MeasuredFigures
+    measuring: str = ""
+
+    @property
+    def is_being_measured(self) -> bool:
+        return self.measuring in ACTIVE
+
+    @property
+    def can_be_measured(self) -> bool:
+        """Whether it runs here and has no figures, and nothing is about to make some."""
+        return self.variant.is_runnable and not self.figures.one and not self.is_being_measured
 
 
-def compare_variants(variants: Iterable[Variant]) -> list[ComparedVariant]:
+@dataclass(frozen=True, slots=True)
+class MeasuredOn:
+    """A machine, the names of the variants that were measured on it, and over how many tokens their quality is."""
+
+    machine: str
+    tokens: int
+    variants: tuple[str, ...]
+
+
+def compare_variants(variants: Iterable[Variant], measuring: Mapping[int, str] | None = None) -> list[ComparedVariant]:
     """Rows in the order of the card; none for a card with fewer than two variants."""
-    rows = [ComparedVariant(variant, _weight_bytes(variant), measured_figures(variant)) for variant in variants]
+    states = measuring or {}
+    rows = [
+        ComparedVariant(each, _weight_bytes(each), measured_figures(each), states.get(each.pk, "")) for each in variants
+    ]
     return rows if len(rows) > 1 else []
+
+
+def measured_on(rows: Sequence[ComparedVariant]) -> list[MeasuredOn]:
+    """Where the figures of the rows come from: one entry while they can be compared."""
+    names: dict[tuple[str, int], list[str]] = {}
+    for row in rows:
+        if row.figures.one:
+            names.setdefault((row.figures.machine, row.figures.tokens), []).append(row.variant.slug)
+    return [MeasuredOn(machine, tokens, tuple(slugs)) for (machine, tokens), slugs in names.items()]
 
 
 def _weight_bytes(variant: Variant) -> int:

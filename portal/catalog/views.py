@@ -23,8 +23,9 @@ from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, tenso
 from portal.catalog.raw_text import raw_text_response
 from portal.catalog.tensor_rows import TensorRow, matching_rows
 from portal.catalog.tensor_tree import tree_steps, type_shares
-from portal.catalog.variant_comparison import compare_variants
+from portal.catalog.variant_comparison import compare_variants, measured_on
 from portal.catalog.variant_facts import all_facts, key_facts
+from portal.catalog.weight_readings import measuring_states
 
 CARDS_PER_PAGE = 24
 # Fewer are seen at a glance.
@@ -64,6 +65,8 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     runnable = [variant for variant in variants if variant.is_runnable]
     first = next(iter(runnable or variants), None)
     metadata = describe_metadata(revision.metadata if revision else {})
+    maintains = may_maintain_cards(request.user)
+    compared = compare_variants(variants, measuring_states(variants) if maintains else None)
     context = {
         "card": shown,
         "revision": revision,
@@ -71,9 +74,11 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "metadata": metadata,
         "newer_here": find_card(request.user, metadata.new_version.name) if metadata.new_version else None,
         "variants": [(variant, all_facts(variant)) for variant in variants],
-        "compared": compare_variants(variants),
+        "compared": compared,
+        "measured_on": measured_on(compared),
+        "may_measure": maintains and any(row.can_be_measured for row in compared),
         "first_variant": first,
-        "may_maintain": may_maintain_cards(request.user),
+        "may_maintain": maintains,
         "may_run": may_run(request.user, shown),
         "follows": follows(shown, request.user),
         "first_runnable": next(iter(runnable), None),

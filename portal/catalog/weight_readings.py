@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,6 +13,7 @@ from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.catalog.job_dispatch import dispatch_soon
 from portal.catalog.job_models import Reading, WeightReading
+from portal.catalog.measured_facts import is_measured
 from portal.catalog.models import TensorPart, Variant
 
 READING_RATE = "20/minute"
@@ -47,6 +49,17 @@ def find_measuring(variant: Variant) -> WeightReading | None:
 def ask_measuring(actor: Actor, variant: Variant) -> WeightReading:
     """Have a variant's speed and quality measured, anew where they were before. Raises LimitExceeded."""
     return _ask(actor, _measuring_key(variant), kind=Reading.MEASURING, variant=variant)
+
+
+def ask_measuring_all(actor: Actor, variants: Iterable[Variant]) -> list[WeightReading]:
+    """Have those measured that run here and have no figures yet. Raises LimitExceeded."""
+    return [ask_measuring(actor, each) for each in variants if each.is_runnable and not is_measured(each)]
+
+
+def measuring_states(variants: Iterable[Variant]) -> dict[int, str]:
+    """Where measuring each variant stands, by its key; those that nobody asked for are left out."""
+    asked = WeightReading.objects.filter(kind=Reading.MEASURING, variant__in=[each.pk for each in variants])
+    return dict(asked.values_list("variant_id", "state"))
 
 
 def _ask(actor: Actor, key: str, **columns: Any) -> WeightReading:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from inference.template_example import TemplateFailed, rendered_example
 from portal.accounts.actors import current_actor
-from portal.catalog.access import get_variant, may_maintain_cards
+from portal.catalog.access import get_maintained_card, get_variant, may_maintain_cards
 from portal.catalog.charts import histogram_chart, layer_chart
 from portal.catalog.disagreements import disagreements
 from portal.catalog.forms import MemoryForm
@@ -25,6 +27,7 @@ from portal.catalog.variant_facts import measured_facts, specification
 from portal.catalog.weight_readings import (
     ask_comparison,
     ask_measuring,
+    ask_measuring_all,
     ask_tensor_reading,
     find_comparison,
     find_measuring,
@@ -65,6 +68,20 @@ def facts(request: HttpRequest, owner_name: str, slug: str, variant_slug: str) -
         "special_tokens": variant.facts.get("special_tokens") or {},
     }
     return _answer(request, "catalog/facts.html", "catalog/measured_state.html", context, job)
+
+
+@require_POST
+def measure_card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
+    """A maintainer has every variant of a card measured that was not measured yet, one after the other."""
+    card = get_maintained_card(request.user, owner_name, slug)
+    asked = ask_measuring_all(current_actor(request), card.variants.select_related("card"))
+    said = ngettext(
+        "%(count)s variant is measured now, which takes a worker about a minute.",
+        "%(count)s variants are measured now, one after the other: about a minute of a worker each.",
+        len(asked),
+    )
+    messages.success(request, said % {"count": len(asked)})
+    return redirect(f"{card.get_absolute_url()}#variants")
 
 
 @require_safe

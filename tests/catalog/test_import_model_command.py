@@ -220,7 +220,7 @@ def test_a_name_that_no_address_can_hold_is_refused(source: Path, home: Path, na
 
 
 def test_a_source_that_is_no_folder_is_refused(tmp_path: Path, home: Path) -> None:
-    assert "is not a folder" in refused(tmp_path / "absent")
+    assert "There is no folder and no file" in refused(tmp_path / "absent")
     assert nothing_left(home)
 
 

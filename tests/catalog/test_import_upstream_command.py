@@ -140,7 +140,7 @@ def test_an_endless_list_of_models_is_refused(upstream: ScriptedUpstream) -> Non
 
 
 def test_a_server_that_is_not_there_is_said() -> None:
-    assert "cannot be asked" in refused(f"http://127.0.0.1:{free_port()}/v1")
+    assert refused(f"http://127.0.0.1:{free_port()}/v1") == "The upstream cannot be asked: Connection refused."
 
 
 def test_a_wrong_base_url_is_guessed_at(upstream: ScriptedUpstream) -> None:
@@ -156,8 +156,8 @@ def test_a_wrong_base_url_is_guessed_at(upstream: ScriptedUpstream) -> None:
         ("http://127.0.0.1/v1?key=secret", "must not hold a query"),
         ("http://127.0.0.1/v1#x", "must not hold a query or a fragment"),
         ("http://127.0.0.1/" + "x" * 500, "at most 500 characters"),
-        ("file:///etc/passwd", "is not a folder"),
-        ("ftp://127.0.0.1/v1", "is not a folder"),
+        ("file:///etc/passwd", "There is no folder and no file"),
+        ("ftp://127.0.0.1/v1", "There is no folder and no file"),
     ],
 )
 def test_an_address_that_must_not_be_stored_is_refused(address: str, part: str) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 
-from portal.catalog import job_dispatch
+from portal.catalog import job_dispatch, running_reading
 from portal.catalog.job_models import JobState, WeightReading
 from portal.catalog.job_tasks import read_weights
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import refresh_variant
 from portal.catalog.variant_facts import all_facts
 from tests.catalog.shelf import write_adapter
+from tests.services.installation import eventually
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +81,8 @@ def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: lis
     card = client.get("/models/acme/tiny/").text
     assert card.count("not measured here yet") == 0
     assert f'<td class="number">{rounded["speed"]["tokens_per_s"]["1"]:,.0f}</td>' in card
+    machine = plain["machine"]
+    assert f"{machine['processor']}, {machine['cores']} cores; n = {plain['quality']['tokens']} tokens" in card
     shown = {fact.label: fact.value for fact in all_facts(Variant.objects.get(slug="int8"))}
     assert "tokens/s" in shown["Speed measured here"]
     assert "float32" in shown["Perplexity"]
@@ -143,6 +148,45 @@ def test_a_maintainer_has_a_variant_measured_from_its_page(
     maintainer_client.post(FACTS)
     job.refresh_from_db()
     assert job.state == JobState.QUEUED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_maintainer_has_all_variants_of_a_card_measured_one_after_the_other(
+    variants: list[Variant],
+    visitor_client: Client,
+    alice_client: Client,
+    maintainer_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job_dispatch, "publish", lambda task, pk: True)
+    card, measure = "/models/acme/tiny/", "/models/acme/tiny/measure/"
+    for client in (visitor_client, alice_client):
+        assert client.post(measure).status_code == 404
+        assert measure not in client.get(card).text
+    assert maintainer_client.get(measure).status_code == 405
+    Variant.objects.filter(slug="int8").update(facts={"measured": {"speed": {"tokens_per_s": {"1": 9.0}}}})
+    assert measure in maintainer_client.get(card).text
+    answer = maintainer_client.post(measure, follow=True)
+    assert "1 variant is measured now" in answer.text
+    job = WeightReading.objects.get()
+    assert job.variant.slug == "bfloat16"
+    assert "being measured" in answer.text
+    assert measure not in answer.text
+    assert "being measured" not in alice_client.get(card).text
+
+    def work() -> None:
+        read_weights(job.pk)
+        connection.close()
+
+    with running_reading.measures:
+        worker = threading.Thread(target=work)
+        worker.start()
+        eventually(lambda: WeightReading.objects.get().stage == "waiting", 10, "the job waits")
+        assert "Another variant is measured first" in maintainer_client.get(FACTS).text
+        WeightReading.objects.get().request_cancel()
+        worker.join(10)
+    assert WeightReading.objects.get().state == JobState.CANCELLED
+    assert not running_reading.measures.locked()
 
 
 def test_a_variant_that_is_not_there_is_named() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from django.core import checks
 from pytest_django import Settings
@@ -41,3 +46,24 @@ def test_a_deployment_check_says_what_is_not_meant_for_the_public(settings: Sett
     settings.EMBEDDED_VALKEY = True
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
     assert ids(deploy=True) == {"steelyard.W002", "steelyard.W003"}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp+ssl://me:secret@mail.example:465", ["", True, False, "/"]),
+        ("smtp+tls://me:secret@mail.example:587", ["", False, True, "/"]),
+        ("filemail:///var/mails", ["filebased", False, False, "/var/mails"]),
+    ],
+)
+def test_an_email_url_is_heeded_whole(url: str, expected: list[object]) -> None:
+    program = (
+        "import json; from portal import settings as s;"
+        "kind = 'filebased' if 'filebased' in s.EMAIL_BACKEND else '';"
+        "print(json.dumps([kind, s.EMAIL_USE_SSL, s.EMAIL_USE_TLS, s.EMAIL_FILE_PATH]))"
+    )
+    environment = {**os.environ, "EMAIL_URL": url}
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=True, text=True
+    )
+    assert json.loads(printed.stdout) == expected
