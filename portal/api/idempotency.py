@@ -1,7 +1,8 @@
 """`Idempotency-Key`: a POST that is sent again, as after a lost answer, is carried out once.
 
 The key's row and what the POST does are one transaction, so there is never one without the other: whoever sends the
-same key at the same moment waits, and a refused or broken request leaves its key unused.
+same key at the same moment waits, and a refused or broken request leaves its key unused. What is done to many rows is
+several transactions, each of which leaves with the key what is still to do: SQLite has one writer at a time.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from django.db import IntegrityError, transaction
@@ -19,12 +21,13 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from portal.accounts.actors import Actor
+from portal.accounts.writing_turns import TURN, in_turns, let_others_write
 from portal.api.models import KEPT, MAX_KEY_CHARACTERS, IdempotencyKey
 from portal.api.problems import FieldError, Problem
 
 HEADER: Final = "Idempotency-Key"
-# Visible ASCII: with or without the quotation marks of a structured field.
 Prepared = TypeVar("Prepared")
+# Visible ASCII: with or without the quotation marks of a structured field.
 KEY_PATTERN: Final = rf"^[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}$"
 _KEY: Final = re.compile(KEY_PATTERN[:-1])
 
@@ -55,28 +58,44 @@ def do_prepared_once(
     request: Request, actor: Actor, prepare: Callable[[], Prepared], act: Callable[[Prepared], Done]
 ) -> Done:
     """As `do_once`, of something of which `prepare` writes nothing and takes a while: it is outside the transaction."""
-    key = request.headers.get(HEADER)
+    key = _key_of(request)
     if key is None:
         return act(prepare())
-    if not _KEY.fullmatch(key):
-        limit = _("Must be 1 to %d visible ASCII characters.") % MAX_KEY_CHARACTERS
-        raise Problem("invalid-request", f"{HEADER}: {limit}", (FieldError(limit, parameter=HEADER),))
-    assert actor.user is not None
-    own = IdempotencyKey.objects.filter(owner=actor.user)
-    expired = timezone.now() - KEPT
-    if (kept := own.filter(key=key, created_at__gte=expired).first()) is not None:
+    if (kept := _used(actor, key)) is not None:
         return _earlier(kept, request)
     prepared = prepare()
     with transaction.atomic():
-        own.filter(created_at__lt=expired).delete()
-        try:
-            with transaction.atomic():
-                kept = own.create(owner=actor.user, key=key, address=request.path, digest=_digest(request.data))
-        except IntegrityError:
-            return _earlier(own.get(key=key), request)
+        kept, is_new = _take(actor, key, request)
+        if not is_new:
+            return _earlier(kept, request)
         done = act(prepared)
-        own.filter(pk=kept.pk).update(status=done.status, made=done.made)
+        IdempotencyKey.objects.filter(pk=kept.pk).update(status=done.status, made=done.made)
     return done
+
+
+def do_many_once(
+    request: Request, actor: Actor, plan: Callable[[], Sequence[int]], act: Callable[[Sequence[int]], int]
+) -> Done:
+    """As `do_once`, of the same thing done to many rows, a few in a transaction; `act` says how many it changed.
+
+    `plan` writes nothing and says which rows. Those that are still to do stand with the key, and leave it in the very
+    transaction that does them: a request that is sent again after the first one broke off goes on where that stopped.
+    """
+    key = _key_of(request)
+    if key is None:
+        return Done(HTTPStatus.OK, str(sum(map(act, in_turns(plan())))))
+    kept, is_new = _used(actor, key), False
+    if kept is None:
+        rows = list(plan())
+        with transaction.atomic():
+            kept, is_new = _take(actor, key, request, status=HTTPStatus.OK, made="0", waiting=rows)
+    if not is_new:
+        _require_same(kept, request)
+    while kept.waiting:
+        kept = _do_turn(kept, act)
+        if kept.waiting:
+            let_others_write()
+    return Done(kept.status, kept.made, is_repeated=not is_new)
 
 
 def forget_keys() -> int:
@@ -84,14 +103,53 @@ def forget_keys() -> int:
     return IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
 
 
+def _key_of(request: Request) -> str | None:
+    key = request.headers.get(HEADER)
+    if key is not None and not _KEY.fullmatch(key):
+        limit = _("Must be 1 to %d visible ASCII characters.") % MAX_KEY_CHARACTERS
+        raise Problem("invalid-request", f"{HEADER}: {limit}", (FieldError(limit, parameter=HEADER),))
+    return key
+
+
+def _used(actor: Actor, key: str) -> IdempotencyKey | None:
+    return IdempotencyKey.objects.filter(owner=actor.user, key=key, created_at__gte=timezone.now() - KEPT).first()
+
+
+def _take(actor: Actor, key: str, request: Request, **more: Any) -> tuple[IdempotencyKey, bool]:
+    """The key's row, and whether it is new: another request may have been first. Call inside a transaction."""
+    assert actor.user is not None
+    own = IdempotencyKey.objects.filter(owner=actor.user)
+    own.filter(created_at__lt=timezone.now() - KEPT).delete()
+    try:
+        with transaction.atomic():
+            digest = _digest(request.data)
+            return own.create(owner=actor.user, key=key, address=request.path, digest=digest, **more), True
+    except IntegrityError:
+        return own.get(key=key), False
+
+
+def _do_turn(kept: IdempotencyKey, act: Callable[[Sequence[int]], int]) -> IdempotencyKey:
+    """The next few rows; whoever sends the same key meanwhile does those after them."""
+    with transaction.atomic():
+        kept = IdempotencyKey.objects.select_for_update().get(pk=kept.pk)
+        turn, kept.waiting = kept.waiting[:TURN], kept.waiting[TURN:]
+        kept.made = str(int(kept.made) + act(turn))
+        kept.save(update_fields=["waiting", "made"])
+    return kept
+
+
 def _earlier(kept: IdempotencyKey, request: Request) -> Done:
+    _require_same(kept, request)
+    return Done(kept.status, kept.made, is_repeated=True)
+
+
+def _require_same(kept: IdempotencyKey, request: Request) -> None:
     if (kept.address, kept.digest) != (request.path, _digest(request.data)):
         raise Problem(
             "idempotency-key-reused",
             _("This key belongs to another request. Send a new key with a new request."),
             (FieldError(_("Was used for another request."), parameter=HEADER),),
         )
-    return Done(kept.status, kept.made, is_repeated=True)
 
 
 def _digest(body: Any) -> str:

@@ -22,6 +22,8 @@ class IdempotencyKey(models.Model):
     digest = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(default=0)
     made = models.CharField(max_length=64, blank=True)
+    # Numbers of the rows that are still to do, of something that is done to many.
+    waiting = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

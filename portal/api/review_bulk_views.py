@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from portal.api import schema
 from portal.api.api_view import ApiView
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_many_once, do_once
 from portal.api.operation import operation
 from portal.api.own_things import read_body
 from portal.api.permissions import page_request
@@ -31,7 +31,7 @@ from portal.reviews.services.bulk import (
     MOST_ITEMS,
     Effect,
     check_many,
-    judge_many,
+    judge_each,
     preview_quarantine,
     preview_verdict,
     quarantine,
@@ -85,7 +85,10 @@ class EffectSerializer(serializers.Serializer):  # type: ignore[type-arg]
     is_preview = serializers.BooleanField()
     changed = serializers.IntegerField(help_text=gettext_lazy("How many items it touches."))
     consequences = ConsequenceSerializer(
-        many=True, help_text=gettext_lazy("None where the request repeats one that was carried out.")
+        many=True,
+        help_text=gettext_lazy(
+            "None where the request repeats one that was carried out; of one that had broken off, those of the rest."
+        ),
     )
 
 
@@ -129,19 +132,25 @@ class BulkVerdicts(ApiView):
     )
     def post(self, request: Request) -> HttpResponseBase:
         reviewer = require_reviewer(page_request(request))
-        effects: list[Effect] = []
+        given = read_body(request, BulkVerdictSerializer)
+        numbers, is_preview = sorted(set(given.pop("items"))), given.pop("preview")
+        judgement = Judgement(**{**given, "labels": tuple(given.get("labels", ()))})
+        effect = Effect()
 
-        def judge() -> Done:
-            given = read_body(request, BulkVerdictSerializer)
-            numbers, is_preview = given.pop("items"), given.pop("preview")
-            judgement = Judgement(**{**given, "labels": tuple(given.get("labels", ()))})
-            if is_preview:
-                check_many(numbers, judgement)
-            act = preview_verdict if is_preview else judge_many
-            effects.append(act(reviewer, numbers, judgement))
-            return Done(200, str(effects[0].done))
+        def plan() -> Sequence[int]:
+            check_many(numbers, judgement)
+            return numbers
 
-        return _answer(request, do_once(request, self.actor, judge), effects)
+        def preview() -> Done:
+            effect.include(preview_verdict(reviewer, plan(), judgement))
+            return Done(200, str(effect.done))
+
+        def judge(part: Sequence[int]) -> int:
+            return judge_each(reviewer, part, judgement, effect)
+
+        actor = self.actor
+        done = do_once(request, actor, preview) if is_preview else do_many_once(request, actor, plan, judge)
+        return _answer(effect, done, is_preview=is_preview)
 
 
 class BulkQuarantine(ApiView):
@@ -166,18 +175,24 @@ class BulkQuarantine(ApiView):
     )
     def post(self, request: Request) -> HttpResponseBase:
         operator = require_operator(page_request(request))
-        effects: list[Effect] = []
+        given = read_body(request, QuarantineSerializer)
+        release, is_preview = given["release"], given["preview"]
+        effect = Effect()
 
-        def take() -> Done:
-            given = read_body(request, QuarantineSerializer)
-            numbers, release = _chosen(given), given["release"]
-            effect = preview_quarantine(numbers, release=release)
-            if not given["preview"]:
-                effect.done = quarantine(operator, numbers, release=release)
-            effects.append(effect)
+        def plan() -> Sequence[int]:
+            return _chosen(given)
+
+        def preview() -> Done:
+            effect.include(preview_quarantine(plan(), release=release))
             return Done(200, str(effect.done))
 
-        return _answer(request, do_once(request, self.actor, take), effects)
+        def take(part: Sequence[int]) -> int:
+            effect.include(preview_quarantine(part, release=release))
+            return quarantine(operator, part, release=release)
+
+        actor = self.actor
+        done = do_once(request, actor, preview) if is_preview else do_many_once(request, actor, plan, take)
+        return _answer(effect, done, is_preview=is_preview)
 
 
 def _chosen(given: dict[str, Any]) -> Sequence[int]:
@@ -191,11 +206,10 @@ def _chosen(given: dict[str, Any]) -> Sequence[int]:
     return numbers
 
 
-def _answer(request: Request, done: Done, effects: list[Effect]) -> Response:
-    groups = effects[0].groups if effects else {}
+def _answer(effect: Effect, done: Done, *, is_preview: bool) -> Response:
     body = {
-        "is_preview": isinstance(request.data, dict) and request.data.get("preview", False),
+        "is_preview": is_preview,
         "changed": int(done.made),
-        "consequences": [{"words": words, "items": numbers} for words, numbers in groups.items()],
+        "consequences": [{"words": words, "items": numbers} for words, numbers in effect.groups.items()],
     }
     return Response(body, headers={**done_headers(done), "Cache-Control": "no-store"})

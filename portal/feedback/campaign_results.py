@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from portal.feedback.models import Answer, Campaign, ChosenQuote, Question, Ques
 from portal.feedback.wording import wording
 
 # What reviewers took out does not count; the page says how many.
+# Of a number; at most one more, since their edges are round.
 BINS: Final = 8
 MOST_MONTHS: Final = 24
 MAX_QUOTES: Final = 50
@@ -260,16 +262,29 @@ def _ranked(question: Question, values: Counter[Any], language: str) -> Iterable
 
 
 def _histogram(values: Counter[Any], n: int) -> BarGroup:
+    """In classes whose edges are round numbers; a value at an edge is in the class that begins there."""
     low, high = min(values), max(values)
     if low == high:
         return bar_group([(low, f"{low:g}")], values, n)
-    width = (high - low) / BINS
+    width = _round_width((high - low) / BINS)
+    first, last = _class_of(low, width), _class_of(high, width)
     counts: Counter[int] = Counter()
     for value, count in values.items():
-        counts[min(BINS - 1, int((value - low) / width))] += count
-    edges = [(low + index * width, low + (index + 1) * width) for index in range(BINS)]
-    labels = [_("%(low)s to %(high)s") % {"low": f"{start:g}", "high": f"{end:g}"} for start, end in edges]
-    return bar_group(list(enumerate(labels)), counts, n)
+        counts[_class_of(value, width)] += count
+    label = _("%(low)s to under %(high)s")
+    edges = [(index, f"{index * width:.10g}", f"{(index + 1) * width:.10g}") for index in range(first, last + 1)]
+    return bar_group([(index, label % {"low": start, "high": end}) for index, start, end in edges], counts, n)
+
+
+def _class_of(value: float, width: float) -> int:
+    # 0.3 / 0.1 is a little less than 3.
+    return math.floor(round(value / width, 9))
+
+
+def _round_width(least: float) -> float:
+    """The first of 1, 2, 5, 10, 20, ... and of their tenths that is no smaller."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least)
 
 
 def _calendar(days: Counter[Any], n: int) -> BarGroup:

@@ -111,7 +111,7 @@ def download(request: HttpRequest) -> HttpResponse:
 
 
 def _contribution(submission: Submission, notes: list[ContributionNote]) -> Contribution:
-    title, url = _judged(submission)
+    title, url = submission.about()
     return Contribution(
         submission=submission,
         title=title,
@@ -121,17 +121,6 @@ def _contribution(submission: Submission, notes: list[ContributionNote]) -> Cont
         notes=notes,
         tone=_TONES.get(ReviewState(submission.review_state), "plain"),
     )
-
-
-def _judged(submission: Submission) -> tuple[str, str]:
-    """What it is about, in words, and where that is."""
-    if submission.generation is not None:
-        return submission.generation.prompt, submission.generation.get_absolute_url()
-    if submission.comparison is not None:
-        return _("A comparison"), submission.comparison.get_absolute_url()
-    if submission.campaign is not None:
-        return submission.campaign.title, submission.campaign.get_absolute_url()
-    return (submission.card.title, submission.card.get_absolute_url()) if submission.card is not None else ("", "")
 
 
 def _change_url(submission: Submission) -> str:
@@ -158,7 +147,7 @@ _PAGES_ON_ANSWERS: Final = {answer_quality.SLUG: "feedback:panel", token_choice.
 
 
 def _row(request: HttpRequest, submission: Submission) -> dict[str, Any]:
-    title, url = _judged(submission)
+    title, url = submission.about()
     return {
         "id": str(submission.pk),
         "about": submission.target,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.feedback.models import Campaign, Question, QuestionKind, Questionnaire
@@ -137,7 +138,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
 
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1)
     opens_at = forms.DateTimeField(
-        label=_("Opens"), widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        label=_("Opens"),
+        initial=timezone.now,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text=_("UTC."),
     )
     closes_at = forms.DateTimeField(
         label=_("Deadline"),
@@ -152,6 +156,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
             "title", "slug", "summary", "appeal", "thanks", "questionnaire", "opens_at", "closes_at", "goal",
             "allows_anonymous", "is_once", "results_shown", "is_published",
         )  # fmt: skip
+        help_texts = {"slug": _("How it is called in its address, such as next-open-model.")}
         widgets = {"appeal": forms.Textarea(attrs={"rows": 8}), "thanks": forms.Textarea(attrs={"rows": 5})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -161,10 +166,13 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         fitting = published.exclude(
             questions__kind__in=[QuestionKind.SPANS, QuestionKind.CORRECTION, QuestionKind.TOKEN]
         )
-        self.fields["questionnaire"].queryset = fitting.distinct().order_by("slug", "-version")  # type: ignore[attr-defined]
+        asked = self.fields["questionnaire"]
+        assert isinstance(asked, forms.ModelChoiceField)
+        asked.queryset = fitting.distinct().order_by("slug", "-version")
+        asked.empty_label = _("Choose one")
         if self.instance.pk and self.instance.submissions.exists():
             # What was answered stays comparable; a new campaign may ask the new version.
-            self.fields["questionnaire"].disabled = True
+            asked.disabled = True
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}

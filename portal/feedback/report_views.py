@@ -8,6 +8,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, Final
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -110,6 +111,7 @@ def _report(
     except _REFUSALS as error:
         status, problem, errors = refusal(error)
         return form(given.answers, given=given, errors=errors, problem=problem, status=status)
+    messages.success(request, _("Sent, thank you. Reviewers read it next; where it stands is said here."))
     return redirect("feedback:contributions")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from portal.accounts.models import User
 from portal.catalog.admin_list import BoundedPaginator, CardFilter, VariantFilter, is_uuid
 from portal.reviews.models import (
     Block,
@@ -154,16 +155,26 @@ class ReviewAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("at", "actor_id", "target", "target_id", "action", "changes")
+    list_display = ("at", "who", "target", "target_id", "action", "changes")
     list_filter = ("target", "action")
     search_fields = ("target_id",)
-    search_help_text = _("The number or id of the thing that was changed.")
+    search_help_text = _("The number or id of the thing that was changed, or the user name of who changed it.")
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         return (TargetFilter,)
 
     def found_by(self, term: str) -> Q:
-        return Q(target_id=term[:40])
+        person = User.objects.filter(username=term).first()
+        return Q(target_id=term[:40]) if person is None else Q(actor_id=person.pk)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        names = User.objects.filter(pk=OuterRef("actor_id")).values("username")
+        return super().get_queryset(request).annotate(actor_name=Subquery(names))
+
+    @admin.display(description=_("who"))
+    def who(self, event: Event) -> str:
+        """The account's name; its number once it is deleted."""
+        return getattr(event, "actor_name", None) or str(event.actor_id or "")
 
 
 class TargetFilter(admin.SimpleListFilter):

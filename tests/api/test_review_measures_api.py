@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models.signals import post_save
 from django.test import Client
 from django.urls import reverse
 
 from portal.accounts.models import Scope, User
 from portal.accounts.roles import Role
+from portal.api import idempotency
 from portal.reviews.models import GoldItem, Review, ReviewItem
+from portal.reviews.services.verdicts import undo_verdict
 from tests.feedback.judgements import judge
 from tests.reviews.desk import give_verdict, item_of
 
@@ -61,6 +66,63 @@ def test_one_verdict_on_many_is_told_first_and_then_given_once(
         for preview in (True, False):
             refused = client.post(VERDICTS, {**body, **bad, "preview": preview}, JSON)
             assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, pointer)
+
+
+@pytest.mark.parametrize("judged", [0, 1, 4, 5])
+def test_verdicts_that_broke_off_are_finished_by_sending_their_key_again(
+    desk: Desk, reviewer: User, alice: User, judged: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "TURN", 2)
+    client, numbers = desk(reviewer), [item_of(judge(alice, thumb="down")).pk for _ in range(6)]
+
+    def send() -> Any:
+        body = {"items": numbers, "verdict": "accept"}
+        return client.post(VERDICTS, body, JSON, headers={"Idempotency-Key": "many"})
+
+    def break_off(**_sent: Any) -> None:
+        if Review.objects.count() > judged:
+            raise ConnectionError
+
+    post_save.connect(break_off, Review)
+    try:
+        with pytest.raises(ConnectionError):
+            send()
+    finally:
+        post_save.disconnect(break_off, Review)
+    kept = list(Review.objects.order_by("item").values_list("item", flat=True))
+    assert kept == numbers[: judged // 2 * 2], "whole parts, and nothing of the one that broke"
+    for review in Review.objects.all()[:1]:
+        # Sending the key again is not to give anew what was taken back meanwhile.
+        undo_verdict(reviewer, review.pk)
+    answer, again = send(), send()
+    assert (answer.status_code, answer.json()["changed"], answer["Idempotency-Replayed"]) == (200, 6, "true")
+    assert sorted(each for told in answer.json()["consequences"] for each in told["items"]) == numbers[len(kept) :]
+    assert (again.json()["changed"], again.json()["consequences"]) == (6, [])
+    assert sorted(Review.objects.values_list("item", flat=True)) == numbers
+
+
+@pytest.mark.django_db(transaction=True)
+def test_verdicts_under_one_key_at_the_same_moment_are_given_once(
+    desk: Desk, reviewer: User, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "TURN", 2)
+    numbers = [item_of(judge(alice, thumb="down")).pk for _ in range(10)]
+    clients = [desk(reviewer) for _ in range(3)]
+
+    def send(client: Client) -> Any:
+        try:
+            return client.post(
+                VERDICTS, {"items": numbers, "verdict": "accept"}, JSON, headers={"Idempotency-Key": "k"}
+            )
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(clients)) as senders:
+        answers = list(senders.map(send, clients))
+    assert [(each.status_code, each.json()["changed"]) for each in answers] == [(200, 10)] * 3
+    assert sum("Idempotency-Replayed" in each for each in answers) == 2
+    told = sorted(each for answer in answers for group in answer.json()["consequences"] for each in group["items"])
+    assert told == numbers == sorted(Review.objects.values_list("item", flat=True))
 
 
 @pytest.mark.parametrize("verdict", ["accept", "spam"])

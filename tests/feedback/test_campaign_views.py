@@ -207,10 +207,24 @@ def test_results_say_how_many_and_how_sure_in_a_bounded_number_of_queries(
     assert "95 % interval" in page
     results = client.get(url("results", campaign) + "?row=uses&column=size").context
     assert [row.n for row in results["cross"].rows][:3] == [2, 0, 2]
+    unasked = client.get(url("results", campaign)).context
+    assert (unasked["row"].key, unasked["column"].key, unasked["cross"]) == ("uses", "size", None)
     by_key = {question.key: question for question in results["results"].questions}
     assert by_key["priorities"].ranked[0].label == "Reasoning"
     second = by_key["priorities"].ranked[1]
     assert (second.mean.value, second.last, second.at) == (2.5, 6, 30.0)
+
+
+def test_numbers_are_counted_in_classes_with_round_edges() -> None:
+    question = Question(kind="number", key="memory", label="How much?")
+    for values, labels, counts in (
+        ({4.2: 3, 13.79: 2, 80.9: 1}, ["0 to under 10", "10 to under 20", "80 to under 90"], [3, 2, 1]),
+        ({0.1: 1, 0.3: 1, 0.7: 2}, ["0.1 to under 0.2", "0.3 to under 0.4", "0.7 to under 0.8"], [1, 1, 2]),
+        ({-5.0: 1, 5.0: 4}, ["-6 to under -4", "4 to under 6"], [1, 4]),
+    ):
+        (group,) = result_of(question, Counter(values), {}, "").groups
+        assert [(bar.label, bar.count) for bar in group.bars if bar.count] == list(zip(labels, counts, strict=True))
+        assert (len(group.bars) <= 9, group.n) == (True, sum(counts))
 
 
 def test_days_are_drawn_by_month_or_by_year_when_they_are_many() -> None:
@@ -277,6 +291,7 @@ def test_a_maintainer_makes_and_changes_a_campaign_and_the_second_editor_sees_bo
         "questionnaire": campaign.questionnaire_id, "opens_at": "2026-01-01T10:00", "closes_at": "", "goal": "10",
         "is_once": "on", "results_shown": "never", "is_published": "on", "version": "0",
     }  # fmt: skip
+    assert f'value="{timezone.now():%Y-%m-%d}T' in html(maintainer_client, reverse("feedback:new_campaign"))
     made = maintainer_client.post(reverse("feedback:new_campaign"), values)
     assert made["Location"] == "/feedback/campaigns/longer/"
     assert "<strong>Please</strong>" in html(maintainer_client, "/feedback/campaigns/longer/")

@@ -38,7 +38,8 @@ def test_the_review_and_its_reason_and_what_higher_layers_know_are_shown(alice_c
     assert "Rejected" in page
     assert "It cannot be reproduced." in page
     assert '<a href="/exports/7/">In snapshot 7</a>' in page
-    assert "Change or withdraw" not in page
+    assert ">Change<" not in page
+    assert "cannot be brought back" in page, "it asks once"
 
 
 def test_what_was_reviewed_can_still_be_withdrawn(alice_client: Client, alice: User) -> None:

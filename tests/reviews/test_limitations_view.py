@@ -6,6 +6,8 @@ import smtplib
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -24,11 +26,11 @@ from portal.catalog.models import CardEvent
 from portal.exports.models import Snapshot, SnapshotRecord
 from portal.feedback.models import ReviewState, Submission
 from portal.playground.models import Generation
-from portal.reviews.models import Event, Inquiry, Limitation, MeToo, NoMail, Notice, ReplayRun
+from portal.reviews.models import Event, Inquiry, Limitation, MeToo, NoMail, Notice, Replay, ReplayRun
 from portal.reviews.queries.limitations import propose_limitations, replays_of
 from portal.reviews.services.limitations import LimitationChanged, change_limitation, make_limitation
 from portal.reviews.services.notice_mails import no_mail_token, send_due_notices
-from portal.reviews.services.replays import ask_again, start_replay
+from portal.reviews.services.replays import ask_again, continue_replays, start_replay
 from tests.conftest import signed_in
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.reviews.desk import give_verdict, item_of
@@ -247,6 +249,24 @@ def test_a_replay_asks_each_prompt_once_and_says_which_flipped(
     assert f">{variant.model_id}</option>" in page
 
 
+def test_what_a_limit_kept_a_replay_from_asking_is_asked_by_itself(
+    limitation: Limitation, maintainer: User, maintainer_client: Client, settings: Any
+) -> None:
+    settings.MAX_CONCURRENT_GENERATIONS = 1
+    variant = make_variant(slug="next")
+    start_replay(maintainer, limitation, variant, "exact")
+    runs = Generation.objects.filter(variant=variant)
+    page = maintainer_client.get(limitation.get_absolute_url()).text
+    assert (runs.count(), "tried again by itself" in page, "It flipped" in page) == (1, True, False)
+    assert continue_replays() == 0
+    runs.update(state="succeeded", output="Canberra.", finished_at=timezone.now())
+    assert (continue_replays(), runs.count()) == (1, 2)
+    assert "tried again by itself" not in maintainer_client.get(limitation.get_absolute_url()).text
+    runs.delete()
+    Replay.objects.update(created_at=timezone.now() - timedelta(hours=1, seconds=1))
+    assert continue_replays() == 0
+
+
 def test_a_contributor_answers_a_question_and_nobody_else_can(
     alice: User, bob_client: Client, alice_client: Client, reviewer: User, visitor: uuid.UUID, visitor_client: Client
 ) -> None:
@@ -255,7 +275,10 @@ def test_a_contributor_answers_a_question_and_nobody_else_can(
         give_verdict(reviewer, item, "question", note="In which sentence?")
         inquiry = Inquiry.objects.get(item=item)
         address = reverse("reviews:answer", args=[inquiry.pk])
-        assert "In which sentence?" in client.get(reverse("reviews:questions")).text
+        page = client.get(reverse("reviews:questions")).text
+        for words in ("In which sentence?", "What is a steelyard?", "What you said", "Good answer"):
+            assert words in page
+        assert reverse("reviews:questions") in client.get(reverse("feedback:contributions")).text.split("<h2")[1]
         assert "In which sentence?" not in bob_client.get(reverse("reviews:questions")).text
         assert bob_client.post(address, {"answer": "Mine"}).status_code == 404
         assert client.post(address, {"answer": ""}).status_code == 422

@@ -222,6 +222,7 @@ def test_quarantine_is_an_operators_and_can_be_undone(
 
 
 def test_a_bulk_rejection_without_a_reason_is_refused(item: ReviewItem, reviewer_client: Client) -> None:
-    sent = {"action": "verdict", "verdict": "reject", "item": [item.pk], "confirmed": "1"}
-    assert "Say why" in reviewer_client.post(reverse("reviews:bulk"), sent, follow=True).text
+    sent = {"action": "verdict", "verdict": "reject", "item": [item.pk]}
+    for step in (sent, {**sent, "confirmed": "1"}):
+        assert "Say why" in reviewer_client.post(reverse("reviews:bulk"), step, follow=True).text
     assert not Review.objects.exists()

@@ -37,6 +37,9 @@ def test_the_history_can_be_read_and_not_written(item: ReviewItem, superuser_cli
     event = Event.objects.filter(action="verdict").get()
     address = reverse("admin:reviews_event_change", args=[event.pk])
     assert superuser_client.get(address).status_code == 200
+    entries = reverse("admin:reviews_event_changelist")
+    assert '<td class="field-who">reviewer</td>' in superuser_client.get(entries, {"q": "reviewer"}).text
+    assert "0 history" in superuser_client.get(entries, {"q": "nobody"}).text
     assert superuser_client.post(address, {"action": "x"}).status_code == 403
     assert superuser_client.post(reverse("admin:reviews_event_delete", args=[event.pk])).status_code == 403
     event.refresh_from_db()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.arena.models import Comparison
@@ -185,6 +186,16 @@ class Submission(models.Model):
             **judged,
             **columns,
         )
+
+    def about(self) -> tuple[str, str]:
+        """What was judged, in words, and where that is."""
+        if self.generation is not None:
+            return self.generation.prompt, self.generation.get_absolute_url()
+        if self.comparison is not None:
+            return gettext("A comparison"), self.comparison.get_absolute_url()
+        if self.campaign is not None:
+            return gettext(self.campaign.title), self.campaign.get_absolute_url()
+        return (self.card.title, self.card.get_absolute_url()) if self.card is not None else ("", "")
 
     @property
     def said_on(self) -> tuple[str, Any, str]:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from portal.accounts.actors import Actor
 from portal.accounts.limits import Blocked
 from portal.accounts.models import User
+from portal.accounts.writing_turns import in_turns
 from portal.reviews.models import Block, Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import Subject
@@ -142,4 +143,5 @@ def verdicts_of(reviewer: User) -> Sequence[int]:
 
 def revert_reviewer(operator: User, reviewer: User) -> int:
     """Set aside all verdicts of a reviewer who is not to be trusted; the items wait anew. How many it were."""
-    return sum(revert_verdicts(operator, reviewer, item_id) for item_id in verdicts_of(reviewer))
+    turns = in_turns(verdicts_of(reviewer))
+    return sum(revert_verdicts(operator, reviewer, item_id) for turn in turns for item_id in turn)

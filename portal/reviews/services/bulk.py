@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
+from portal.accounts.writing_turns import in_turns
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import Subject
@@ -28,6 +30,7 @@ OWN: Final = _("are left out: your own")
 JUDGED: Final = _("are left out: you judged them already")
 CLOSED: Final = _("are left out: they wait for no verdict")
 HELD: Final = _("are left out: somebody is at them right now")
+OVERTAKEN: Final = _("are left out: what they would repeat changed meanwhile")
 ESCALATED: Final = _("are left out: a maintainer has to decide them")
 TAKEN_OUT: Final = _("leave the queue until they are let out; their verdicts stay")
 LET_OUT: Final = _("come back to where their verdicts put them")
@@ -45,6 +48,12 @@ class Effect:
     def add(self, words: Any, item: ReviewItem, *, touches: bool) -> None:
         self.groups.setdefault(str(words), []).append(item.pk)
         self.done += touches
+
+    def include(self, other: Effect) -> None:
+        """What was done to other items by the same measure."""
+        for words, numbers in other.groups.items():
+            self.groups.setdefault(words, []).extend(numbers)
+        self.done += other.done
 
 
 def preview_verdict(reviewer: User, item_ids: Iterable[int], judgement: Judgement) -> Effect:
@@ -68,9 +77,17 @@ def check_many(item_ids: Iterable[int], judgement: Judgement) -> None:
 
 def judge_many(reviewer: User, item_ids: Sequence[int], judgement: Judgement) -> Effect:
     """The same verdict on each item that the reviewer may judge. Raises ValidationError before anything is written."""
-    effect = Effect()
     check_many(item_ids, judgement)
-    for key in sorted(set(item_ids))[:MOST_ITEMS]:
+    effect = Effect()
+    for turn in in_turns(sorted(set(item_ids))[:MOST_ITEMS]):
+        judge_each(reviewer, turn, judgement, effect)
+    return effect
+
+
+def judge_each(reviewer: User, item_ids: Iterable[int], judgement: Judgement, effect: Effect) -> int:
+    """The same verdict, which was checked, on each of these items; tells `effect`, and returns how many got it."""
+    before = effect.done
+    for key in item_ids:
         with transaction.atomic():
             try:
                 item, subject = lock_item(key)
@@ -78,9 +95,14 @@ def judge_many(reviewer: User, item_ids: Sequence[int], judgement: Judgement) ->
                 continue
             words, touches = _consequence(reviewer, item, subject, judgement)
             if touches:
-                write_verdict(item, subject, reviewer, judgement.check(item, subject), is_bulk=True)
+                try:
+                    columns = judgement.check(item, subject)
+                except ValidationError:
+                    words, touches = OVERTAKEN, False
+                else:
+                    write_verdict(item, subject, reviewer, columns, is_bulk=True)
             effect.add(words, item, touches=touches)
-    return effect
+    return effect.done - before
 
 
 def preview_quarantine(item_ids: Iterable[int], *, release: bool = False) -> Effect:
@@ -95,20 +117,22 @@ def preview_quarantine(item_ids: Iterable[int], *, release: bool = False) -> Eff
 
 def quarantine(operator: User, item_ids: Iterable[int], *, release: bool = False) -> int:
     """Take items out of the queue (or let them back in) with everything they have; how many it changed."""
-    changed = 0
-    for key in sorted(set(item_ids))[:MOST_ITEMS]:
-        with transaction.atomic():
-            try:
-                item, subject = lock_item(key)
-            except ReviewItem.DoesNotExist:
-                continue
-            if subject.is_withdrawn or item.is_quarantined is not release:
-                continue
-            item.is_quarantined = not release
-            record_event(item, "released" if release else "quarantined", operator)
-            resettle(item, subject, operator)
-            changed += 1
-    return changed
+    turns = in_turns(sorted(set(item_ids))[:MOST_ITEMS])
+    return sum(_quarantine_one(operator, key, release=release) for turn in turns for key in turn)
+
+
+def _quarantine_one(operator: User, item_id: int, *, release: bool) -> bool:
+    with transaction.atomic():
+        try:
+            item, subject = lock_item(item_id)
+        except ReviewItem.DoesNotExist:
+            return False
+        if subject.is_withdrawn or item.is_quarantined is not release:
+            return False
+        item.is_quarantined = not release
+        record_event(item, "released" if release else "quarantined", operator)
+        resettle(item, subject, operator)
+    return True
 
 
 def _consequence(reviewer: User, item: ReviewItem, subject: Subject, judgement: Judgement) -> tuple[Any, bool]:

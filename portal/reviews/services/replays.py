@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inference.engine import Message
@@ -21,12 +23,13 @@ from portal.reviews.models import Limitation, Replay, ReplayRun
 from portal.reviews.models.history import record_event
 
 MOST_RUNS: Final = 20
+TRIED_FOR: Final = timedelta(hours=1)
 
 
 def start_replay(maintainer: User, limitation: Limitation, variant: Variant, rule: str, phrase: str = "") -> Replay:
     """Ask each reproduction's prompt of `variant`, with the parameters and what was said before it as they were.
 
-    What cannot be asked now, with too many runs under way, stays in the replay with the reason and can be asked later.
+    What cannot be asked now, with too many runs under way, stays in the replay with the reason and is asked later.
     Raises ValidationError when there is nothing to ask.
     """
     originals = [each.generation for each in limitation.reproductions.select_related("generation")[:MOST_RUNS]]
@@ -45,17 +48,28 @@ def start_replay(maintainer: User, limitation: Limitation, variant: Variant, rul
 def ask_again(maintainer: User, replay: Replay) -> int:
     """Start what is not started yet; how many were. Each run's key follows from its row: asked twice, it runs once."""
     started = 0
-    waiting = replay.runs.filter(generation__isnull=True).select_related("original")
-    for run in waiting:
+    waiting = replay.runs.filter(generation__isnull=True)
+    for run in waiting.select_related("original"):
         try:
             generation = _ask(maintainer, replay, run.original, uuid.uuid5(replay.pk, str(run.original_id)))
-        except (ValidationError, LimitExceeded) as error:
-            problem = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-            ReplayRun.objects.filter(pk=run.pk).update(problem=problem[:300])
+        except LimitExceeded as error:
+            # The others would meet the same limit.
+            problem = f"{error} {_('It is tried again by itself for an hour.')}"
+            waiting.update(problem=problem[:300])
+            break
+        except ValidationError as error:
+            ReplayRun.objects.filter(pk=run.pk).update(problem=" ".join(error.messages)[:300])
             continue
         ReplayRun.objects.filter(pk=run.pk).update(generation=generation, problem="")
         started += 1
     return started
+
+
+def continue_replays() -> int:
+    """Start what waited for room among its maintainer's runs; how many were. It gives up after an hour."""
+    recent = Replay.objects.filter(created_at__gte=timezone.now() - TRIED_FOR, asked_by__isnull=False)
+    unfinished = recent.filter(runs__generation__isnull=True).distinct().select_related("asked_by", "variant")
+    return sum(ask_again(replay.asked_by, replay) for replay in unfinished if replay.asked_by is not None)
 
 
 def judge_replay_run(maintainer: User, run: ReplayRun, is_flipped: bool | None) -> None:

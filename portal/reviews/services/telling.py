@@ -26,7 +26,8 @@ def tell_contributor(subject: Subject, item: ReviewItem) -> None:
             text = _("Your judgement was accepted as one of several that say the same.")
         case _:
             text = _("Your judgement was reviewed and not accepted. Your contributions page says why.")
-    Notice.objects.create(owner_id=subject.owner_id, text=text, url=reverse("feedback:contributions"))
+    url = f"{reverse('feedback:contributions')}#contribution-{subject.pk}"
+    Notice.objects.create(owner_id=subject.owner_id, text=text, url=url)
 
 
 def _tell_voter(owner_id: int, vote: Vote, item: ReviewItem) -> None:

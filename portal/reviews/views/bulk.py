@@ -17,7 +17,15 @@ from portal.accounts.models import User
 from portal.reviews.access import require_operator, require_reviewer, require_staff
 from portal.reviews.forms import item_numbers, judgement_from_form
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.services.bulk import MOST_ITEMS, judge_many, preview_quarantine, preview_verdict, quarantine
+from portal.reviews.services.bulk import (
+    MOST_ITEMS,
+    check_many,
+    judge_many,
+    preview_quarantine,
+    preview_verdict,
+    quarantine,
+)
+from portal.reviews.settling import Reason, Verdict
 
 ACTIONS: Final = ("verdict", "quarantine", "release")
 
@@ -53,6 +61,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 def _preview(request: HttpRequest, person: User, action: str, items: list[int]) -> HttpResponse:
     judgement = judgement_from_form(request.POST)
     if action == "verdict":
+        check_many(items, judgement)
         effect = preview_verdict(person, items, judgement)
     else:
         effect = preview_quarantine(items, release=action == "release")
@@ -60,6 +69,8 @@ def _preview(request: HttpRequest, person: User, action: str, items: list[int]) 
         "action": action,
         "items": items,
         "judgement": judgement,
+        "verdict": dict(Verdict.choices).get(judgement.verdict, ""),
+        "reason": dict(Reason.choices).get(judgement.reason, "") if judgement.verdict == Verdict.REJECT else "",
         "effect": effect,
         "filters": QueueFilters.from_form(request.POST),
     }

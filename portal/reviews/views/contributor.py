@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts.actors import Actor, current_actor
 from portal.accounts.models import User
+from portal.feedback.question_display import shown_answers
 from portal.reviews.forms import AnswerInquiryForm
 from portal.reviews.models import Inquiry, NoMail, Notice
 from portal.reviews.queries.inquiries import notices_of, open_inquiries
@@ -76,7 +77,17 @@ def answer(request: HttpRequest, inquiry_id: int) -> HttpResponse:
 
 def _page(actor: Actor) -> dict[str, Any]:
     has_mail = actor.user is not None and not NoMail.objects.filter(owner=actor.user).exists()
-    return {"inquiries": open_inquiries(actor), "notices": notices_of(actor), "has_mail": has_mail}
+    asked = [_asked(inquiry) for inquiry in open_inquiries(actor)]
+    return {"asked": asked, "notices": notices_of(actor), "has_mail": has_mail}
+
+
+def _asked(inquiry: Inquiry) -> dict[str, Any]:
+    """A question, with what it is about and what the person said of it."""
+    submission = inquiry.item.submission
+    if submission is None:
+        return {"inquiry": inquiry}
+    title, url = submission.about()
+    return {"inquiry": inquiry, "title": title, "url": url, "answers": shown_answers(submission)}
 
 
 def _answer(request: HttpRequest, inquiry: Inquiry, text: str) -> None:
