@@ -250,7 +250,6 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0},
     "refresh-rankings": {"task": "arena.refresh_rankings", "schedule": 60.0},
     "sweep-jobs": {"task": "catalog.sweep_jobs", "schedule": 10.0},
-    "continue-replays": {"task": "reviews.continue_replays", "schedule": 10.0},
     "forget-idempotency-keys": {"task": "api.forget_idempotency_keys", "schedule": 3600.0},
 }
 

@@ -169,7 +169,8 @@ class EventAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         names = User.objects.filter(pk=OuterRef("actor_id")).values("username")
-        return super().get_queryset(request).annotate(actor_name=Subquery(names))
+        named: QuerySet[Event] = super().get_queryset(request).annotate(actor_name=Subquery(names))
+        return named
 
     @admin.display(description=_("who"))
     def who(self, event: Event) -> str:

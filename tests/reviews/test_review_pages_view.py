@@ -124,11 +124,11 @@ def test_the_tokens_of_the_run_are_for_staff_and_gone_with_a_withdrawal(
 ) -> None:
     generation = item.submission.generation
     assert generation is not None
-    tokens = [{"id": 1, "text": "Balance", "logprob": -0.5, "channel": "answer", "top": []}]
+    tokens = [{"id": 1, "text": " Balance\n", "logprob": -0.5, "channel": "answer", "top": []}]
     TokenTrace.objects.create(generation=generation, tokens=tokens)
     address = reverse("reviews:inside", args=[item.pk, 1])
     page = reviewer_client.get(address).text
-    assert "Balance" in page
+    assert "␣Balance↵" in page
     assert "60.7" in page
     assert alice_client.get(address).status_code == 404
     assert reviewer_client.get(reverse("reviews:inside", args=[item.pk, 2])).status_code == 404
