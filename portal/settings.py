@@ -439,11 +439,11 @@ def _snapshot_storage() -> dict[str, Any]:
             "BACKEND": "django.core.files.storage.FileSystemStorage",
             "OPTIONS": {"location": STEELYARD_HOME / "snapshots"},
         }
-    options: dict[str, Any] = {"bucket_name": bucket, "location": prefix, "file_overwrite": True, "default_acl": None}
+    options: dict[str, Any] = {"bucket_name": bucket, "location": prefix}
     # Keys come from where boto3 finds them: the environment, a profile, the machine's role.
     if endpoint := env.str("SNAPSHOT_S3_ENDPOINT", default=""):
         options["endpoint_url"] = endpoint
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    return {"BACKEND": "portal.exports.bucket_storage.Bucket", "OPTIONS": options}
 
 
 STORAGES = {

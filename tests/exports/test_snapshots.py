@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -232,21 +232,6 @@ def test_one_that_fails_keeps_no_number_and_is_made_again_when_asked(
     assert not repeat_snapshot(maintainer, failed)
     with pytest.raises(PermissionDenied):
         repeat_snapshot(alice, failed)
-
-
-def test_any_storage_serves(maintainer: User, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for an S3 bucket, which cannot run here: nothing but Django's storage interface is used."""
-    storage = InMemoryStorage()
-    for module in (snapshot_build, snapshot_files):
-        monkeypatch.setattr(module, "snapshot_storage", lambda: storage)
-    said(alice)
-    snapshot = made(maintainer)
-    client = Client()
-    client.force_login(alice)
-    address = reverse("exports:snapshot-file", args=[snapshot.pk, "data/kto.jsonl"])
-    response: Any = client.get(address, headers={"Range": "bytes=5-"})
-    assert response.status_code == 206
-    assert response.getvalue() == storage.open("00001/data/kto.jsonl").read()[5:]
 
 
 # --- Over HTTP
