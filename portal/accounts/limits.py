@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 from limits import RateLimitItem, WindowStats, parse
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
@@ -81,6 +82,27 @@ def _limiters() -> _Limiters:
     return _Limiters()
 
 
+def rate_in_words(rate: str) -> str:
+    """A setting's `30/minute` as `30 per minute`."""
+    return _item_in_words(parse(rate))
+
+
+def _item_in_words(item: RateLimitItem) -> str:
+    count, unit = item.multiples, item.GRANULARITY.name
+    periods = {
+        "second": ngettext("second", "%(count)d seconds", count),
+        "minute": ngettext("minute", "%(count)d minutes", count),
+        "hour": ngettext("hour", "%(count)d hours", count),
+        "day": ngettext("day", "%(count)d days", count),
+        "month": ngettext("month", "%(count)d months", count),
+        "year": ngettext("year", "%(count)d years", count),
+    }
+    words: str = gettext("%(amount)s per %(period)s") % {
+        "amount": f"{item.amount:,}", "period": periods[unit] % {"count": count},
+    }  # fmt: skip
+    return words
+
+
 def check_rate(actor: Actor, name: str, rate: str) -> None:
     """Count one use of `name` by `actor`, at most `rate` ("30/minute"). Raises LimitExceeded beyond it."""
     item = parse(rate)
@@ -99,16 +121,18 @@ def check_network_rate(actor: Actor, name: str, rate: str) -> None:
 def _count_use(item: RateLimitItem, name: str, key: str) -> None:
     wait_s = _limiters().seconds_until_allowed(item, name, key)
     if wait_s:
-        raise LimitExceeded(
-            name,
-            wait_s,
-            ngettext(
-                "That is more than %(rate)s. Try again in %(seconds)d second.",
-                "That is more than %(rate)s. Try again in %(seconds)d seconds.",
-                wait_s,
-            )
-            % {"rate": str(item), "seconds": wait_s},
-        )
+        words = {"rate": _item_in_words(item), "wait": _wait_in_words(wait_s)}
+        raise LimitExceeded(name, wait_s, gettext("That is more than %(rate)s. Try again in %(wait)s.") % words)
+
+
+def _wait_in_words(seconds: int) -> str:
+    """Seconds while somebody would count them, else the minutes or hours that are surely enough."""
+    minutes, hours = math.ceil(seconds / 60), math.ceil(seconds / 3600)
+    if seconds < 120:
+        return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
+    if minutes < 120:
+        return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}
+    return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
 
 
 @dataclass(frozen=True, slots=True)

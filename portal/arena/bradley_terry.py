@@ -290,7 +290,9 @@ def rank_with_style(
     beta = _fit_logistic(design, score, ridge)
     residual = score - _logistic(design @ beta)
     bread = np.linalg.inv(_information(design, beta, ridge))
-    meat = (design * (residual**2)[:, None]).T @ design
+    # Its square is the sandwich's middle. Features that say the same make the bread large where this is 0: with the
+    # square itself, rounding would leave variances below 0.
+    root = np.linalg.qr(design * residual[:, None]).R
     games = np.zeros((models, models), dtype=np.int64)
     np.add.at(games, (left, right), 1)
     part = components(games + games.T)
@@ -298,7 +300,7 @@ def rank_with_style(
     for number in np.unique(part):
         members = np.flatnonzero(part == number)
         centring[np.ix_(members, members)] -= 1 / len(members)
-    errors = np.sqrt(np.diag(centring @ bread @ meat @ bread @ centring.T))
+    errors = np.linalg.norm(centring @ bread @ root.T, axis=1)
     theta = (centring @ beta)[:models]
     spread = NORMAL_QUANTILE * errors[:models]
     strengths = Strengths(theta, theta - spread, theta + spread, part)

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from portal.accounts.limits import rate_in_words
 from portal.arena.models import MAX_CONTENDERS, Outcome, Pool
 from portal.arena.services import Entry
 from portal.catalog.models import Variant
@@ -205,7 +206,7 @@ class SideBySideVoteForm(forms.Form):
 def limit_words() -> str:
     """What happens at the limit, said beforehand."""
     words: str = gettext("At most, for each person: battles %(battles)s, votes %(votes)s.") % {
-        "battles": settings.BATTLE_RATE,
-        "votes": settings.VOTE_RATE,
+        "battles": rate_in_words(settings.BATTLE_RATE),
+        "votes": rate_in_words(settings.VOTE_RATE),
     }
     return words

@@ -130,7 +130,8 @@ def read_leaderboard(filters: Filters) -> Leaderboard:
     is_current = ranking.is_made_of(high_water.votes, high_water.changed_at)
     if not is_current:
         refresh_rankings_soon()
-    result = ranking.result
+    # One that was made before the first vote has nothing to show.
+    result = ranking.result if ranking.result and ranking.result["votes"] else None
     rows = _rows(result) if result else ()
     return Leaderboard(
         filters=filters,

@@ -54,7 +54,11 @@ def refresh_rankings() -> None:
     Ranking.objects.exclude(pk__in=list(kept)).delete()
     read_lately = Ranking.objects.filter(Q(asked_at__gte=timezone.now() - READ_WITHIN) | Q(result=None))
     for ranking in read_lately.defer("result"):
-        refresh_ranking(ranking)
+        try:
+            refresh_ranking(ranking)
+        except Exception:
+            # The others do not wait for its mending.
+            logger.exception("The ranking %s could not be computed", ranking.filters)
 
 
 def remember_ranking(filters: Filters) -> Ranking:
@@ -72,10 +76,10 @@ def refresh_ranking(ranking: Ranking) -> bool:
     started = time.monotonic()
     try:
         result = compute_ranking(filters)
+        took_s = time.monotonic() - started
+        ranking.store(result, high_water.votes, high_water.changed_at, rest=timedelta(seconds=REST_FACTOR * took_s))
     except Exception:
         ranking.release(timedelta(seconds=30))
         raise
-    took_s = time.monotonic() - started
-    ranking.store(result, high_water.votes, high_water.changed_at, rest=timedelta(seconds=REST_FACTOR * took_s))
     logger.info("The ranking of %d votes took %.2f s", high_water.votes, took_s)
     return True

@@ -81,11 +81,15 @@ def restore_conversation(conversation: Conversation) -> bool:
     return conversation.restore()
 
 
+def kept_after_deletion() -> timedelta:
+    """How long a deletion can be taken back."""
+    return max(timedelta(days=settings.DELETED_CONVERSATION_DAYS), SHORTEST_RETENTION)
+
+
 def purge_conversations() -> int:
     """Delete for good what was deleted long enough ago. A conversation stays hidden while something else that was given
     (a judgement, a vote) refers to its runs."""
-    kept = max(timedelta(days=settings.DELETED_CONVERSATION_DAYS), SHORTEST_RETENTION)
-    due = Conversation.objects.filter(deleted_at__lt=timezone.now() - kept)
+    due = Conversation.objects.filter(deleted_at__lt=timezone.now() - kept_after_deletion())
     for relation in _relations_of_other_apps():
         referred = relation.related_model.objects.filter(**{f"{relation.field.name}__conversation": OuterRef("pk")})
         due = due.exclude(Exists(referred))

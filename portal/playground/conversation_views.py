@@ -17,7 +17,12 @@ from django.views.decorators.http import require_http_methods
 from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import variants_for
 from portal.playground.access import get_conversation, get_deleted_conversation
-from portal.playground.conversation_services import delete_conversation, restore_conversation, revise_conversation
+from portal.playground.conversation_services import (
+    delete_conversation,
+    kept_after_deletion,
+    restore_conversation,
+    revise_conversation,
+)
 from portal.playground.forms import next_turn_form
 from portal.playground.models import Conversation, Kind
 from portal.playground.prompt_messages import preview_context
@@ -43,6 +48,7 @@ def conversations(request: HttpRequest) -> HttpResponse:
         "rows": [(each, variants.get(getattr(each, "latest_variant_id", 0))) for each in page.object_list],
         "search": search,
         "shows_deleted": shows_deleted,
+        "kept_days": kept_after_deletion().days,
         "just_deleted": _just_deleted(actor, request.GET.get("deleted", "")),
     }
     return render(request, "playground/conversations.html", context)
@@ -109,6 +115,7 @@ def context_meter(request: HttpRequest) -> HttpResponse:
     if variant is None:
         return HttpResponse(status=204)
     within = _own_conversation(current_actor(request), sent.get("conversation", ""))
+    kind = sent.get("kind") or Kind.CHAT
     use = preview_context(
         variant,
         prompt=sent.get("prompt", "").replace("\r\n", "\n"),
@@ -117,9 +124,10 @@ def context_meter(request: HttpRequest) -> HttpResponse:
         parent_id=_uuid(sent.get("parent", "")),
         edits_id=_uuid(sent.get("edits", "")),
         max_tokens=_max_tokens(sent, variant.defaults.get("max_tokens")),
-        is_completion=sent.get("kind", Kind.CHAT) != Kind.CHAT,
+        is_completion=kind != Kind.CHAT,
     )
-    return render(request, "playground/context_meter.html", {"use": use, "conversation": within, "variant": variant})
+    context = {"use": use, "conversation": within, "variant": variant, "kind": kind}
+    return render(request, "playground/context_meter.html", context)
 
 
 def _own_conversation(actor: Actor, conversation_id: str) -> Conversation | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.urls import reverse
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from portal.catalog.models import Variant
 from portal.playground.models import PromptCollection
@@ -31,7 +32,9 @@ class PromptRating:
     @property
     def words(self) -> str:
         """`3 of 4 · 30 to 95 %`."""
-        return f"{self.up} of {self.n} · {100 * self.low:.0f} to {100 * self.high:.0f} %"
+        return _("%(up)d of %(n)d · %(low).0f to %(high).0f %%") % {
+            "up": self.up, "n": self.n, "low": 100 * self.low, "high": 100 * self.high,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,14 @@ def fitted(
             "model": variant.model_id,
             "most": f"{(use.context_length or 1) - 1:,}",
         }
-        sentence = _("With the turns before it, this prompt has %(tokens)s tokens; %(model)s reads at most %(most)s.")
+        if kind != Kind.CHAT:
+            sentence = _("This text has %(tokens)s tokens; %(model)s reads at most %(most)s.")
+        elif any(each["role"] == "assistant" for each in messages):
+            sentence = _(
+                "With the turns before it, this prompt has %(tokens)s tokens; %(model)s reads at most %(most)s."
+            )
+        else:
+            sentence = _("This prompt has %(tokens)s tokens; %(model)s reads at most %(most)s.")
         raise ValidationError({"context": [sentence % words]})
     return messages, dropped
 

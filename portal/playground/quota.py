@@ -15,6 +15,7 @@ from django.db.models import Case, Count, IntegerField, Min, Q, Sum, When
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
+from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
@@ -110,11 +111,14 @@ def _refusal(quota: Quota) -> str:
         "runs": f"{quota.runs_allowed:,}",
         "tokens": f"{quota.tokens_allowed:,}",
         "time": timezone.localtime(quota.frees_at).strftime("%H:%M %Z") if quota.frees_at else "",
+        "wait": timeuntil(quota.frees_at) if quota.frees_at else "",
     }
     if quota.runs_left == 0:
-        sentence = _("You have used the %(runs)s runs of 24 hours. From %(time)s on, the oldest count no more.")
+        sentence = _("You have used the %(runs)s runs of 24 hours. The oldest count no more in %(wait)s (%(time)s).")
     else:
-        sentence = _("You have used the %(tokens)s tokens of 24 hours. From %(time)s on, the oldest count no more.")
+        sentence = _(
+            "You have used the %(tokens)s tokens of 24 hours. The oldest count no more in %(wait)s (%(time)s)."
+        )
     return sentence % words
 
 

@@ -19,11 +19,12 @@ from django_htmx.http import reswap, retarget
 from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.catalog.access import variants_for
 from portal.catalog.models import Variant
+from portal.playground.access import get_conversation
+from portal.playground.conversation_page import beside_composer, posted_context
 from portal.playground.forms import PromptForm
-from portal.playground.models import Preset
+from portal.playground.models import Conversation, Preset
 from portal.playground.parameter_fields import parameters_as_typed
 from portal.playground.presets import (
-    BUILT_IN,
     copy_preset,
     own_presets,
     preset_params,
@@ -40,8 +41,8 @@ from portal.playground.variant_defaults import default_parameters
 def change_settings(request: HttpRequest) -> HttpResponse:
     """Do to the composer's settings what the pressed button says, and show them anew; nothing is sent.
 
-    `do` is `reset`, `json`, `apply_json`, `save` or `preset:<slug or id>`. Without scripts the whole playground comes
-    back with the same text in it.
+    `do` is `reset`, `json`, `apply_json`, `save` or `preset:<slug or id>`. Without scripts the whole page comes back,
+    the playground or the conversation, with the same text in it.
     """
     variants = variants_for(request.user)
     variant = next((each for each in variants if each.model_id == request.POST.get("variant")), None)
@@ -53,14 +54,28 @@ def change_settings(request: HttpRequest) -> HttpResponse:
         fields |= _changed(request, variant, variants, context)
     except ValidationError as error:
         context["settings_problem"] = error.messages
-    form = PromptForm(initial=fields, variants=variants)
-    context |= {"form": form, "own_presets": own_presets(current_actor(request)), "built_in_presets": BUILT_IN}
+    # Whoever saved a preset just now is a stranger no more.
+    actor = current_actor(request)
+    within = _posted_conversation(actor, request.POST.get("conversation", ""))
+    form = PromptForm(initial=fields, variants=variants, conversation=within)
+    context |= {"form": form} | beside_composer(actor)
     status = 422 if "settings_problem" in context else 200
     if request.headers.get("HX-Request"):
         response = render(request, "playground/settings.html", context, status=status)
         # The composer asks, for the button belongs to its form.
         return reswap(retarget(response, "#settings"), "outerHTML")
+    if within is not None:
+        whole = posted_context(actor, within, request.POST) | context
+        return render(request, "playground/conversation.html", whole, status=status)
     return render(request, "playground/new.html", context, status=status)
+
+
+def _posted_conversation(actor: Actor, conversation_id: str) -> Conversation | None:
+    """Where the composer stands; None for a new one, and for a conversation that was deleted meanwhile."""
+    try:
+        return get_conversation(actor, uuid.UUID(conversation_id))
+    except (ValueError, Http404):
+        return None
 
 
 def _changed(
@@ -103,9 +118,10 @@ def _changed(
 @never_cache
 @require_http_methods(["GET", "HEAD"])
 def presets(request: HttpRequest) -> HttpResponse:
-    """One's own presets: share, unshare, delete."""
+    """One's own presets: share, unshare, delete; `delete` names the one whose deletion is asked about."""
     own = [(each, _shared_url(request, each)) for each in own_presets(current_actor(request))]
-    return render(request, "playground/presets.html", {"own": own})
+    asked = next((each.pk for each, _url in own if str(each.pk) == request.GET.get("delete")), None)
+    return render(request, "playground/presets.html", {"own": own, "asked": asked})
 
 
 @never_cache

@@ -107,7 +107,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def rerun(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
-    """POST runs one's own run once more; GET of a repetition puts it beside the earlier one."""
+    """POST runs one's own run once more; GET of a repetition puts it beside the earlier one, once it has ended."""
     actor = current_actor(request)
     run = get_generation(actor, generation_id)
     if request.method == "POST":
@@ -124,6 +124,8 @@ def rerun(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
         raise Http404
     earlier = get_generation(actor, run.rerun_of_id)
     is_over = not (run.is_active or earlier.is_active)
+    if not is_over and request.headers.get("HX-Request"):
+        return HttpResponse(status=204)
     context = {"run": run, "earlier": earlier, "comparison": compare_rerun(earlier, run) if is_over else None}
     return render(request, "playground/rerun.html", context)
 
@@ -140,14 +142,18 @@ def _change_link(request: HttpRequest, target: Generation | Conversation) -> Non
 
 def _run_context(request: HttpRequest, run: Generation) -> dict[str, object]:
     found = run_record(run)
-    link = live_link(run)
-    url = _shared_url(request, link.token) if link is not None else request.build_absolute_uri(request.path)
     return {
         "run": run,
         "record": found,
         "provenance_text": record_as_json(found["provenance"]),
-        "bibtex": record_as_bibtex(found, url),
+        "bibtex": record_as_bibtex(found, _cited_url(request, run)),
     }
+
+
+def _cited_url(request: HttpRequest, run: Generation) -> str:
+    """The run's link, which others can open; without one, the address that its owner sees."""
+    link = live_link(run)
+    return _shared_url(request, link.token) if link is not None else request.build_absolute_uri(request.path)
 
 
 def _run_file(request: HttpRequest, run: Generation, form: str) -> HttpResponse:
@@ -155,7 +161,7 @@ def _run_file(request: HttpRequest, run: Generation, form: str) -> HttpResponse:
     writers = {
         "json": lambda: record_as_json(found),
         "txt": lambda: record_as_text(found),
-        "bib": lambda: record_as_bibtex(found, request.build_absolute_uri(request.path)),
+        "bib": lambda: record_as_bibtex(found, _cited_url(request, run)),
     }
     if form not in writers:
         raise Http404

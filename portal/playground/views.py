@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -19,20 +17,26 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url, reswap, retarget
 from django_htmx.middleware import HtmxDetails
 
-from portal.accounts.actors import Actor, current_actor, identified_actor
+from portal.accounts.actors import current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
 from portal.catalog.access import require_access, variants_for
 from portal.catalog.models import Variant
 from portal.catalog.queries import default_variant, get_variant_by_model_id
 from portal.playground.access import get_conversation, get_generation
+from portal.playground.conversation_page import (
+    Sent,
+    beside_composer,
+    conversation_context,
+    posted_context,
+    typed_since,
+)
 from portal.playground.forms import PromptForm, new_conversation_initial, next_turn_form
 from portal.playground.models import Conversation, Generation
-from portal.playground.presets import BUILT_IN, own_presets
-from portal.playground.queries import example_prompts, find_turn
+from portal.playground.queries import example_prompts
 from portal.playground.quota import read_quotas
 from portal.playground.rerunning import answer_again
 from portal.playground.services import cancel_generation, start_generation
-from portal.playground.tree import ConversationTree, read_tree, show_branch, show_turn
+from portal.playground.tree import show_turn
 
 
 class HtmxRequest(HttpRequest):
@@ -60,7 +64,7 @@ def new(request: HtmxRequest) -> HttpResponse:
     initial = new_conversation_initial(variant, **asked)
     form = PromptForm(initial=initial, variants=variants)
     context = _new_context(form) | {"unknown_variant": _unknown(wanted, variant)}
-    context |= _beside(current_actor(request))
+    context |= beside_composer(current_actor(request))
     return render(request, "playground/new.html", context)
 
 
@@ -79,7 +83,7 @@ def conversation(request: HtmxRequest, conversation_id: uuid.UUID) -> HttpRespon
         _require_access(request, request.POST.get("variant", ""))
         form = PromptForm(request.POST, variants=variants_for(request.user), conversation=shown)
         return _send(request, form, shown)
-    return render(request, "playground/conversation.html", _conversation_context(actor, shown, request.GET))
+    return render(request, "playground/conversation.html", conversation_context(actor, shown, request.GET))
 
 
 @never_cache
@@ -87,17 +91,19 @@ def conversation(request: HtmxRequest, conversation_id: uuid.UUID) -> HttpRespon
 @require_http_methods(["GET", "HEAD"])
 def generation(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
     """One answer as it stands, for its place in the conversation's page."""
-    shown = get_generation(current_actor(request), generation_id)
+    actor = current_actor(request)
+    shown = get_generation(actor, generation_id)
     if not request.htmx:
         return redirect(shown)
-    return render(request, "playground/answer.html", {"run": shown})
+    return render(request, "playground/answer_update.html", {"run": shown, "quotas": read_quotas(actor)})
 
 
 @never_cache
 @require_http_methods(["POST"])
 def cancel(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
     """Stop one's own run; stopping what has ended changes nothing."""
-    stopped = get_generation(current_actor(request), generation_id)
+    actor = current_actor(request)
+    stopped = get_generation(actor, generation_id)
     cancel_generation(stopped)
     if not request.htmx:
         return redirect(stopped)
@@ -105,7 +111,7 @@ def cancel(request: HtmxRequest, generation_id: uuid.UUID) -> HttpResponse:
     if stopped.is_active:
         # Its worker ends it within a step, and its stream says so.
         return HttpResponse(status=204)
-    response = render(request, "playground/answer.html", {"run": stopped})
+    response = render(request, "playground/answer_update.html", {"run": stopped, "quotas": read_quotas(actor)})
     return reswap(retarget(response, f"#generation-{stopped.pk}"), "outerHTML")
 
 
@@ -165,15 +171,6 @@ def _not_again(request: HtmxRequest, earlier: Generation, error: ValidationError
     return reswap(retarget(response, f"#turn-{earlier.pk}"), "outerHTML")
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What came of a valid form."""
-
-    generation: Generation
-    # An earlier prompt used this form's key, and its answer was lost on the way: what is typed now is not sent yet.
-    typed_since: str
-
-
 def _send(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -> HttpResponse:
     status, retry_after_s = 422, 0
     if form.is_valid():
@@ -191,7 +188,7 @@ def _send(request: HtmxRequest, form: PromptForm, shown: Conversation | None) ->
     return response
 
 
-def _start(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -> _Sent:
+def _start(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -> Sent:
     sent = form.cleaned_data
     started = start_generation(
         identified_actor(request),
@@ -205,10 +202,10 @@ def _start(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -
         kind=sent["kind"],
         overflow=sent["fit"],
     )
-    return _Sent(started, "" if started.prompt == sent["prompt"] else sent["prompt"])
+    return Sent(started, "" if started.prompt == sent["prompt"] else sent["prompt"])
 
 
-def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conversation | None) -> HttpResponse:
+def _accepted(request: HtmxRequest, sent: Sent, form: PromptForm, shown: Conversation | None) -> HttpResponse:
     started = sent.generation
     if not request.htmx:
         return redirect(started)
@@ -216,7 +213,7 @@ def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conver
         response = render(
             request,
             "playground/begun.html",
-            _conversation_context(current_actor(request), started.conversation, {}, sent),
+            conversation_context(current_actor(request), started.conversation, {}, sent),
         )
         response = reswap(retarget(response, "#playground"), "outerHTML")
         return push_url(response, reverse("playground:conversation", args=[started.conversation_id]))
@@ -230,14 +227,14 @@ def _accepted(request: HtmxRequest, sent: _Sent, form: PromptForm, shown: Conver
     }
     next_form = PromptForm(initial=again, variants=variants_for(request.user), conversation=shown)
     context = {"conversation": shown, "form": next_form, "shown": show_turn(started), "last": started}
-    context |= {"is_update": True, "seen": started.pk, "leaf": started.pk} | _beside(current_actor(request))
-    response = render(request, "playground/sent.html", context | _typed_since(sent))
+    context |= {"is_update": True, "seen": started.pk, "leaf": started.pk} | beside_composer(current_actor(request))
+    response = render(request, "playground/sent.html", context | typed_since(sent))
     # The branch of the newest turn is what the address without a place shows.
     return replace_url(response, reverse("playground:conversation", args=[shown.pk]))
 
 
 def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None) -> HttpResponse:
-    context: dict[str, Any] = _beside(current_actor(request))
+    context: dict[str, Any] = beside_composer(current_actor(request))
     if shown is None:
         context |= _new_context(form)
     else:
@@ -246,21 +243,8 @@ def _refused(request: HtmxRequest, form: PromptForm, shown: Conversation | None)
         return render(request, "playground/composer_update.html", context | {"is_update": True})
     if shown is None:
         return render(request, "playground/new.html", context)
-    return render(request, "playground/conversation.html", _refused_context(request, shown) | context)
-
-
-def _beside(actor: Actor) -> dict[str, Any]:
-    """What stands beside every composer: what is left to run, and the presets."""
-    return {"quotas": read_quotas(actor), "own_presets": own_presets(actor), "built_in_presets": BUILT_IN}
-
-
-def _refused_context(request: HtmxRequest, shown: Conversation) -> dict[str, Any]:
-    """The conversation where the refused form stood in it."""
-    actor, edits, parent = current_actor(request), request.POST.get("edits", ""), request.POST.get("parent", "")
-    try:
-        return _conversation_context(actor, shown, {"edit": edits, "reply": parent})
-    except Http404:
-        return _conversation_context(actor, shown, {})
+    whole = posted_context(current_actor(request), shown, request.POST) | context
+    return render(request, "playground/conversation.html", whole)
 
 
 def _edited(form: PromptForm) -> Generation | None:
@@ -271,78 +255,6 @@ def _edited(form: PromptForm) -> Generation | None:
 def _new_context(form: PromptForm) -> dict[str, Any]:
     chosen = form.chosen_variant
     return {"form": form, "examples": example_prompts(chosen) if chosen is not None else ()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in its tree a conversation is shown: the branch's end, what the composer does there, and a page of it."""
-
-    leaf: uuid.UUID | None
-    edited: uuid.UUID | None = None
-    before: uuid.UUID | None = None
-
-
-def _find_place(tree: ConversationTree, asked: Mapping[str, str]) -> _Place:
-    """Raises Http404 for a turn that is not in the conversation."""
-    if edited := _turn_named(tree, asked, "edit"):
-        path = tree.path_to(edited)
-        return _Place(path[-2] if len(path) > 1 else None, edited)
-    if replied := _turn_named(tree, asked, "reply"):
-        return _Place(replied)
-    at = _turn_named(tree, asked, "at")
-    leaf = tree.newest_leaf_of(at) if at is not None else tree.newest
-    return _Place(leaf, before=_turn_named(tree, asked, "before"))
-
-
-def _turn_named(tree: ConversationTree, asked: Mapping[str, str], name: str) -> uuid.UUID | None:
-    wanted = asked.get(name)
-    if not wanted:
-        return None
-    try:
-        turn = uuid.UUID(wanted)
-    except ValueError:
-        raise Http404 from None
-    if turn not in tree:
-        raise Http404
-    return turn
-
-
-def _conversation_context(
-    actor: Actor, shown: Conversation, asked: Mapping[str, str], sent: _Sent | None = None
-) -> dict[str, Any]:
-    tree = read_tree(shown)
-    place = _find_place(tree, asked)
-    branch = show_branch(shown, tree, place.leaf, before=place.before)
-    variants = variants_for(actor.user)
-    last = branch.last
-    edited = find_turn(shown, place.edited) if place.edited is not None else None
-    if edited is not None:
-        edited.conversation = shown
-        form = next_turn_form(edited, variants)
-        form.initial = {**form.initial, "edits": edited.pk, "parent": None, "prompt": edited.prompt}
-    elif last is not None:
-        form = next_turn_form(last, variants)
-    else:
-        initial = new_conversation_initial(default_variant(), system_prompt=shown.system_prompt)
-        form = PromptForm(initial=initial, variants=variants, conversation=shown)
-    if sent is not None:
-        form.initial["prompt"] = sent.typed_since
-    context: dict[str, Any] = {
-        "conversation": shown,
-        "branch": branch,
-        "last": last if edited is None else None,
-        "edited": edited,
-        "is_other_branch": place.leaf != tree.newest,
-        "seen": tree.newest,
-        "leaf": last.pk if last is not None and edited is None else None,
-        "form": form,
-        **_beside(actor),
-    }
-    return context | (_typed_since(sent) if sent is not None else {})
-
-
-def _typed_since(sent: _Sent) -> dict[str, Any]:
-    return {"typed_since": bool(sent.typed_since)}
 
 
 def _request_key(request: HtmxRequest) -> uuid.UUID | None:

@@ -143,7 +143,7 @@ def test_battles_are_limited_for_each_person(actor: Actor, variants: list[Varian
     settings.BATTLE_RATE = "2/hour"  # type: ignore[attr-defined]
     for _each in range(2):
         stop_contest(begin(actor))
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(LimitExceeded, match=r"more than 2 per hour\. Try again in 60 minutes\."):
         begin(actor)
 
 

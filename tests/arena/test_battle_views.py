@@ -229,4 +229,7 @@ def test_a_battles_page_takes_the_same_queries_whatever_its_turns(
         finish(contest, "One.", "Two.")
         alice_client.post(contest.get_absolute_url(), {"prompt": "On", "request_key": str(uuid.uuid4())})
     with django_assert_max_num_queries(9):
-        alice_client.get(contest.get_absolute_url())
+        page = alice_client.get(contest.get_absolute_url()).content.decode()
+    # What is left is said before the battle. On it, the tokens that both used would tell of them.
+    assert "tokens left" in alice_client.get(reverse("arena:arena")).content.decode()
+    assert "tokens left" not in page

@@ -120,6 +120,21 @@ def test_style_control_is_the_regression_that_statsmodels_makes() -> None:
     assert theta[:2] - theta[2] == pytest.approx(theirs.params[:2], abs=1e-5)
 
 
+def test_features_that_say_the_same_count_once() -> None:
+    random = np.random.default_rng(8)
+    left = random.integers(0, 3, 400)
+    right = (left + random.integers(1, 3, 400)) % 3
+    score = random.integers(0, 2, 400).astype(float)
+    # As where the longer answer has more of everything: 0.5 and -0.5 alone, four times.
+    once = random.choice([-0.5, 0.5], (400, 1))
+    single = rank_with_style(3, left, right, score, once)
+    repeated = rank_with_style(3, left, right, score, np.repeat(once, 4, axis=1) * [1.0, 0.4, 0.9, 2.0])
+    assert repeated.strengths.lower == pytest.approx(single.strengths.lower, abs=1e-4)
+    assert repeated.strengths.upper == pytest.approx(single.strengths.upper, abs=1e-4)
+    assert repeated.effects.sum() == pytest.approx(single.effects[0], abs=1e-4)
+    assert np.isfinite(repeated.effect_errors).all()
+
+
 def test_style_control_takes_out_what_length_alone_earned() -> None:
     """Two equal models, of which one writes longer, before voters who like length."""
     random = np.random.default_rng(7)

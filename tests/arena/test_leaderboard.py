@@ -179,6 +179,16 @@ def test_the_task_keeps_every_pools_ranking_and_forgets_what_nobody_reads(
     assert kept[None]["votes"] == 300
 
 
+def test_a_ranking_that_cannot_be_computed_keeps_no_other_waiting(votes: list[Vote]) -> None:
+    # Asked for last, so looked at first; a filter that an earlier version of the software had.
+    soon = timezone.now() + timedelta(hours=1)
+    Ranking.objects.create(key="of old", filters={"pool": "models", "colour": "red"}, asked_at=soon)
+    refresh_rankings()
+    computed = Ranking.objects.get(pk=ALL.key)
+    assert computed.result is not None
+    assert computed.result["votes"] == 300
+
+
 def read(client: Client, **query: Any) -> str:
     response = client.get(reverse("arena:leaderboard"), query)
     assert response.status_code == 200
@@ -206,6 +216,16 @@ def test_the_page_waits_for_the_first_ranking_and_then_shows_it_to_everybody(
     assert "newer votes are being counted" in read(client)
     part = client.get(reverse("arena:leaderboard"), headers={"HX-Request": "true"}).content.decode()
     assert part.lstrip().startswith('<div id="board"')
+
+
+def test_the_first_votes_of_a_pool_are_waited_for_as_if_nothing_had_been_ranked(
+    client: Client, trio: list[Variant]
+) -> None:
+    refresh_rankings()
+    add_votes([(trio[0], trio[1], Outcome.A)])
+    page = read(client)
+    assert "1 vote is being ranked for the first time" in page
+    assert "leaderboard__chart" not in page
 
 
 def test_the_page_says_what_the_votes_cannot_tell(client: Client, trio: list[Variant]) -> None:
@@ -268,5 +288,5 @@ def test_the_votes_can_be_downloaded_without_people_and_rank_the_same(
 
 def test_the_method_page_says_the_numbers_of_the_code(client: Client, db: None) -> None:
     page = client.get(reverse("arena:method")).content.decode()
-    for said in ("1000 times", "at least 2 of four hold", "From 50 votes on", "battles 30/hour"):
+    for said in ("1000 times", "at least 2 of four hold", "From 50 votes on", "battles 30 per hour"):
         assert said in page

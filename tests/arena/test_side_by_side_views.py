@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -184,14 +185,28 @@ def test_runs_side_by_side_are_not_on_the_list_of_conversations(alice_client: Cl
     assert "What is a steelyard?" in alice_client.get(reverse("arena:compare")).content.decode()
 
 
+def test_another_column_keeps_what_stands_in_the_form_and_sends_nothing(
+    alice_client: Client, variants: list[Variant]
+) -> None:
+    # Longer than any address may be, and longer than a prompt may be: only sending it is refused.
+    typed = {"prompt": "ä" * 32_001, "c0-temperature": "5", "c1-variant": variants[0].model_id, "show_columns": "3"}
+    page = alice_client.post(reverse("arena:compare"), typed).content.decode()
+    assert "ä" * 32_001 in page
+    assert [f'name="c{column}-variant"' in page for column in range(4)] == [True, True, True, False]
+    assert re.search(r'name="c0-temperature"[^>]* value="5"|value="5"[^>]* name="c0-temperature"', page)
+    assert "Not sent." not in page
+    assert not Contest.objects.exists()
+
+
 def test_the_list_of_comparisons_takes_the_same_queries_whatever_its_length(
     alice: User, alice_client: Client, variants: list[Variant], django_assert_max_num_queries: Any
 ) -> None:
     for _each in range(6):
         make_contest(alice, variants, Kind.SIDE_BY_SIDE)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         page = alice_client.get(reverse("arena:compare")).content.decode()
     assert page.count("conversations__row") == 5
+    assert "tokens left" in page
 
 
 def test_a_comparisons_page_takes_the_same_queries_whatever_its_turns(
@@ -202,5 +217,6 @@ def test_a_comparisons_page_takes_the_same_queries_whatever_its_turns(
         finish(contest, "One.", "Two.")
         alice_client.post(contest.get_absolute_url(), {"prompt": "On", "request_key": str(uuid.uuid4())})
     finish(contest, "One.", "Two.")
-    with django_assert_max_num_queries(8):
-        alice_client.get(contest.get_absolute_url())
+    with django_assert_max_num_queries(10):
+        page = alice_client.get(contest.get_absolute_url()).content.decode()
+    assert "tokens left" in page

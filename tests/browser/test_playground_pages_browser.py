@@ -70,6 +70,9 @@ def test_every_state_of_the_pages_is_accessible(visitor: Visitor, width: int) ->
     visitor.database("UPDATE playground_generation SET output = ?, thinking = 'Two arms, one truth.'", RICH)
     page.reload()
     expect(page.locator(".prose--answer table")).to_be_visible()
+    copy = page.locator(".prose--answer").get_by_role("button", name="Copy").bounding_box()
+    assert copy is not None
+    assert copy["width"] > 40
     visitor.expect_accessible_in_both_themes()
 
     visitor.database(

@@ -41,6 +41,13 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     visitor.ask("Name a balance with two arms.")
     expect(page.locator(".quota summary")).to_contain_text("runs and")
 
+    # What it took is taken off once it has ended, and not what it might have taken.
+    [(used,)] = visitor.database(
+        "SELECT json_extract(usage, '$.prompt_tokens') + json_extract(usage, '$.completion_tokens')"
+        " FROM playground_generation ORDER BY created_at DESC LIMIT 1"
+    )
+    expect(page.locator(".quota summary")).to_have_text(f"299 runs and {300_000 - used:,} tokens left")
+
     # Answer again: a sibling, and the way back to the first one under its own address.
     page.get_by_role("button", name="Answer again").press("Enter")
     page.wait_for_url(re.compile(r"\?at="))
@@ -97,6 +104,8 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=re.compile("Token 3"))).to_be_visible()
     expect(page).to_have_url(re.compile(r"token=2"))
+    # Each way on fits beside the text.
+    assert page.locator("#alternatives .table-scroll").evaluate("each => each.scrollWidth <= each.clientWidth")
     look(visitor)
     page.get_by_role("link", name="Table").press("Enter")
     expect(page.get_by_role("columnheader", name="Probability", exact=True)).to_be_visible()
@@ -161,10 +170,24 @@ def test_settings_raw_text_and_scores(visitor: Visitor) -> None:
     page.get_by_role("button", name="Creative").press("Enter")
     expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("1.1")
     expect(page.get_by_role("button", name="Creative")).to_be_focused()
+    page.get_by_label("Name for these settings").fill("Lively")
+    page.locator("#presets-fold").get_by_role("button", name="Save").press("Enter")
+    expect(page.get_by_text("Saved as “Lively”.")).to_be_visible()
+    page.goto("/playground/presets/")
+    page.get_by_role("button", name="Share by link").press("Enter")
+    page.get_by_role("main").get_by_role("link", name=re.compile("^http")).click()
+    expect(page.get_by_role("heading", name="Lively")).to_be_visible()
+    visitor.open_playground()
+    page.locator("#presets-fold > summary").press("Enter")
+    page.get_by_role("button", name="Lively").press("Enter")
+    expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("1.1")
     page.locator("#json-fold > summary").press("Enter")
     page.get_by_role("button", name="Show these settings").press("Enter")
     field = page.get_by_role("textbox", name="Parameters as JSON")
     expect(field).to_have_value(re.compile('"temperature": 1.1'))
+    box = field.bounding_box()
+    assert box is not None
+    assert box["width"] > 200
     field.fill('{"temperature": 7}')
     page.get_by_role("button", name="Apply").press("Enter")
     expect(page.locator("#json_error")).to_contain_text("temperature: must be a number")

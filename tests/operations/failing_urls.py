@@ -19,7 +19,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500"]
 FAILURES = {
     "malformed": SuspiciousOperation("secret-detail"),
     "denied": PermissionDenied("secret-detail"),
-    "limited": LimitExceeded("prompts", 12, "That is more than 30 per 1 minute."),
+    "limited": LimitExceeded("prompts", 12, "That is more than 30 per minute."),
     "broken": RuntimeError("secret-detail"),
     "database-away": OperationalError("secret-detail"),
     "store-away": redis.exceptions.ConnectionError("secret-detail"),

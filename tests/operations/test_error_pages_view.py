@@ -109,7 +109,7 @@ def test_a_limit_says_its_own_sentence_and_when_to_come_back(browser: Client) ->
     response = browser.get("/fail/limited/")
     page = response.content.decode()
     assert response["Retry-After"] == "12"
-    assert "That is more than 30 per 1 minute." in page
+    assert "That is more than 30 per minute." in page
     assert "Wait 12 seconds, then try again." in page
     assert 'href="/fail/limited/"' in page
 
@@ -121,7 +121,7 @@ def test_htmx_gets_a_notice_instead_of_a_page(browser: Client) -> None:
     assert response["Retry-After"] == "12"
     assert "data-error-notice" in notice
     assert 'role="alert"' in notice
-    assert "That is more than 30 per 1 minute." in notice
+    assert "That is more than 30 per minute." in notice
     assert response["X-Request-ID"] in notice
     assert "<html" not in notice
 

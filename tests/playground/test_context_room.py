@@ -98,7 +98,7 @@ def test_the_oldest_turns_are_left_out_only_as_far_as_needed_and_that_is_told(
         start(Overflow.REFUSE, "w " * 10)
     assert list(refused.value.message_dict) == ["context"]
     page = alice_client.get(conversation.get_absolute_url()).content.decode()
-    assert "without the 1 oldest turn" in page
+    assert "without the oldest turn: together" in page
 
 
 def test_a_full_context_is_refused_beside_the_prompt_with_what_to_do(
@@ -110,8 +110,19 @@ def test_a_full_context_is_refused_beside_the_prompt_with_what_to_do(
     response = alice_client.post(conversation.get_absolute_url(), sent)
     assert response.status_code == 422
     page = response.content.decode()
+    assert "With the turns before it, this prompt has" in page
     assert "Send without the oldest turns" in page
     assert "Send in a new conversation" in page
+    # A text that is too long by itself leaves nothing to choose but a shorter one.
+    for kind, said, to_do in (
+        ("chat", "This prompt has", "Shorten the prompt"),
+        ("completion", "This text has", "Shorten the text"),
+    ):
+        alone = prompt_form(counted, kind=kind, prompt="w " * 30, max_tokens="4")
+        page = alice_client.post(reverse("playground:new"), alone).content.decode()
+        assert said in page
+        assert to_do in page
+        assert "Send in a new conversation" not in page
     assert alice_client.post(conversation.get_absolute_url(), sent | {"fit": "drop_oldest"}).status_code == 302
     assert Generation.objects.get(dropped_turns=1).messages == [{"role": "user", "content": "w " * 7}]
 
@@ -131,5 +142,10 @@ def test_the_meter_follows_what_is_typed_where_it_would_be_sent(
     # The prompt that is written anew is not read itself.
     assert "3 of 20 tokens" in meter(prompt="w w", edits=str(first.pk))
     assert "it would be cut there" in meter(prompt="w " * 9, parent=str(first.pk))
-    assert "The context is full." in meter(prompt="w " * 90, parent=str(first.pk))
+    full = meter(prompt="w " * 90, parent=str(first.pk))
+    assert "The context is full." in full
+    assert "Send without the oldest turns" in full
+    raw = meter(prompt="w " * 90, parent=str(first.pk), kind="completion")
+    assert "cannot read a text this long" in raw
+    assert "oldest turns" not in raw
     assert alice_client.post(url, {"variant": "no/such:one"}).status_code == 204

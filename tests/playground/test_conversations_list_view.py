@@ -78,7 +78,9 @@ def test_deleting_hides_stops_and_can_be_undone(alice: User, alice_client: Clien
     assert running.state == State.CANCELLED
     for url in (conversation.get_absolute_url(), reverse("playground:generation", args=[first.pk])):
         assert alice_client.get(url).status_code == 404
-    assert "Doomed" in alice_client.get(LIST, {"show": "deleted"}).content.decode()
+    page = alice_client.get(LIST, {"show": "deleted"}).content.decode()
+    assert "Doomed" in page
+    assert "restored for 7 days" in page
     undone = alice_client.post(reverse("playground:restore", args=[conversation.pk]))
     assert undone["Location"] == conversation.get_absolute_url()
     assert alice_client.get(conversation.get_absolute_url()).status_code == 200

@@ -75,7 +75,10 @@ def test_a_link_shows_the_run_to_whoever_has_it_until_it_is_revoked(
     token = ShareLink.objects.get().token
     assert len(token) >= 32
     url = reverse("playground:shared", args=[token])
-    assert url in alice_client.get(reverse("playground:record", args=[run.pk])).content.decode()
+    record = reverse("playground:record", args=[run.pk])
+    # On the page and in the file, what is cited is the address that others can open.
+    for form in ({}, {"form": "bib"}):
+        assert url in alice_client.get(record, form).content.decode()
     for stranger in (bob_client, client):
         response = stranger.get(url)
         page = response.content.decode()
@@ -143,11 +146,13 @@ def test_a_rerun_repeats_the_run_as_it_was_and_stands_beside_it(
     assert (again.messages, again.params, again.parent, again.is_repeatable) == (run.messages, run.params, None, True)
     assert alice_client.post(url, sent)["Location"] == response["Location"]
     assert "under way" in alice_client.get(response["Location"]).content.decode()
+    asks_again = {"HX-Request": "true"}
+    assert alice_client.get(response["Location"], headers=asks_again).status_code == 204
     assert alice_client.get(url).status_code == 404
     Generation.objects.filter(pk=again.pk).update(state=State.SUCCEEDED, finished_at=timezone.now())
     trace(run, "So", " it", " is")
     trace(again, "So", " it", " is")
-    assert "Every token is the same." in alice_client.get(response["Location"]).content.decode()
+    assert "Every token is the same." in alice_client.get(response["Location"], headers=asks_again).content.decode()
     trace(again, "So", " that", " was")
     page = alice_client.get(response["Location"]).content.decode()
     assert "they part at token 2" in page

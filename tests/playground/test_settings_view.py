@@ -13,7 +13,7 @@ from django.urls import reverse
 from portal.accounts.models import User
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, Preset
-from tests.playground.turns import make_variant, prompt_form
+from tests.playground.turns import add_turn, make_conversation, make_variant, prompt_form
 
 pytestmark = pytest.mark.django_db
 URL = "/playground/settings/"
@@ -80,6 +80,23 @@ def test_without_scripts_the_page_comes_back_with_the_text(client: Client, varia
     assert value_of(page, "temperature") == "0.2"
 
 
+def test_without_scripts_a_conversation_stays_where_it_was(
+    alice: User, alice_client: Client, bob_client: Client, variant: Variant
+) -> None:
+    conversation = make_conversation(alice)
+    first = add_turn(conversation, variant, prompt="First words")
+    add_turn(conversation, variant, first, prompt="Later words")
+    sent = prompt_form(variant, do="preset:precise", prompt="kept words", conversation=conversation.pk, parent=first.pk)
+    page = alice_client.post(URL, sent).content.decode()
+    assert f'action="{conversation.get_absolute_url()}"' in page
+    assert (value_of(page, "parent"), value_of(page, "temperature")) == (str(first.pk), "0.2")
+    assert "kept words</textarea>" in page
+    assert ("First words" in page, "Later words" in page) == (True, False)
+    page = bob_client.post(URL, sent).content.decode()
+    assert f'action="{conversation.get_absolute_url()}"' not in page
+    assert "First words" not in page
+
+
 def test_a_preset_keeps_what_differs_is_replaced_by_its_name_and_applied(
     alice: User, alice_client: Client, variant: Variant
 ) -> None:
@@ -119,5 +136,8 @@ def test_a_shared_preset_is_copied_until_its_link_is_revoked(
     alice_client.post(change, {"do": "unshare"})
     assert client.get(shared).status_code == 404
     assert "Warm" in bob_client.get("/playground/presets/").content.decode()
+    own = alice_client.get(f"/playground/presets/?delete={preset.pk}").content.decode()
+    assert "Delete “Warm” for good?" in own
+    assert "Delete “Warm” for good?" not in bob_client.get(f"/playground/presets/?delete={preset.pk}").content.decode()
     alice_client.post(change, {"do": "delete"})
     assert not Preset.objects.filter(owner=alice).exists()

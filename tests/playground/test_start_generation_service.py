@@ -230,7 +230,7 @@ def test_new_cookies_do_not_get_round_a_networks_limit(variant: Variant, setting
     settings.GENERATION_RATE = "1/minute"
     for _ in range(5):
         start(uuid.uuid4(), variant)
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(LimitExceeded, match=r"more than 5 per minute\. Try again in [0-9]+ seconds\."):
         start(uuid.uuid4(), variant)
 
 

@@ -23,6 +23,7 @@ from portal.arena.services import begin_battle
 from portal.arena.submitting import Refused, submit
 from portal.arena.views.turns import show_or_send, turns_context
 from portal.arena.voting import vote_on_battle
+from portal.playground.quota import read_quotas
 
 LATEST_SHOWN: Final = 5
 
@@ -51,6 +52,7 @@ def _new_context(request: HttpRequest, form: BattleForm, rows: list[tuple[Any, i
         "has_pairs": any(variants for _pool, variants in rows),
         "limits": limit_words(),
         "latest": own_contests(current_actor(request), Kind.BATTLE)[:LATEST_SHOWN],
+        "quotas": read_quotas(current_actor(request)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.contrib import messages
@@ -35,6 +36,7 @@ from portal.arena.submitting import Refused, submit
 from portal.arena.views.turns import show_or_send, turns_context
 from portal.arena.voting import vote_side_by_side
 from portal.catalog.queries import runnable_variants
+from portal.playground.quota import read_quotas
 
 LATEST_SHOWN: Final = 5
 
@@ -42,9 +44,15 @@ LATEST_SHOWN: Final = 5
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """Begin a comparison. GET takes the form's own fields, so that an address says everything."""
+    """Begin a comparison. GET takes the form's own fields, so that an address says everything.
+
+    POST with `show_columns` shows the same form with so many columns: a long prompt fits no address.
+    """
     variants = list(runnable_variants())
-    if request.method == "POST":
+    query: Mapping[str, Any] = request.GET
+    if request.method == "POST" and "show_columns" in request.POST:
+        query = request.POST.dict() | {"columns": request.POST["show_columns"]}
+    elif request.method == "POST":
         form = SideBySideForm(request.POST)
         columns = contender_forms(request.POST, variants, column_count(request.POST))
         are_valid = [each.is_valid() for each in (form, *columns)]
@@ -52,7 +60,6 @@ def new(request: HttpRequest) -> HttpResponse:
         if isinstance(begun, Contest):
             return redirect(begun)
         return begun.mark(render(request, "arena/compare.html", _new_context(request, form, columns)))
-    query = request.GET
     initial = {name: query[name] for name in ("prompt", "system_prompt") if query.get(name)}
     columns = contender_initials(query, variants, column_count(query))
     return render(request, "arena/compare.html", _new_context(request, SideBySideForm(initial=initial), columns))
@@ -67,6 +74,7 @@ def _new_context(request: HttpRequest, form: SideBySideForm, columns: list[Conte
         "more": len(columns) + 1,
         "fewer": len(columns) - 1,
         "latest": own_contests(current_actor(request), Kind.SIDE_BY_SIDE)[:LATEST_SHOWN],
+        "quotas": read_quotas(current_actor(request)),
     }
 
 
@@ -100,6 +108,7 @@ def _context(request: HttpRequest, contest: Contest, form: PromptForm) -> dict[s
         "settings": differing_settings(contenders_of(contest)),
         "reasons": REASONS,
         "differences": differences(last) if shows_differences else None,
+        "quotas": read_quotas(current_actor(request)),
     }
 
 

@@ -1,18 +1,21 @@
 // Contests: what is typed survives a reload; a battle's two answers arrive together, without a name; and when the last
 // answer has ended, the page shows what can be done next.
 
-// --- Drafts: kept in this tab for each form until it was sent
+// --- Drafts: kept in this tab for each form until the server has taken the prompt
 
 const KEPT = "contest-draft:";
+const SENT = "contest-sent";
 
 function keptText(form) {
   return KEPT + form.dataset.keepsText;
 }
 
-for (const form of document.querySelectorAll("form[data-keeps-text]")) {
-  const field = form.elements.prompt;
-  const kept = sessionStorage.getItem(keptText(form));
-  if (kept !== null && !field.value) field.value = kept;
+function restoreTexts() {
+  for (const form of document.querySelectorAll("form[data-keeps-text]")) {
+    const field = form.elements.prompt;
+    const kept = sessionStorage.getItem(keptText(form));
+    if (kept !== null && !field.value) field.value = kept;
+  }
 }
 
 document.addEventListener("input", ({ target }) => {
@@ -21,10 +24,22 @@ document.addEventListener("input", ({ target }) => {
   else sessionStorage.removeItem(keptText(target.form));
 });
 
-// A form that is refused comes back with its text; an added column carries it in the address.
-document.addEventListener("submit", ({ target }) => {
-  if (target.dataset.keepsText) sessionStorage.removeItem(keptText(target));
+// An answer may never come: only a page that shows the prompt says that it was taken.
+document.addEventListener("submit", ({ target, submitter }) => {
+  if (!target.dataset.keepsText || submitter?.name === "show_columns") return;
+  sessionStorage.setItem(SENT, JSON.stringify([keptText(target), target.elements.prompt.value]));
 });
+
+function forgetWhatWasTaken() {
+  const [key, text] = JSON.parse(sessionStorage.getItem(SENT) ?? "[]");
+  const newest = [...document.querySelectorAll("#turns .exchange__prompt")].at(-1);
+  if (!key || newest?.textContent !== text) return;
+  sessionStorage.removeItem(SENT);
+  if (sessionStorage.getItem(key) === text) sessionStorage.removeItem(key);
+}
+
+forgetWhatWasTaken();
+restoreTexts();
 
 // --- Columns side by side: a value that is not the same in all of them is marked
 
@@ -130,6 +145,19 @@ if (document.querySelector("[data-stop-all]")) {
     htmx.ajax("GET", location.pathname, { source: turns, target: "main", select: "main", swap: "outerHTML" })
       .then(() => window.scrollTo({ top: scroll, behavior: "instant" }))
       .catch(() => {});
+  });
+  // The next prompt may be under way: the new page has its text, and the place in it.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.target.id !== "main") return;
+    const { name, selectionStart, selectionEnd } = document.activeElement;
+    const typing = name === "prompt" ? [selectionStart, selectionEnd] : null;
+    document.addEventListener("htmx:afterSwap", () => {
+      restoreTexts();
+      if (!typing) return;
+      const field = document.querySelector("form[data-keeps-text]").elements.prompt;
+      field.focus({ preventScroll: true });
+      field.setSelectionRange(...typing);
+    }, { once: true });
   });
   look.observe(turns, { subtree: true, childList: true });
 }

@@ -39,6 +39,9 @@ if (group) {
     tokens[Math.min(tokens.length - 1, Math.max(0, at + step))].focus();
   });
 
+  // On a narrow page what opens covers half of the text; the token that it is about stays in view.
+  document.addEventListener("htmx:afterSettle", () => group.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }));
+
   group.addEventListener("click", ({ target }) => {
     const token = target.closest("a");
     if (!token) return;

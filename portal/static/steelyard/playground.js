@@ -223,10 +223,10 @@ function offerCopies() {
     const box = document.createElement("div");
     box.className = "code";
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "button button--small button--quiet code__copy", textContent: words.copyWords });
+    Object.assign(button, { type: "button", className: "button button--small button--quiet", textContent: words.copyWords });
     Object.assign(button.dataset, { copy: "", copied: words.copied });
     pre.before(box);
-    box.append(button, pre);
+    box.append(pre, button);
   }
 }
 
