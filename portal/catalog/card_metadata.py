@@ -102,6 +102,26 @@ class CardMetadata:
     others: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedMetadata:
+    """The few fields that a list of cards shows."""
+
+    license: Reference | None
+    languages: tuple[str, ...]
+    thumbnail: str
+    thumbnail_file: str
+
+
+def describe_listed(metadata: dict[str, Any]) -> ListedMetadata:
+    """As `describe_metadata`, without what no list shows: results and examples cost most of the time. Never raises."""
+    return ListedMetadata(
+        license=_license(metadata),
+        languages=tuple(language_name(code) for code in _texts(metadata.get("language"))),
+        thumbnail=_thumbnail(metadata.get("thumbnail")),
+        thumbnail_file=_thumbnail_file(metadata.get("thumbnail")),
+    )
+
+
 def describe_metadata(metadata: dict[str, Any]) -> CardMetadata:
     """Read front matter that may have any shape. Never raises."""
     newer = _text(metadata.get("new_version"))

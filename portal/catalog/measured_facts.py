@@ -32,7 +32,7 @@ class MeasuredFigures:
 
     one, together: tokens per second for one answer, and for the most that were measured at once.
     qualities: perplexity, divergence from float32 in nats per token, how often the same token is likeliest.
-    tokens: of the text that the qualities are over. machine: its processor and cores.
+    tokens: of the text that the qualities are over. machine: its processor and cores. load: how busy it was.
     """
 
     one: str = ""
@@ -40,6 +40,7 @@ class MeasuredFigures:
     qualities: tuple[Figure, ...] = ()
     tokens: int = 0
     machine: str = ""
+    load: float | None = None
 
 
 def is_measured(variant: Variant) -> bool:
@@ -65,6 +66,7 @@ def measured_figures(variant: Variant) -> MeasuredFigures:
         else (),
         tokens=tokens if isinstance(tokens := quality.get("tokens"), int) else 0,
         machine=_joined(_machine(record)),
+        load=load if isinstance(load := _part(record, "machine").get("load"), int | float) else None,
     )
 
 

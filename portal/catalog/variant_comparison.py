@@ -35,11 +35,15 @@ class ComparedVariant:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredOn:
-    """A machine, the names of the variants that were measured on it, and over how many tokens their quality is."""
+    """A machine, the names of the variants that were measured on it, and over how many tokens their quality is.
+
+    loads: the least and the most that it was busy with meanwhile, in runnable tasks over a minute; empty where unknown.
+    """
 
     machine: str
     tokens: int
     variants: tuple[str, ...]
+    loads: tuple[float, ...] = ()
 
 
 def compare_variants(variants: Iterable[Variant], measuring: Mapping[int, str] | None = None) -> list[ComparedVariant]:
@@ -53,11 +57,17 @@ def compare_variants(variants: Iterable[Variant], measuring: Mapping[int, str] |
 
 def measured_on(rows: Sequence[ComparedVariant]) -> list[MeasuredOn]:
     """Where the figures of the rows come from: one entry while they can be compared."""
-    names: dict[tuple[str, int], list[str]] = {}
+    places: dict[tuple[str, int], list[ComparedVariant]] = {}
     for row in rows:
         if row.figures.one:
-            names.setdefault((row.figures.machine, row.figures.tokens), []).append(row.variant.slug)
-    return [MeasuredOn(machine, tokens, tuple(slugs)) for (machine, tokens), slugs in names.items()]
+            places.setdefault((row.figures.machine, row.figures.tokens), []).append(row)
+    return [_place(machine, tokens, measured) for (machine, tokens), measured in places.items()]
+
+
+def _place(machine: str, tokens: int, rows: Sequence[ComparedVariant]) -> MeasuredOn:
+    loads = [row.figures.load for row in rows if row.figures.load is not None]
+    extremes = (min(loads), max(loads)) if loads else ()
+    return MeasuredOn(machine, tokens, tuple(row.variant.slug for row in rows), extremes)
 
 
 def _weight_bytes(variant: Variant) -> int:

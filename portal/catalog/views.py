@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards, may_run
-from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
+from portal.catalog.card_metadata import describe_listed, describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_pictures import kept_picture
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
@@ -43,7 +43,7 @@ def card_list(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "rows": [
-            (card, describe_metadata(card.current_revision.metadata if card.current_revision else {}))
+            (card, describe_listed(card.current_revision.metadata if card.current_revision else {}))
             for card in page.object_list
         ],
         "search": search,

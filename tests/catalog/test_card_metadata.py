@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.catalog.card_metadata import Example, PublishedResult, Reference, describe_metadata
+from portal.catalog.card_metadata import Example, PublishedResult, Reference, describe_listed, describe_metadata
 
 FIELDS = [
     *("license", "license_name", "license_link", "language", "tags", "pipeline_tag", "library_name", "base_model"),
@@ -90,7 +91,9 @@ shapes = st.recursive(
 @given(st.dictionaries(st.sampled_from(FIELDS), shapes))
 @settings(max_examples=300, deadline=None)
 def test_no_shape_raises(metadata: dict[str, Any]) -> None:
-    described = describe_metadata(metadata)
+    described, listed = describe_metadata(metadata), describe_listed(metadata)
+    for field in fields(listed):
+        assert getattr(listed, field.name) == getattr(described, field.name)
     references = [*described.base_models, *described.datasets, *([described.license] if described.license else [])]
     assert all(
         not reference.url or reference.url.startswith("https://") or reference.url.startswith("http://")

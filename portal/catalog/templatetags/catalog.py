@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ def share(part: int, whole: int) -> str:
 
 
 @register.simple_tag
+@lru_cache(maxsize=1024)
 def card_mark(name: str) -> SafeString:
     """A mark drawn from a card's name: ticks of a beam, as long as the name's digest says, and a weight on one of them.
 
