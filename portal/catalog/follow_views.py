@@ -86,7 +86,7 @@ class _EventFeed(Feed):  # type: ignore[type-arg]
         return f"{item.card.title}: {item.title}"
 
     def item_description(self, item: CardEvent) -> str:
-        return f"{item.get_kind_display()}: {item.title}"
+        return item.sentence
 
     def item_link(self, item: CardEvent) -> str:
         return item.address

@@ -62,6 +62,11 @@ class CardEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.card_id} {self.kind} {self.key}"
 
+    @property
+    def sentence(self) -> str:
+        """Kind and title; a variant's title says both."""
+        return self.title if self.kind == EventKind.VARIANT else f"{self.get_kind_display()}: {self.title}"
+
 
 class MailState(models.TextChoices):
     """queued → claimed → sent | queued again | dropped. What stays claimed was cut off, and may have been sent."""

@@ -56,6 +56,8 @@ def test_a_new_text_a_variant_and_a_limitation_are_told_once(card: ModelCard, al
     assert send_due_mails() == 3
     assert send_due_mails() == 0
     assert [message.to for message in outbox.outbox] == [["alice@example.org"]] * 3
+    first_lines = [message.body.splitlines()[0] for message in outbox.outbox]
+    assert first_lines == ["New text: Revision 2: Clearer", "New variant bf16", "Known limitation: Miscounts letters"]
 
 
 def test_who_published_is_not_told_and_who_has_no_address_cannot_be(card: ModelCard, alice: User, bob: User) -> None:
