@@ -45,6 +45,7 @@ def test_the_list_takes_the_same_queries_for_one_row_and_for_fifty(superuser_cli
     with CaptureQueriesContext(connection) as many:
         assert len(listed(superuser_client)) == 31
     assert len(many) == len(one)
+    assert "Show counts" not in superuser_client.get(LIST).text
 
 
 def test_counting_stops_at_a_bound_and_says_so(superuser_client: Client, alice: User) -> None:
