@@ -18,7 +18,7 @@ from torch.nn.functional import rms_norm, silu
 from inference.adapters import AdaptedLinear, AdapterBank, applied
 from inference.decode_kernels import add_and_normalise, attend, gate
 from inference.key_value_slots import KeyValueSlots, Place
-from inference.linear_layers import Guessing, Linear, LinearMaker, PlainLinear, WidenedLinear
+from inference.linear_layers import Guessing, Linear, LinearMaker, NativeLinear, PlainLinear
 from inference.native_code import KINDS
 from inference.slot_attention import Attention
 from inference.step_plan import RowWrite, Span, StepPlan
@@ -150,7 +150,7 @@ class FusedDecoder:
         self._slots = slots
         self._bank: AdapterBank | None = None
         self._embedding = model.get_input_embeddings().weight.detach()
-        if make_linear not in (PlainLinear, WidenedLinear):
+        if make_linear not in (PlainLinear, NativeLinear):
             # The other weights are rearranged copies, and this one would keep the whole mapped file in memory.
             self._embedding = self._embedding.clone()
         self._rotation = RotationTable(model.model.rotary_emb, self._embedding)

@@ -11,18 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from inference.product_kernel import can_multiply, multiply
+
 # Up to so many rows reading half the bytes wins; beyond, the bfloat16 products do. On 2 cores with AVX512-BF16 int8 won
 # clearly at 1, 2 and 4 rows and lost at 8 and more; the border between 4 and 8 is a guess.
 INT8_ROWS: Final = 6
+# With native products (AVX2 alone) of int8: they took as long as torch's kernel for 1 row, 1.4 times as long for 2, and
+# 0.9 and 0.55 times as long for 4 and 8.
+INT8_ROWS_BESIDE_NATIVE: Final = 2
 # The same for int4: it took 0.6 times as long as bfloat16 at 8 rows, and 1.1 to 1.4 times at 16.
 INT4_ROWS: Final = 12
+# With native products of bfloat16: torch's kernel took 0.6 times as long for 2 rows, as long for 4, 2.7 times for 8.
+INT4_ROWS_BESIDE_NATIVE: Final = 4
 # So many weights share a scale and a centre: the blocks of GGUF's Q4_1.
 INT4_BLOCK: Final = 32
-# Without bfloat16 products in the processor, so many weights at a time are widened to float32: 1 MiB, which stays in a
-# core's cache. On a core with AVX2 alone, blocks of a quarter of that and four times that took longer.
-WIDENED_WEIGHTS: Final = 2**18
-# A single row is read once either way, and torch's own product of it took as long.
-WIDENED_FROM_ROWS: Final = 2
 # The packed layout is chosen for a typical batch; every other number of rows works too.
 PACKED_FOR_ROWS: Final = 16
 
@@ -41,6 +43,9 @@ class Guessing:
 # Measured on 2 cores: a step of 8 rows with weights in bfloat16 took 1.26 times as long as one of a single row.
 NO_GUESSING: Final = Guessing(0, 0)
 GUESSING: Final = Guessing(16, 0.3)
+# With AVX2 alone 4 rows took 1.2 times as long as a single one in bfloat16 and 1.4 times in int8, 8 rows 1.8 and 2.2.
+NATIVE_GUESSING: Final = Guessing(4, 0.3)
+NATIVE_INT8_GUESSING: Final = Guessing(4, 0.5)
 
 
 class Linear(Protocol):
@@ -76,30 +81,22 @@ class PlainLinear:
         return residual.add_(self(rows))
 
 
-class WidenedLinear(PlainLinear):
-    """bfloat16 weights, multiplied in float32 a block at a time, for processors that have no bfloat16 products.
+class NativeLinear(PlainLinear):
+    """Weights as they are stored, multiplied in float32, for processors that have no bfloat16 products.
 
-    torch's own go number by number there: for a layer of 576 by 3,072 one core with AVX2 took 2.4 times as long with 8
-    rows and 6 times as long with 16 and more. Sums are kept in float32 and rounded once, as there.
+    They are bfloat16, or int8 with a float32 scale per output.
     """
 
-    __slots__ = ("_block", "_wide_bias")
+    __slots__ = ("_scales", "_wide_bias")
+    guessing = NATIVE_GUESSING
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        super().__init__(weight, bias)
-        self._block = max(1, WIDENED_WEIGHTS // weight.shape[1])
+    def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
+        super().__init__(weight.contiguous(), bias)
+        self._scales = scales
         self._wide_bias = None if bias is None else bias.float()
 
     def __call__(self, rows: Tensor) -> Tensor:
-        if rows.shape[0] < WIDENED_FROM_ROWS:
-            return super().__call__(rows)
-        wide = rows.float()
-        product = rows.new_empty((rows.shape[0], self._weight.shape[0]))
-        for first in range(0, self._weight.shape[0], self._block):
-            block = slice(first, first + self._block)
-            bias = None if self._wide_bias is None else self._wide_bias[block]
-            product[:, block] = linear(wide, self._weight[block].float(), bias)
-        return product
+        return multiply(rows, self._weight, self._scales, self._wide_bias)
 
 
 class PackedLinear:
@@ -122,15 +119,16 @@ class PackedLinear:
 
 
 class RoundedLinear:
-    """Rounded weights that are read as they are for a few rows; many rows use the same rounded weights in bfloat16."""
+    """Rounded weights with a product of their own for up to `most_rows` rows; more go through another layout."""
 
-    __slots__ = ("_bias", "_many_rows", "_most_rows")
+    __slots__ = ("_bias", "_many_rows", "_most_rows", "guessing")
     guessing: Guessing
 
-    def __init__(self, rounded: Tensor, bias: Tensor | None, most_rows: int) -> None:
+    def __init__(self, bias: Tensor | None, many_rows: Linear, most_rows: int, guessing: Guessing) -> None:
         self._bias = bias
+        self._many_rows = many_rows
         self._most_rows = most_rows
-        self._many_rows = bfloat16_maker()(rounded, bias)
+        self.guessing = guessing
 
     def _product(self, rows: Tensor) -> Tensor:
         raise NotImplementedError
@@ -148,10 +146,9 @@ class RoundedLinear:
 
 
 class Int8Linear(RoundedLinear):
-    """Weights rounded to int8 with a scale per output."""
+    """Weights rounded to int8 with a scale per output; many rows need them in bfloat16, except by native products."""
 
     __slots__ = ("_scales", "_weight")
-    guessing = Guessing(INT8_ROWS, 0.6)
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         # In place, because an output layer in float32 is the largest thing that loading needs room for.
@@ -161,8 +158,14 @@ class Int8Linear(RoundedLinear):
         self._weight = wide.div_(scales.float()[:, None]).round_().clamp_(-127, 127).to(torch.int8)
         self._scales = scales
         del wide
-        # Whole numbers up to 127 are exact in bfloat16, so their products round once, as from float32.
-        super().__init__(self._weight.to(torch.bfloat16).mul_(scales[:, None]), bias, INT8_ROWS)
+        make_linear = bfloat16_maker()
+        if make_linear is NativeLinear:
+            many_rows: Linear = NativeLinear(self._weight, bias, scales.float())
+            super().__init__(bias, many_rows, INT8_ROWS_BESIDE_NATIVE, NATIVE_INT8_GUESSING)
+        else:
+            # Whole numbers up to 127 are exact in bfloat16, so their products round once, as from float32.
+            many_rows = make_linear(self._weight.to(torch.bfloat16).mul_(scales[:, None]), bias)
+            super().__init__(bias, many_rows, INT8_ROWS, Guessing(INT8_ROWS, 0.6))
 
     def _product(self, rows: Tensor) -> Tensor:
         return torch._weight_int8pack_mm(rows, self._weight, self._scales)
@@ -176,14 +179,16 @@ class Int4Linear(RoundedLinear):
     """
 
     __slots__ = ("_packed", "_scales_and_centres")
-    guessing = Guessing(INT4_ROWS, 0.8)
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         levels, scales, centres = int4_blocks(weight)
         self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels.flatten(1), 1)
         self._scales_and_centres = torch.stack((scales, centres), dim=-1).transpose(0, 1).contiguous()
         rounded = torch.addcmul(centres.float()[..., None], (levels - 8).float(), scales.float()[..., None])
-        super().__init__(rounded.flatten(1).to(torch.bfloat16), bias, INT4_ROWS)
+        make_linear = bfloat16_maker()
+        most_rows = INT4_ROWS_BESIDE_NATIVE if make_linear is NativeLinear else INT4_ROWS
+        many_rows = make_linear(rounded.flatten(1).to(torch.bfloat16), bias)
+        super().__init__(bias, many_rows, most_rows, Guessing(most_rows, 0.8))
 
     def _product(self, rows: Tensor) -> Tensor:
         product: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
@@ -208,4 +213,4 @@ def bfloat16_maker() -> LinearMaker:
     has_packing = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     if torch._C._has_mkldnn and has_packing and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return PackedLinear
-    return WidenedLinear
+    return NativeLinear if can_multiply() else PlainLinear

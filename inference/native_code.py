@@ -7,12 +7,13 @@ the `*.nbi` files beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import njit, types
+from numba import cfunc, njit, types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,6 +23,7 @@ KINDS: Final = {torch.bfloat16: np.uint16(0), torch.float32: np.float32(0)}
 
 # Sums may be reordered, which vectors need; what is not a number must stay so, since the sampler looks for it.
 _FAST: Final = {"reassoc", "contract", "nsz", "arcp"}
+_WHOLE: Final = ir.IntType(64)
 _LOG2_E: Final = np.float32(1.4426950408889634)
 
 inlined = njit(fastmath=_FAST, error_model="numpy")
@@ -29,15 +31,20 @@ inlined = njit(fastmath=_FAST, error_model="numpy")
 
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
     """The function in machine code, made at its first call and kept on disk, since that takes seconds."""
+    made: Callable[..., None] = _kept(partial(njit, nogil=True, fastmath=_FAST, error_model="numpy"), function)
+    return made
 
-    def made(*, cache: bool) -> Callable[..., None]:
-        dispatcher: Callable[..., None] = njit(nogil=True, fastmath=_FAST, error_model="numpy", cache=cache)(function)
-        return dispatcher
 
+def callback(signature: Any) -> Callable[[Callable[..., None]], Any]:
+    """Makes a function that native code calls at its `address`, compiled at once and kept on disk."""
+    return partial(_kept, partial(cfunc, signature))
+
+
+def _kept(compiler: Callable[..., Any], function: Callable[..., None]) -> Any:
     try:
-        return made(cache=True)
+        return compiler(cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's own for caches can be written
-        return made(cache=False)
+        return compiler(cache=False)(function)
 
 
 def _pointer_code(_context: Any, address: Any, kind: Any) -> Any:
@@ -64,7 +71,17 @@ def _bits_of_code(_context: Any, number: Any) -> Any:
     return types.uint32(types.float32), code
 
 
+def _fetch_and_add_code(_context: Any, address: Any, number: Any) -> Any:
+    """The whole number at the address, which grows by `number` before any other thread can look at it."""
+
+    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], _WHOLE.as_pointer()), arguments[1], "monotonic")
+
+    return types.int64(types.int64, types.int64), code
+
+
 pointer: Any = intrinsic(_pointer_code)
+fetch_and_add: Any = intrinsic(_fetch_and_add_code)
 float_of: Any = intrinsic(_float_of_code)
 bits_of: Any = intrinsic(_bits_of_code)
 
@@ -83,6 +100,8 @@ def narrow(number: Any, kind: Any) -> Any:
 def _compile_wide(stored: Any) -> Any:
     if stored == types.uint16:
         return lambda stored: float_of(np.uint32(stored) << np.uint32(16))
+    if stored == types.int8:
+        return lambda stored: np.float32(stored)  # noqa: PLW0108 - numba compiles functions, not types
     return lambda stored: stored
 
 

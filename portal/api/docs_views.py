@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from csp.constants import SELF
@@ -10,11 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +27,23 @@ from portal.api.resources import RESOURCES
 
 class SchemaView(SpectacularAPIView):
     """The OpenAPI 3.1 document, YAML or (`Accept: application/json`) JSON."""
+
+    def _get_schema_response(self, request: Request) -> HttpResponse:
+        renderer = request.accepted_renderer
+        name = self._get_filename(request, None)  # type: ignore[no-untyped-call]
+        return HttpResponse(
+            _written_document(type(renderer), get_language()),
+            content_type=renderer.media_type,
+            headers={"Content-Disposition": f'inline; filename="{name}"'},
+        )
+
+
+@lru_cache(maxsize=8)
+def _written_document(renderer: type[BaseRenderer], language: str | None) -> bytes:
+    """The same for everybody and until the code changes; making it takes seconds of processor time."""
+    document = SchemaView.generator_class().get_schema(public=True)  # type: ignore[no-untyped-call]
+    written: bytes = renderer().render(document, renderer_context={})
+    return written
 
 
 class SwaggerView(SpectacularSwaggerSplitView):

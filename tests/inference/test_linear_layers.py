@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.linear_layers import WIDENED_WEIGHTS, WidenedLinear
+from inference.linear_layers import NativeLinear
 
 ONE_ROUNDING = torch.finfo(torch.bfloat16).eps
 
 
-@given(st.integers(1, 40), st.integers(1, 90), st.integers(1, 90), st.booleans(), st.integers(0, 2**31))
-def test_widened_products_are_those_of_float32_rounded_once(
+@given(st.integers(1, 70), st.integers(1, 90), st.integers(1, 150), st.booleans(), st.integers(0, 2**31))
+def test_native_products_are_those_of_float32_rounded_once(
     rows: int, inner: int, outer: int, has_bias: bool, seed: int
 ) -> None:
     random = torch.Generator().manual_seed(seed)
@@ -21,7 +20,7 @@ def test_widened_products_are_those_of_float32_rounded_once(
     bias = torch.randn(outer, generator=random).bfloat16() if has_bias else None
     given_rows = torch.randn(rows, inner, generator=random).bfloat16()
     expected = torch.nn.functional.linear(given_rows.float(), weight.float(), None if bias is None else bias.float())
-    layer = WidenedLinear(weight, bias)
+    layer = NativeLinear(weight, bias)
 
     product = layer(given_rows)
 
@@ -31,9 +30,25 @@ def test_widened_products_are_those_of_float32_rounded_once(
     torch.testing.assert_close(layer.added_to(residual.clone(), given_rows), residual + product)
 
 
-@pytest.mark.parametrize("outer", [1, 7, 8, 9])
-def test_widened_weights_of_more_than_one_block_leave_nothing_out(outer: int) -> None:
-    inner = WIDENED_WEIGHTS // 4
-    weight = torch.ones(outer, inner, dtype=torch.bfloat16)
-    product = WidenedLinear(weight, None)(torch.ones(3, inner, dtype=torch.bfloat16))
-    assert torch.equal(product, torch.full((3, outer), float(inner), dtype=torch.bfloat16))
+@given(st.integers(1, 20), st.integers(1, 90), st.integers(1, 150), st.booleans(), st.integers(0, 2**31))
+def test_native_products_of_int8_are_those_of_the_scaled_weights(
+    rows: int, inner: int, outer: int, has_bias: bool, seed: int
+) -> None:
+    random = torch.Generator().manual_seed(seed)
+    weight = torch.randint(-127, 128, (outer, inner), generator=random, dtype=torch.int8)
+    scales = torch.rand(outer, generator=random) / 127
+    bias = torch.randn(outer, generator=random).bfloat16() if has_bias else None
+    given_rows = torch.randn(rows, inner, generator=random).bfloat16()
+    expected = given_rows.float() @ (weight.float() * scales[:, None]).T + (0 if bias is None else bias.float())
+
+    product = NativeLinear(weight, bias, scales)(given_rows)
+
+    torch.testing.assert_close(product.float(), expected, rtol=ONE_ROUNDING, atol=ONE_ROUNDING)
+
+
+def test_what_is_not_a_number_stays_so_in_a_native_product_and_is_its_own_rows_alone() -> None:
+    rows = torch.ones(5, 24, dtype=torch.bfloat16)
+    rows[3, 7] = torch.nan
+    product = NativeLinear(torch.ones(3, 24, dtype=torch.bfloat16), None)(rows)
+    assert product[3].isnan().all()
+    assert torch.equal(product[[0, 1, 2, 4]], torch.full((4, 3), 24, dtype=torch.bfloat16))
