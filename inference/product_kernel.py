@@ -13,6 +13,7 @@ torch's for the cores.
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -131,17 +132,21 @@ def _take_shares(kind: Any, order: Any) -> None:
         )
 
 
-@callback(_ORDER)
 def _bfloat16_shares(order: Any) -> None:
     _take_shares(_BFLOAT16, order)
 
 
-@callback(_ORDER)
 def _int8_shares(order: Any) -> None:
     _take_shares(np.int8(0), order)
 
 
 _SHARES: Final = {torch.bfloat16: _bfloat16_shares, torch.int8: _int8_shares}
+
+
+@cache
+def _compiled_shares(dtype: torch.dtype) -> Any:
+    """Compiled when the first product is wanted, which on other processors is never."""
+    return callback(_ORDER)(_SHARES[dtype])
 
 
 def _parallel_region() -> Any:
@@ -188,5 +193,5 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
     )
     at = order.ctypes.data
     order[_NEXT_AT] = at + _NEXT * order.itemsize
-    _PARALLEL_REGION(_SHARES[weights.dtype].address, at, torch.get_num_threads(), 0)
+    _PARALLEL_REGION(_compiled_shares(weights.dtype).address, at, torch.get_num_threads(), 0)
     return out

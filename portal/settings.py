@@ -412,6 +412,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"RecordKindEnum": "portal.exports.models.RecordKind.values"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Open, a hundred operations and as many models keep a browser busy for seconds.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "docExpansion": "none", "defaultModelsExpandDepth": 0},
     "REDOC_DIST": "SIDECAR",
     # Not drf-spectacular's own, which names enumerations: of many things each with a kind and a state.
     "POSTPROCESSING_HOOKS": ["portal.api.links.add_links"],

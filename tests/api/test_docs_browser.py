@@ -32,6 +32,7 @@ def test_swagger_ui_shows_the_api_and_tries_it_out(live_server: Any, alice_clien
         # A document of a hundred operations takes Swagger's script a while on a busy machine.
         page.set_default_timeout(40_000)
         page.goto(reverse("api:docs"))
+        page.locator("#operations-tag-feedback").click()
         operation = page.locator("#operations-feedback-feedback_submit")
         operation.click()
         operation.get_by_role("button", name="Try it out").click()
@@ -64,6 +65,7 @@ def test_redoc_shows_the_api(live_server: Any) -> None:
 def test_swagger_ui_follows_the_theme(live_server: Any) -> None:
     with browsing(live_server.url, color_scheme="dark") as context:
         page = context.new_page()
+        page.set_default_timeout(40_000)
         page.goto(reverse("api:docs"))
         text = page.locator(".swagger-ui .info p").first
         expect(text).to_have_css("color", "rgb(228, 230, 230)", timeout=60_000)
