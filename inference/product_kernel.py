@@ -108,7 +108,7 @@ def _multiply(
 # What a product's threads read: addresses (0: there is none), the numbers of rows, of numbers in one, and of outputs,
 # and the next output that nobody has taken.
 _ROWS, _WEIGHTS, _SCALES, _BIASES, _OUT, _COUNT, _WIDTH, _OUTPUTS, _NEXT, _NEXT_AT = range(10)
-_ORDER = types.void(types.CPointer(types.int64))
+_ORDER: Any = types.void(types.CPointer(types.int64))  # type: ignore[no-untyped-call]
 
 
 @inlined

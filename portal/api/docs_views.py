@@ -17,7 +17,6 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,18 +31,19 @@ class SchemaView(SpectacularAPIView):
         renderer = request.accepted_renderer
         name = self._get_filename(request, None)  # type: ignore[no-untyped-call]
         return HttpResponse(
-            _written_document(type(renderer), get_language()),
+            _written_document(renderer.media_type, get_language()),
             content_type=renderer.media_type,
             headers={"Content-Disposition": f'inline; filename="{name}"'},
         )
 
 
 @lru_cache(maxsize=8)
-def _written_document(renderer: type[BaseRenderer], language: str | None) -> bytes:
+def _written_document(media_type: str, language: str | None) -> bytes:
     """The same for everybody and until the code changes; making it takes seconds of processor time."""
     document = SchemaView.generator_class().get_schema(public=True)  # type: ignore[no-untyped-call]
-    written: bytes = renderer().render(document, renderer_context={})
-    return written
+    renderer = next(each for each in SchemaView.renderer_classes if each.media_type == media_type)
+    written = renderer().render(document, renderer_context={})
+    return written.encode() if isinstance(written, str) else written
 
 
 class SwaggerView(SpectacularSwaggerSplitView):
