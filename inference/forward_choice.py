@@ -96,7 +96,8 @@ def choose_rounded_forward(model: Any, slots: KeyValueSlots, format_name: str) -
 def _probe_tokens(model: Any) -> list[list[int]]:
     # Long enough for several chunks, different enough for a neighbour's keys to be noticed.
     size = model.get_input_embeddings().num_embeddings
-    return [[(3 + 7 * at) % size for at in range(21)], [(5 + 11 * at) % size for at in range(13)]]
+    # Three, because products of one or two rows may go other ways than those of more.
+    return [[(3 + step * at) % size for at in range(length)] for step, length in ((7, 21), (11, 13), (5, 8))]
 
 
 def _plain_logits(model: Any) -> list[Tensor]:

@@ -18,7 +18,8 @@ TOKENIZER_BYTES_PER_FILE_BYTE: Final = 18
 # What the arithmetic library keeps for itself, and the code that is compiled for decoding: 73 MB, which other terms'
 # rounding up covers in part. Measured on 2 threads: what runs is then foretold within 3 %, the peak within 11 %.
 LIBRARY_BYTES: Final = 64 * 2**20
-# The same with native products, which need nothing but the code: what runs is foretold within 1 %, the peak within 2 %.
+# The same with native products, which need nothing but their code: what runs is foretold within 1 %, the peak within
+# 2 %. Compiling that takes 140 MB for some seconds, once per folder of numba's cache.
 NATIVE_LIBRARY_BYTES: Final = 4 * 2**20
 # A row of logits: as they come, those of the writers, penalised in float32.
 LOGIT_COPIES: Final = 3
@@ -72,12 +73,13 @@ def memory_need(
     stored = sum(tensor.size_bytes for tensor in folder.tensors)
     converted = 0 if _stored_as(folder, dtype) else stored
     weights, loading = whole, whole + converted
-    if fused and can_fuse(config):
+    is_fused = fused and can_fuse(config)
+    if is_fused:
         weights, copying = _fused(folder, text, dtype, rounded)
         loading = max(loading, whole + copying)
-    return MemoryNeed(
-        loading, weights, positions * _position_bytes(text, item), _working(folder, text, max_batch, dtype)
-    )
+    is_native = is_fused and dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear
+    working = _working(folder, text, max_batch, item) + (NATIVE_LIBRARY_BYTES if is_native else LIBRARY_BYTES)
+    return MemoryNeed(loading, weights, positions * _position_bytes(text, item), working)
 
 
 def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | None) -> tuple[int, int]:
@@ -122,11 +124,10 @@ def _position_bytes(text: Any, item: int) -> int:
     return int(text.num_hidden_layers * numbers * item)
 
 
-def _working(folder: WeightFolder, text: Any, max_batch: int, dtype: torch.dtype) -> int:
+def _working(folder: WeightFolder, text: Any, max_batch: int, item: int) -> int:
     tokenizer = folder.path / "tokenizer.json"
     tokenizer_bytes = tokenizer.stat().st_size * TOKENIZER_BYTES_PER_FILE_BYTE if tokenizer.is_file() else 0
     logits = max_batch * text.vocab_size * 4 * LOGIT_COPIES
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
-    rows = (TOKENS_ALONE + max_batch) * (3 * inner + 6 * text.hidden_size) * dtype.itemsize
-    is_native = dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear
-    return int(tokenizer_bytes + logits + rows + (NATIVE_LIBRARY_BYTES if is_native else LIBRARY_BYTES))
+    rows = (TOKENS_ALONE + max_batch) * (3 * inner + 6 * text.hidden_size) * item
+    return int(tokenizer_bytes + logits + rows)

@@ -171,8 +171,15 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
     """`(rows, in)` by contiguous `(out, in)` weights, bfloat16 or int8, to `(rows, out)` in bfloat16.
 
     Sums are kept in float32, times the outputs' float32 scales and plus their float32 biases where there are any, and
-    rounded once. The interpreter's lock is free meanwhile.
+    rounded once. The interpreter's lock is free meanwhile. Raises ValueError for what does not fit together.
     """
+    of_outputs = [each for each in (scales, biases) if each is not None]
+    if (
+        rows.shape[1:] != weights.shape[1:]
+        or not weights.is_contiguous()
+        or any(each.shape != weights.shape[:1] or each.dtype is not torch.float32 for each in of_outputs)
+    ):
+        raise ValueError(f"rows {tuple(rows.shape)} and weights {tuple(weights.shape)} have no product here")
     wide_rows = rows.float().contiguous()
     outputs, width = weights.shape
     out = torch.empty((len(rows), outputs), dtype=torch.bfloat16)

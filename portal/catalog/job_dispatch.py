@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from portal.catalog.job_models import Import, Job, JobState, WeightReading
+from portal.catalog.job_models import Import, Job, JobState, Reading, WeightReading
 from portal.catalog.weight_shelf import sweep_shelf
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,14 @@ def publish(task: str, pk: int) -> bool:
         logger.warning("%s %s waits for the sweep, the broker did not take it: %s", task, pk, error)
         return False
     return True
+
+
+def wake_next_measuring() -> None:
+    """A variant was measured: the next that waits for that need not wait for the sweep."""
+    waiting = WeightReading.objects.filter(kind=Reading.MEASURING, state=JobState.QUEUED)
+    following = waiting.order_by("created_at", "pk").first()
+    if following is not None:
+        publish(following.task, following.pk)
 
 
 def sweep_jobs() -> None:

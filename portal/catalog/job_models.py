@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -66,7 +66,7 @@ class Job(models.Model):
         """queued → running. After True, `attempt` is this claim's number, its fence from now on."""
         now = timezone.now()
         claimed = self._move(
-            Q(state=JobState.QUEUED, attempt=self.attempt),
+            Q(state=JobState.QUEUED, attempt=self.attempt) & self._may_begin(now),
             state=JobState.RUNNING,
             attempt=F("attempt") + 1,
             claimed_by=worker_id,
@@ -158,6 +158,10 @@ class Job(models.Model):
             condition, state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **values
         )
 
+    def _may_begin(self, now: datetime) -> Q:
+        """What else has to hold for a claim."""
+        return Q()
+
     def _mine(self) -> Q:
         return Q(state=JobState.RUNNING, attempt=self.attempt)
 
@@ -228,6 +232,15 @@ class WeightReading(Job):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.tensor or self.other_id}"
+
+    def _may_begin(self, now: datetime) -> Q:
+        """Of all that is measured in any worker one at a time, since two would measure each other."""
+        if self.kind != Reading.MEASURING:
+            return Q()
+        under_way = WeightReading.objects.filter(
+            kind=Reading.MEASURING, state=JobState.RUNNING, lease_expires_at__gt=now
+        )
+        return ~Exists(under_way)
 
     def ask_again(self) -> bool:
         """As every job; what was measured may be other the next time, so that is asked for again when it is done."""

@@ -9,8 +9,8 @@ from typing import Any, Final
 from celery import shared_task, signals
 from django.db import connection
 
-from portal.catalog.job_dispatch import sweep_jobs
-from portal.catalog.job_models import Import, WeightReading
+from portal.catalog.job_dispatch import sweep_jobs, wake_next_measuring
+from portal.catalog.job_models import Import, JobState, Reading, WeightReading
 from portal.catalog.job_run import end_jobs, work_on
 from portal.catalog.running_import import carry_out
 from portal.catalog.running_reading import read
@@ -32,6 +32,9 @@ def read_weights(pk: int) -> None:
     job = WeightReading.objects.select_related("variant__base", "other__base").filter(pk=pk).first()
     if job is not None:
         work_on(job, lambda report: read(job, report))
+        # Running: it was claimed here, so that it has ended now.
+        if job.kind == Reading.MEASURING and job.state == JobState.RUNNING:
+            wake_next_measuring()
 
 
 @shared_task(name="catalog.sweep_jobs")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +27,6 @@ from portal.catalog.weight_shelf import Progress
 # Of a model with more, the page shows those that changed most.
 KEPT_TENSORS: Final = 5_000
 KEPT_NAMES: Final = 500
-# Two that measure at once would measure each other.
-measures = threading.Lock()
-_LOOK_S: Final = 0.5
 
 
 def read(job: WeightReading, report: Progress) -> dict[str, Any]:
@@ -65,14 +61,10 @@ def _tensor(job: WeightReading, report: Progress) -> dict[str, Any]:
 
 def _measured(variant: Variant, report: Progress) -> dict[str, Any]:
     """Nothing: the figures are facts of the variant."""
-    while not measures.acquire(timeout=_LOOK_S):
-        report("waiting", 0, 0)
     try:
         measure_variant(variant, again=True, on_progress=lambda share, _: report("measuring", round(100 * share), 100))
     except (CannotMeasure, ImproperlyConfigured, MemoryError, ValueError) as error:
         raise JobFailed(f"{variant.model_id} cannot be measured: {error}") from error
-    finally:
-        measures.release()
     return {}
 
 

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.catalog.job_dispatch import dispatch_soon
-from portal.catalog.job_models import Reading, WeightReading
+from portal.catalog.job_models import ACTIVE, Reading, WeightReading
 from portal.catalog.measured_facts import is_measured
 from portal.catalog.models import TensorPart, Variant
 
@@ -52,8 +52,16 @@ def ask_measuring(actor: Actor, variant: Variant) -> WeightReading:
 
 
 def ask_measuring_all(actor: Actor, variants: Iterable[Variant]) -> list[WeightReading]:
-    """Have those measured that run here and have no figures yet. Raises LimitExceeded."""
-    return [ask_measuring(actor, each) for each in variants if each.is_runnable and not is_measured(each)]
+    """Have those measured that run here, have no figures yet and wait for none: one use of the rate, however many.
+
+    Raises LimitExceeded, and then nobody's measuring was asked for.
+    """
+    wanted = [each for each in variants if each.is_runnable and not is_measured(each)]
+    states = measuring_states(wanted)
+    wanted = [each for each in wanted if states.get(each.pk) not in ACTIVE]
+    if wanted:
+        check_rate(actor, "weight readings", READING_RATE)
+    return [_queue(_measuring_key(each), kind=Reading.MEASURING, variant=each) for each in wanted]
 
 
 def measuring_states(variants: Iterable[Variant]) -> dict[int, str]:
@@ -68,6 +76,11 @@ def _ask(actor: Actor, key: str, **columns: Any) -> WeightReading:
         if known is not None and known.state == "succeeded" and known.kind != Reading.MEASURING:
             return known
         check_rate(actor, "weight readings", READING_RATE)
+    return _queue(key, known, **columns)
+
+
+def _queue(key: str, known: WeightReading | None = None, **columns: Any) -> WeightReading:
+    known = known or WeightReading.objects.filter(key=key).first()
     with transaction.atomic():
         if known is None:
             try:

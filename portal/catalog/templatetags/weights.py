@@ -24,7 +24,6 @@ STAGES: Final[Mapping[str, Promise]] = {
     "converting": _("Unpacking"),
     "comparing": _("Comparing"),
     "measuring": _("Measuring"),
-    "waiting": _("Another variant is measured first"),
 }
 
 

@@ -10,32 +10,43 @@ function keptText(form) {
   return KEPT + form.dataset.keepsText;
 }
 
+function onShelf(act) {
+  try {
+    return act(sessionStorage);
+  } catch {
+    // Storage is full or forbidden: the page works without drafts.
+    return null;
+  }
+}
+
 function restoreTexts() {
   for (const form of document.querySelectorAll("form[data-keeps-text]")) {
     const field = form.elements.prompt;
-    const kept = sessionStorage.getItem(keptText(form));
+    const kept = onShelf((shelf) => shelf.getItem(keptText(form)));
     if (kept !== null && !field.value) field.value = kept;
   }
 }
 
 document.addEventListener("input", ({ target }) => {
   if (target.name !== "prompt" || !target.form?.dataset.keepsText) return;
-  if (target.value) sessionStorage.setItem(keptText(target.form), target.value);
-  else sessionStorage.removeItem(keptText(target.form));
+  const key = keptText(target.form);
+  onShelf((shelf) => (target.value ? shelf.setItem(key, target.value) : shelf.removeItem(key)));
 });
 
 // An answer may never come: only a page that shows the prompt says that it was taken.
 document.addEventListener("submit", ({ target, submitter }) => {
   if (!target.dataset.keepsText || submitter?.name === "show_columns") return;
-  sessionStorage.setItem(SENT, JSON.stringify([keptText(target), target.elements.prompt.value]));
+  onShelf((shelf) => shelf.setItem(SENT, JSON.stringify([keptText(target), target.elements.prompt.value])));
 });
 
 function forgetWhatWasTaken() {
-  const [key, text] = JSON.parse(sessionStorage.getItem(SENT) ?? "[]");
+  const [key, text] = JSON.parse(onShelf((shelf) => shelf.getItem(SENT)) ?? "[]");
   const newest = [...document.querySelectorAll("#turns .exchange__prompt")].at(-1);
   if (!key || newest?.textContent !== text) return;
-  sessionStorage.removeItem(SENT);
-  if (sessionStorage.getItem(key) === text) sessionStorage.removeItem(key);
+  onShelf((shelf) => {
+    shelf.removeItem(SENT);
+    if (shelf.getItem(key) === text) shelf.removeItem(key);
+  });
 }
 
 forgetWhatWasTaken();
@@ -151,6 +162,8 @@ if (document.querySelector("[data-stop-all]")) {
     if (detail.target.id !== "main") return;
     const { name, selectionStart, selectionEnd } = document.activeElement;
     const typing = name === "prompt" ? [selectionStart, selectionEnd] : null;
+    // Without a swap, as behind an error, the one that is waited for would be another's.
+    if (!detail.shouldSwap) return;
     document.addEventListener("htmx:afterSwap", () => {
       restoreTexts();
       if (!typing) return;
