@@ -10,9 +10,16 @@ from django.db import connection
 
 # Rows of a turn: about 100 ms of verdicts, each with what follows from it.
 TURN: Final = 10
+# Where a database locks rows, a transaction of several could meet another one's in the opposite order.
+_TURN_WITH_ROW_LOCKS: Final = 1
 # A writer that SQLite keeps waiting looks every 100 ms whether it is free, and in between sees nothing.
 _REST_S: Final = 0.1
 Row = TypeVar("Row")
+
+
+def rows_of_a_turn() -> int:
+    """How many rows to do in one transaction."""
+    return TURN if connection.vendor == "sqlite" else _TURN_WITH_ROW_LOCKS
 
 
 def in_turns(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 from csp.constants import SELF
 from csp.decorators import csp_update
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -31,16 +32,23 @@ class SchemaView(SpectacularAPIView):
         renderer = request.accepted_renderer
         name = self._get_filename(request, None)  # type: ignore[no-untyped-call]
         return HttpResponse(
-            _written_document(renderer.media_type, get_language()),
+            _written_document(renderer.media_type, _known_language()),
             content_type=renderer.media_type,
             headers={"Content-Disposition": f'inline; filename="{name}"'},
         )
 
 
-@lru_cache(maxsize=8)
-def _written_document(media_type: str, language: str | None) -> bytes:
+def _known_language() -> str:
+    """`?lang=` may be any text, and each would be another document to make and to keep."""
+    language = get_language()
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+
+@cache
+def _written_document(media_type: str, language: str) -> bytes:
     """The same for everybody and until the code changes; making it takes seconds of processor time."""
-    document = SchemaView.generator_class().get_schema(public=True)  # type: ignore[no-untyped-call]
+    with override(language):
+        document = SchemaView.generator_class().get_schema(public=True)  # type: ignore[no-untyped-call]
     renderer = next(each for each in SchemaView.renderer_classes if each.media_type == media_type)
     written = renderer().render(document, renderer_context={})
     return written.encode() if isinstance(written, str) else written

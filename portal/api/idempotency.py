@@ -16,12 +16,13 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from portal.accounts.actors import Actor
-from portal.accounts.writing_turns import TURN, in_turns, let_others_write
+from portal.accounts.writing_turns import in_turns, let_others_write, rows_of_a_turn
 from portal.api.models import KEPT, MAX_KEY_CHARACTERS, IdempotencyKey
 from portal.api.problems import FieldError, Problem
 
@@ -100,7 +101,13 @@ def do_many_once(
 
 def forget_keys() -> int:
     """Delete the keys whose day is over; how many there were."""
-    return IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
+    return IdempotencyKey.objects.filter(_is_over()).delete()[0]
+
+
+def _is_over() -> Q:
+    """A day, and another one for what somebody may be doing the rest of at this moment."""
+    now = timezone.now()
+    return Q(created_at__lt=now - KEPT, waiting=[]) | Q(created_at__lt=now - 2 * KEPT)
 
 
 def _key_of(request: Request) -> str | None:
@@ -119,7 +126,7 @@ def _take(actor: Actor, key: str, request: Request, **more: Any) -> tuple[Idempo
     """The key's row, and whether it is new: another request may have been first. Call inside a transaction."""
     assert actor.user is not None
     own = IdempotencyKey.objects.filter(owner=actor.user)
-    own.filter(created_at__lt=timezone.now() - KEPT).delete()
+    own.filter(_is_over()).delete()
     try:
         with transaction.atomic():
             digest = _digest(request.data)
@@ -132,7 +139,8 @@ def _do_turn(kept: IdempotencyKey, act: Callable[[Sequence[int]], int]) -> Idemp
     """The next few rows; whoever sends the same key meanwhile does those after them."""
     with transaction.atomic():
         kept = IdempotencyKey.objects.select_for_update().get(pk=kept.pk)
-        turn, kept.waiting = kept.waiting[:TURN], kept.waiting[TURN:]
+        size = rows_of_a_turn()
+        turn, kept.waiting = kept.waiting[:size], kept.waiting[size:]
         kept.made = str(int(kept.made) + act(turn))
         kept.save(update_fields=["waiting", "made"])
     return kept

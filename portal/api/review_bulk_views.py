@@ -202,8 +202,7 @@ def _chosen(given: dict[str, Any]) -> Sequence[int]:
         sentence = _("Name either items or a person; a person's are let in by their numbers.")
         errors = tuple(FieldError(sentence, pointer=pointer(name)) for name in named or ("items", "person"))
         raise Problem("invalid-request", sentence, errors)
-    numbers: Sequence[int] = given["items"] if "items" in given else Person.named(given["person"]).items()
-    return numbers
+    return sorted(set(given["items"])) if "items" in given else Person.named(given["person"]).items()
 
 
 def _answer(effect: Effect, done: Done, *, is_preview: bool) -> Response:

@@ -10,7 +10,7 @@ Chiang et al. 2024, "Chatbot Arena" (bootstrap, ranks by intervals); LMArena 202
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -292,7 +292,7 @@ def rank_with_style(
     bread = np.linalg.inv(_information(design, beta, ridge))
     # Its square is the sandwich's middle. Features that say the same make the bread large where this is 0: with the
     # square itself, rounding would leave variances below 0.
-    root = np.linalg.qr(design * residual[:, None], mode="r")
+    root = cast("Floats", np.linalg.qr(design * residual[:, None], mode="r"))
     games = np.zeros((models, models), dtype=np.int64)
     np.add.at(games, (left, right), 1)
     part = components(games + games.T)

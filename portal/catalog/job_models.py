@@ -240,7 +240,7 @@ class WeightReading(Job):
         under_way = WeightReading.objects.filter(
             kind=Reading.MEASURING, state=JobState.RUNNING, lease_expires_at__gt=now
         )
-        return ~Exists(under_way)
+        return Q(~Exists(under_way))
 
     def ask_again(self) -> bool:
         """As every job; what was measured may be other the next time, so that is asked for again when it is done."""

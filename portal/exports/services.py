@@ -65,7 +65,9 @@ def start_snapshot(
 
 
 def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
-    """A worker will build one that failed or was stopped once more, as of the same moment; False when it did neither.
+    """A worker will build one that failed or was stopped once more, as of now; False when it did neither.
+
+    What it would have held then cannot be told any more: answers and review states have moved on.
 
     Raises PermissionDenied, and ValidationError when too many wait.
     """
@@ -75,6 +77,8 @@ def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
         _check_room()
         asked = snapshot.ask_again()
         if asked:
+            until = Criteria.from_texts(snapshot.criteria).until
+            Snapshot.objects.filter(pk=snapshot.pk).update(as_of=min(timezone.now(), until or timezone.now()))
             dispatch_soon(snapshot)
     return asked
 

@@ -104,16 +104,17 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     crossable = {question.key: question for question in categorical_questions(shown)}
     row, column = crossable.get(request.GET.get("row", "")), crossable.get(request.GET.get("column", ""))
-    is_crossed = row is not None and column is not None and row != column
+    crossed = cross_table(shown, row, column) if row is not None and column is not None and row != column else None
     # Until somebody chose, the form offers two that differ.
-    first, second = (*crossable.values(), None, None)[:2]
+    row = row or next((each for each in crossable.values() if each != column), None)
+    column = column or next((each for each in crossable.values() if each != row), None)
     context = {
         **_frame(request, shown),
         "results": campaign_results(shown),
         "crossable": [(key, wording(each, "label", each.label)) for key, each in crossable.items()],
-        "row": row or first,
-        "column": column or second,
-        "cross": cross_table(shown, row, column) if is_crossed and row is not None and column is not None else None,
+        "row": row,
+        "column": column,
+        "cross": crossed,
     }
     return render(request, "feedback/results.html", context)
 

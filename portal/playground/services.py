@@ -169,8 +169,7 @@ def _start(
         _serialise_starts(actor)
         if earlier := _earlier_generation(actor, request_key):
             return earlier
-        _require_room(actor)
-        require_quota(actor)
+        require_room(actor)
         if conversation is None:
             conversation = Conversation.objects.create(
                 title=_title(order.prompt), system_prompt=system_prompt or "", **actor.ownership()
@@ -266,7 +265,8 @@ def _serialise_starts(actor: Actor) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key & (2**63 - 1)])
 
 
-def _require_room(actor: Actor) -> None:
+def require_room(actor: Actor) -> None:
+    """Raises LimitExceeded with too much under way, or with a quota that is used up. Counts nothing."""
     owned = Conversation.objects.filter(actor.owns())
     under_way = Generation.objects.filter(state__in=ACTIVE_STATES, conversation__in=owned).count()
     if under_way >= settings.MAX_CONCURRENT_GENERATIONS:
@@ -276,6 +276,7 @@ def _require_room(actor: Actor) -> None:
             _("You have %(count)d answers under way, the most at a time. Wait for one or stop one.")
             % {"count": under_way},
         )
+    require_quota(actor)
 
 
 def _title(prompt: str) -> str:

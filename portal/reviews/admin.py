@@ -165,7 +165,8 @@ class EventAdmin(ReadOnlyAdmin):
 
     def found_by(self, term: str) -> Q:
         person = User.objects.filter(username=term).first()
-        return Q(target_id=term[:40]) if person is None else Q(actor_id=person.pk)
+        of_thing = Q(target_id=term[:40])
+        return of_thing if person is None else of_thing | Q(actor_id=person.pk)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         names = User.objects.filter(pk=OuterRef("actor_id")).values("username")

@@ -72,7 +72,7 @@ def test_one_verdict_on_many_is_told_first_and_then_given_once(
 def test_verdicts_that_broke_off_are_finished_by_sending_their_key_again(
     desk: Desk, reviewer: User, alice: User, judged: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "TURN", 2)
+    monkeypatch.setattr(idempotency, "rows_of_a_turn", lambda: 2)
     client, numbers = desk(reviewer), [item_of(judge(alice, thumb="down")).pk for _ in range(6)]
 
     def send() -> Any:
@@ -105,7 +105,7 @@ def test_verdicts_that_broke_off_are_finished_by_sending_their_key_again(
 def test_verdicts_under_one_key_at_the_same_moment_are_given_once(
     desk: Desk, reviewer: User, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "TURN", 2)
+    monkeypatch.setattr(idempotency, "rows_of_a_turn", lambda: 2)
     numbers = [item_of(judge(alice, thumb="down")).pk for _ in range(10)]
     clients = [desk(reviewer) for _ in range(3)]
 

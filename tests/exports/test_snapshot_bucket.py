@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -31,13 +32,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BUCKET = "steelyard-snapshots"
 
 
+def begin(server: ThreadedMotoServer) -> None:
+    """Fails where moto itself would wait for ever: when somebody took its port meanwhile."""
+    starting = threading.Thread(target=server.start, daemon=True)
+    starting.start()
+    starting.join(30)
+    assert not starting.is_alive(), "moto's server did not begin"
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoServer]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     started = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
-    started.start()
+    begin(started)
     yield started
     started.stop()
 
@@ -128,7 +137,7 @@ def test_without_a_bucket_or_a_server_nothing_is_published_until_it_is_asked_for
     host, port = server.get_host_and_port()
     assert snapshot.error == f"{place}: http://{host}:{port} did not answer (EndpointConnectionError)."
     assert json.loads(reader.get("/api/v1/snapshots/")[2])["results"] == []
-    server.start()
+    begin(server)
     bucket.create()
     assert repeat_snapshot(maintainer, snapshot)
     built(snapshot)
@@ -140,6 +149,6 @@ def test_without_a_bucket_or_a_server_nothing_is_published_until_it_is_asked_for
     assert (status, headers["Retry-After"]) == (503, "5")
     assert "storage" in json.loads(said)["detail"]
     assert snapshot.downloads.count() == 1
-    server.start()
+    begin(server)
     assert reader.get(address)[0] == 200
     assert not repeat_snapshot(maintainer, snapshot)

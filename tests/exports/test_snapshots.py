@@ -228,7 +228,7 @@ def test_one_that_fails_keeps_no_number_and_is_made_again_when_asked(
         assert (failed.state, failed.error) == (JobState.QUEUED, "")
     build_snapshot(failed.pk)
     failed.refresh_from_db()
-    assert (failed.state, failed.number, failed.as_of < other.as_of) == (JobState.SUCCEEDED, 2, True)
+    assert (failed.state, failed.number, failed.as_of > other.as_of) == (JobState.SUCCEEDED, 2, True)
     assert not repeat_snapshot(maintainer, failed)
     with pytest.raises(PermissionDenied):
         repeat_snapshot(alice, failed)

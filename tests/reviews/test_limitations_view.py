@@ -263,7 +263,16 @@ def test_what_a_limit_kept_a_replay_from_asking_is_asked_by_itself(
     assert (continue_replays(), runs.count()) == (1, 2)
     assert "tried again by itself" not in maintainer_client.get(limitation.get_absolute_url()).text
     runs.delete()
-    Replay.objects.update(created_at=timezone.now() - timedelta(hours=1, seconds=1))
+    assert continue_replays() == 0
+    settings.MAX_CONCURRENT_GENERATIONS = 0
+    ask_again(maintainer, Replay.objects.get())
+    settings.MAX_CONCURRENT_GENERATIONS = 5
+    waiting = ReplayRun.objects.filter(tried_until__isnull=False)
+    assert waiting.count() == 2
+    waiting.update(tried_until=timezone.now() - timedelta(seconds=1))
+    assert continue_replays() == 0
+    waiting.update(tried_until=timezone.now() + timedelta(hours=1))
+    maintainer.groups.clear()
     assert continue_replays() == 0
 
 

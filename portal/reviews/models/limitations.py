@@ -170,6 +170,8 @@ class ReplayRun(models.Model):
     original = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="+")
     generation = models.ForeignKey(Generation, on_delete=models.SET_NULL, null=True, related_name="+")
     problem = models.CharField(_("why it could not be asked"), max_length=300, blank=True)
+    # Until then workers ask what had no room; never what was refused for itself.
+    tried_until = models.DateTimeField(_("tried again until"), null=True, blank=True)
     judged = models.BooleanField(_("flipped, says a person"), null=True, blank=True)
     judged_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
 
@@ -178,6 +180,13 @@ class ReplayRun(models.Model):
         verbose_name_plural = _("replayed runs")
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["replay", "original"], name="replay_run_once")]
+        indexes = [
+            models.Index(fields=["tried_until"], condition=Q(tried_until__isnull=False), name="replay_run_tried_until")
+        ]
 
     def __str__(self) -> str:
         return str(self.generation_id)
+
+    @property
+    def is_tried_again(self) -> bool:
+        return self.tried_until is not None and self.tried_until > timezone.now()
