@@ -17,10 +17,12 @@ RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))
 
 FROM python:3.11-slim-bookworm
 
+# NUMBA_CACHE_DIR: what the engine compiles for this processor at its first start is there at the next.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     STEELYARD_HOME=/var/lib/steelyard \
+    NUMBA_CACHE_DIR=/var/lib/steelyard/compiled \
     HOME=/tmp
 
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin steelyard \

@@ -14,7 +14,7 @@ from inference.transformers_engine import estimate_memory
 from inference.weight_folder import WeightsRefused
 from tests.inference.conftest import REPOSITORY, FolderMaker
 
-POSITIONS = 2_048
+POSITIONS = 1_024
 TOLERANCE = 0.15
 MEBIBYTE = 2**20
 
