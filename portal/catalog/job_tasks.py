@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from typing import Any, Final
 
 from celery import shared_task, signals
-from django.db import connection
 
+from portal.accounts.worker_rounds import repeat_in_workers
 from portal.catalog.job_dispatch import sweep_jobs, wake_next_measuring
 from portal.catalog.job_models import Import, JobState, Reading, WeightReading
 from portal.catalog.job_run import end_jobs, work_on
 from portal.catalog.running_import import carry_out
 from portal.catalog.running_reading import read
-
-logger = logging.getLogger(__name__)
 
 SWEEP_S: Final = 5.0
 
@@ -42,23 +38,9 @@ def sweep() -> None:
     sweep_jobs()
 
 
-@signals.worker_ready.connect
-def begin(sender: Any, **kwargs: Any) -> None:
-    """Sweep from inside each worker, so that one alone needs no beat."""
-    over = threading.Event()
+repeat_in_workers("sweep-jobs", SWEEP_S, sweep_jobs)
 
-    def repeat() -> None:
-        while not over.wait(SWEEP_S):
-            try:
-                sweep_jobs()
-            except Exception:
-                logger.exception("The sweep of jobs goes on after an error")
-            finally:
-                connection.close()
 
-    threading.Thread(target=repeat, name="sweep-jobs", daemon=True).start()
-
-    @signals.worker_shutting_down.connect(weak=False)
-    def end(**kwargs: Any) -> None:
-        over.set()
-        end_jobs()
+@signals.worker_shutting_down.connect
+def end(**kwargs: Any) -> None:
+    end_jobs()
