@@ -32,8 +32,11 @@ def stream_pieces(
 
     Django collects a synchronous iterator whole before it sends anything under ASGI, and an asynchronous one under
     WSGI, so each gets its own kind. Each piece is one short query; between pieces nothing is held. Under ASGI it rests
-    between them while `makes_way` says that somebody here waits for something more urgent.
+    between them while `makes_way` says that somebody here waits for something more urgent. A HEAD makes no piece: the
+    server would pull them all and send none.
     """
+    if request.method == "HEAD":
+        pieces = iter(())
     content = _pull(pieces, makes_way) if isinstance(request, ASGIRequest) else pieces
     response = StreamingHttpResponse(content, content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{filename}"'

@@ -5,23 +5,30 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from celery import signals
 from django.db import connection
 
 logger = logging.getLogger(__name__)
 
+# A worker that is restarted often does what is seldom due all the same.
+FIRST_WITHIN_S: Final = 60.0
+
 
 def repeat_in_workers(name: str, every_s: float, work: Callable[[], object]) -> None:
     """Have `work` done every so many seconds while a worker lives, in a thread `name`; an error costs one round.
+
+    The first time comes within a minute.
 
     Called where a worker's modules are loaded; other processes load them without consequence.
     """
     over = threading.Event()
 
     def repeat() -> None:
-        while not over.wait(every_s):
+        pause_s = min(every_s, FIRST_WITHIN_S)
+        while not over.wait(pause_s):
+            pause_s = every_s
             try:
                 work()
             except Exception:

@@ -69,6 +69,12 @@ PROBLEMS: Final = {
     "body-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, gettext_lazy("The body is too large")),
     "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, gettext_lazy("The body's type is not supported")),
     "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, gettext_lazy("Too many requests")),
+    "form-not-verified": (HTTPStatus.FORBIDDEN, gettext_lazy("The session's request lacks its X-CSRFToken")),
+    "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, gettext_lazy("Something broke here; the operator's log says what")),
+    "unavailable": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        gettext_lazy("A service behind the portal does not answer; try again after Retry-After"),
+    ),
 }
 # Of several with one status the first is what DRF's own refusals are told as.
 _CODE_OF_STATUS: Final = {status: code for code, (status, _title) in reversed(PROBLEMS.items())}

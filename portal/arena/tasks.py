@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from portal.accounts.worker_rounds import repeat_in_workers
 from portal.arena.models import Pool, Ranking
 from portal.arena.ranking import Filters, HighWater, compute_ranking
 
@@ -24,6 +25,7 @@ REFRESH_RANKINGS: Final = "arena.refresh_rankings"
 LONGEST_COMPUTATION: Final = timedelta(minutes=10)
 # After a computation the next waits ten times as long as it took: votes that keep coming cost a tenth of a core.
 REST_FACTOR: Final = 10
+REFRESH_EVERY_S: Final = 60.0
 KEPT_RANKINGS: Final = 200
 READ_WITHIN: Final = timedelta(days=7)
 
@@ -59,6 +61,9 @@ def refresh_rankings() -> None:
         except Exception:
             # The others do not wait for its mending.
             logger.exception("The ranking %s could not be computed", ranking.filters)
+
+
+repeat_in_workers("refresh-rankings", REFRESH_EVERY_S, refresh_rankings)
 
 
 def remember_ranking(filters: Filters) -> Ranking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,14 @@ class Progress:
     expected: int | None = None
     is_over: bool = False
     is_stopped: bool = False
+    took_s: float = 0.0
+
+    @property
+    def left_s(self) -> int | None:
+        """How many seconds it goes on at the pace so far; None where nobody can tell yet."""
+        if self.expected is None or not self.rows:
+            return None
+        return math.ceil(self.took_s * max(0, self.expected - self.rows) / self.rows)
 
 
 class Download:
@@ -50,13 +59,14 @@ class Download:
         """The pieces, while it is told how far they are. Raises DownloadStopped when it is not wanted any more."""
         rows = size = 0
         told_at = 0.0
+        began = time.monotonic()
         is_over = is_stopped = False
         cache.delete(f"{self._name}:stop")
         try:
             for piece, count in pieces:
                 if time.monotonic() - told_at >= TELL_EVERY_S:
                     told_at = time.monotonic()
-                    self._tell(Progress(rows, size, expected))
+                    self._tell(Progress(rows, size, expected, took_s=told_at - began))
                     is_stopped = cache.get(f"{self._name}:stop") is not None
                 if is_stopped:
                     raise DownloadStopped

@@ -2,12 +2,13 @@
 
 from portal.exports.change_models import Change, ChangeKind, RecordKind
 from portal.exports.held_out_models import HeldOutPrompt, prompt_digest
-from portal.exports.snapshot_models import Salting, Snapshot, SnapshotDownload, SnapshotRecord
+from portal.exports.snapshot_models import NumberTaking, Salting, Snapshot, SnapshotDownload, SnapshotRecord
 
 __all__ = [
     "Change",
     "ChangeKind",
     "HeldOutPrompt",
+    "NumberTaking",
     "RecordKind",
     "Salting",
     "Snapshot",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -13,8 +15,6 @@ from typing import Any, Final, Self
 
 from django.conf import settings
 from django.core.files import File
-from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.utils import translation
 
 from portal import __version__
@@ -22,7 +22,7 @@ from portal.catalog.job_models import JobState
 from portal.catalog.job_run import JobFailed, JobStopped
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS, ExportFormat
-from portal.exports.models import Salting, Snapshot
+from portal.exports.models import NumberTaking, Salting, Snapshot
 from portal.exports.redaction import redacted
 from portal.exports.rows import iso_utc
 from portal.exports.snapshot_documents import (
@@ -46,14 +46,18 @@ DATA_FORMATS: Final = (FORMATS["parquet"], FORMATS["jsonl"])
 MANIFEST: Final = "manifest.json"
 CHANGELOG: Final = "changelog.jsonl"
 _READ_BYTES: Final = 1_048_576
+_FOLDER_PREFIX: Final = ".snapshot-"
+# How often one that waits for another looks.
+_TURN_S: Final = 0.5
 
 
 def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
     """The columns of the finished snapshot. Raises JobFailed with the sentence for who asked, and JobStopped."""
     settings.STEELYARD_HOME.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned()
     # The files are the same whoever's worker writes them.
     with (
-        tempfile.TemporaryDirectory(dir=settings.STEELYARD_HOME, prefix=".snapshot-") as name,
+        tempfile.TemporaryDirectory(dir=settings.STEELYARD_HOME, prefix=_prefix_of(snapshot)) as name,
         translation.override("en"),
     ):
         folder = Path(name)
@@ -61,7 +65,7 @@ def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
         snapshot.records.all().delete()
         licences: Counter[str] = Counter()
         tables = {table: _write_table(snapshot, table, folder, licences, report) for table in snapshot.tables}
-        number = _number(snapshot)
+        number = _take_number(snapshot, report)
         earlier = Snapshot.objects.filter(state=JobState.SUCCEEDED, number__lt=number).order_by("-number").first()
         report("comparing with the one before", 0, 0)
         _write_changelog(earlier, snapshot, folder)
@@ -87,6 +91,19 @@ def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
     return {"manifest": described, "previous": earlier}
 
 
+def _prefix_of(snapshot: Snapshot) -> str:
+    """Names an attempt's folder, so that it can be told whose it was when its worker was killed."""
+    return f"{_FOLDER_PREFIX}{snapshot.pk}-{snapshot.attempt}-"
+
+
+def _remove_abandoned() -> None:
+    """Remove what workers that were killed left here: rows that nobody publishes, and whole disks of them."""
+    under_way = tuple(map(_prefix_of, Snapshot.objects.filter(state=JobState.RUNNING)))
+    for left in settings.STEELYARD_HOME.glob(f"{_FOLDER_PREFIX}*"):
+        if not left.name.startswith(under_way):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _write_table(snapshot: Snapshot, name: str, folder: Path, licences: Counter[str], report: Report) -> TableFacts:
     """Write the table in each format in one reading, and note its records."""
     table = TABLES[name]
@@ -99,9 +116,10 @@ def _write_table(snapshot: Snapshot, name: str, folder: Path, licences: Counter[
         raise JobFailed(f"{name}: {error.limit}") from error
     (folder / "data").mkdir(exist_ok=True)
     rows = 0
+    expected = plan.expected() if plan.expected is not None else 0
     with _Files(folder, name, [(form, plan.schema_for(form)) for form in DATA_FORMATS]) as files:
         for chunk in plan.chunks:
-            report(f"writing {name}", rows, 0)
+            report(f"writing {name}", rows, expected)
             keep_records(snapshot, {record for row in chunk for record in table.records_of(row)})
             licences.update(row["licence"] for row in chunk if row.get("licence"))
             written = [redacted(row, plan.schema) for row in chunk] if snapshot.redacts else chunk
@@ -137,17 +155,14 @@ class _Files:
                     file.write(self._encoders[name].end())
 
 
-def _number(snapshot: Snapshot) -> int:
-    """The snapshot's number, given now unless an earlier attempt has it."""
-    while snapshot.number is None:
-        highest = Snapshot.objects.aggregate(highest=Max("number"))["highest"] or 0
-        try:
-            with transaction.atomic():
-                if not snapshot.take_number(highest + 1):
-                    raise JobStopped
-        except IntegrityError:
-            continue  # another one was faster
-        snapshot.number = highest + 1
+def _take_number(snapshot: Snapshot, report: Report) -> int:
+    """The snapshot's number, held from now on; while another one is completed, this waits. Raises JobStopped."""
+    while (taking := snapshot.take_number()) is NumberTaking.OTHERS:
+        report("waiting for the snapshot before", 0, 0)
+        time.sleep(_TURN_S)
+    if taking is NumberTaking.LOST:
+        raise JobStopped
+    assert snapshot.number is not None
     return snapshot.number
 
 
@@ -171,8 +186,13 @@ def _write_documents(release: Release, folder: Path) -> dict[str, Any]:
     (folder / "SHA256SUMS").write_text(checksums(files), encoding="utf-8")
     files["SHA256SUMS"] = _file_facts(folder / "SHA256SUMS")
     described = manifest(Release(**{**{name: getattr(release, name) for name in Release.__slots__}, "files": files}))
-    (folder / MANIFEST).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest_text(described), encoding="utf-8")
     return described
+
+
+def manifest_text(described: dict[str, Any]) -> str:
+    """The manifest as its file has it."""
+    return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
 
 
 def _facts(folder: Path, tables: dict[str, TableFacts]) -> dict[str, FileFacts]:
@@ -200,7 +220,7 @@ def _store(snapshot: Snapshot, folder: Path, report: Report) -> None:
     total = sum(path.stat().st_size for path in paths)
     done = 0
     for path in paths:
-        report("storing", done, total)
+        report(Snapshot.STORING, done, total)
         name = snapshot.stored_name(str(path.relative_to(folder)))
         with path.open("rb") as file:
             stored = storage.save(name, File(file))

@@ -233,6 +233,7 @@ _DATA_TYPES: Final = {
     Kind.BOOLEAN: "sc:Boolean",
     Kind.TIME: "sc:Date",
 }
+# As mlcroissant makes it for 1.0: its readers warn of a key that is missing, whether it is used or not.
 _CONTEXT: Final[dict[str, Any]] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -244,6 +245,7 @@ _CONTEXT: Final[dict[str, Any]] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -263,6 +265,7 @@ _CONTEXT: Final[dict[str, Any]] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -25,12 +26,23 @@ class Salting(models.TextChoices):
     SHARED = "shared", _("The installation's: the pseudonyms are those of the API and of other such snapshots")
 
 
+class NumberTaking(Enum):
+    """What came of the wish for a number: it is held now, another snapshot comes first, the work is lost."""
+
+    TAKEN = auto()
+    OTHERS = auto()
+    LOST = auto()
+
+
 class Snapshot(Job):
     """One release: what it selects, and, once it succeeded, what it holds. From then on nothing of it changes."""
 
     task = "exports.build_snapshot"
+    # The stage whose progress counts bytes; that of all others counts rows.
+    STORING: Final = "storing"
 
-    # Given when its files are complete, so that published ones count up without a gap.
+    # Held while its files are completed, by one snapshot at a time, and given back by whatever ends without publishing:
+    # so published ones count up without a gap.
     number = models.PositiveIntegerField(_("number"), null=True, blank=True, unique=True, editable=False)
     title = models.CharField(_("title"), max_length=120)
     note = models.TextField(_("note"), max_length=MAX_NOTE_CHARACTERS, blank=True)
@@ -69,6 +81,10 @@ class Snapshot(Job):
         return self.state == JobState.SUCCEEDED
 
     @property
+    def is_being_stored(self) -> bool:
+        return self.stage == self.STORING
+
+    @property
     def folder(self) -> str:
         """Where its files lie in the storage."""
         return f"{self.number:05d}"
@@ -92,17 +108,28 @@ class Snapshot(Job):
                 Change.note(RecordKind.SNAPSHOT, self.number, ChangeKind.CREATED)
         return published
 
-    def fail(self, message: str, **result: Any) -> bool:
-        """As every job. The number that it did not publish goes to the next one: its own worker writes no more."""
-        return super().fail(message, number=None, **result)
+    def take_number(self) -> NumberTaking:
+        """Hold the next number while the files are completed."""
+        with transaction.atomic():
+            # Whoever takes one locks all that are being built, so that of two at once the second sees the first.
+            being_built = Snapshot.objects.select_for_update().filter(state=JobState.RUNNING).order_by("pk")
+            if any(each.number is not None and each.pk != self.pk for each in being_built.only("number")):
+                return NumberTaking.OTHERS
+            number = (Snapshot.objects.aggregate(highest=Max("number"))["highest"] or 0) + 1
+            if not self._move(self._mine() & Q(number=None), number=number):
+                return NumberTaking.LOST
+        self.number = number
+        return NumberTaking.TAKEN
 
-    def stop(self, **result: Any) -> bool:
-        """As every job, and as `fail`."""
-        return super().stop(number=None, **result)
+    def _end(self, condition: Q, state: JobState, **values: Any) -> bool:
+        """As every job; a number that it does not publish goes to the next one."""
+        if state != JobState.SUCCEEDED:
+            values["number"] = None
+        return super()._end(condition, state, **values)
 
-    def take_number(self, number: int) -> bool:
-        """Become this number while it is being built. Raises IntegrityError when another has it."""
-        return self._move(self._mine() & Q(number=None), number=number)
+    def _give_back(self, condition: Q, **values: Any) -> bool:
+        """As every job; who begins it anew takes a number anew, and nobody waits for that."""
+        return super()._give_back(condition, **{**values, "number": None})
 
 
 class SnapshotRecord(models.Model):

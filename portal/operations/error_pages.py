@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
-import kombu.exceptions
-import redis.exceptions
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
@@ -25,20 +22,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from portal.accounts.limits import LimitExceeded
+from portal.api.problems import PROBLEMS, Problem, problem_document
+from portal.api.unavailable import UNAVAILABLE, UNAVAILABLE_RETRY_S
 from portal.catalog.access import GateClosed
-from portal.exports.snapshot_storage import StorageUnavailable
 from portal.operations.context import chosen_theme
 
-# The database, the stream store, the broker or the snapshots' storage does not answer: no matter of the request.
-UNAVAILABLE: Final = (
-    OperationalError,
-    InterfaceError,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    kombu.exceptions.OperationalError,
-    StorageUnavailable,
-)
-UNAVAILABLE_RETRY_S: Final = 5
 API_PATHS: Final = ("/api/", "/v1/")
 
 Text = str | Promise
@@ -46,9 +34,9 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class ErrorWords:
-    """One failure, told to a person."""
+    """One failure, told to a person; to a program it is the problem of this code."""
 
-    status: HTTPStatus
+    problem: str
     title: Text
     happened: Text
     meaning: Text
@@ -62,9 +50,13 @@ class ErrorWords:
     # Where somebody can ask for what they may not do.
     ask_url: str = ""
 
+    @property
+    def status(self) -> HTTPStatus:
+        return PROBLEMS[self.problem][0]
+
 
 BAD_REQUEST: Final = ErrorWords(
-    HTTPStatus.BAD_REQUEST,
+    "invalid-request",
     _("The request was not understood"),
     _("Something in the address or in what was sent is malformed, so the portal did not act on it."),
     _("Nothing of it was carried out, and sent again as it is, it is refused again."),
@@ -72,7 +64,7 @@ BAD_REQUEST: Final = ErrorWords(
     advice_in_place=_("Check what you entered, and send it again."),
 )
 FORBIDDEN: Final = ErrorWords(
-    HTTPStatus.FORBIDDEN,
+    "forbidden",
     _("You may not do this"),
     _("This page or action needs a role that your account does not have."),
     _("You cannot see or do this without that role. What you asked for was not done."),
@@ -80,14 +72,14 @@ FORBIDDEN: Final = ErrorWords(
     sign_in_may_help=True,
 )
 GATE_CLOSED: Final = ErrorWords(
-    HTTPStatus.FORBIDDEN,
+    "gated",
     _("This model has a gate"),
     "",
     _("Its card is open to everybody; running it is not. What you asked for was not done."),
     _("Ask for access. It needs an account here."),
 )
 CSRF_FAILED: Final = ErrorWords(
-    HTTPStatus.FORBIDDEN,
+    "form-not-verified",
     _("The form could not be verified"),
     _(
         "Its security token was missing or out of date. That happens when a page stays open while you sign in or out "
@@ -101,7 +93,7 @@ CSRF_FAILED: Final = ErrorWords(
     ),
 )
 NOT_FOUND: Final = ErrorWords(
-    HTTPStatus.NOT_FOUND,
+    "not-found",
     _("There is nothing at this address"),
     _("The address is mistyped, the page was moved or deleted, or it belongs to somebody else."),
     _("There is nothing here, or it is not yours to see; which of the two, the portal tells nobody."),
@@ -109,7 +101,7 @@ NOT_FOUND: Final = ErrorWords(
     sign_in_may_help=True,
 )
 METHOD_NOT_ALLOWED: Final = ErrorWords(
-    HTTPStatus.METHOD_NOT_ALLOWED,
+    "method-not-allowed",
     _("This address is not asked this way"),
     "",
     _("Nothing was done. What was saved before is still there."),
@@ -117,7 +109,7 @@ METHOD_NOT_ALLOWED: Final = ErrorWords(
     advice_in_place=_("Reload the page, and use its buttons and links."),
 )
 TOO_MANY_REQUESTS: Final = ErrorWords(
-    HTTPStatus.TOO_MANY_REQUESTS,
+    "rate-limited",
     _("That was too much at once"),
     _("A limit was reached. Limits keep one visitor from taking the whole machine."),
     _("This request was not carried out. Everything from before is unchanged."),
@@ -125,7 +117,7 @@ TOO_MANY_REQUESTS: Final = ErrorWords(
     try_again=True,
 )
 SERVER_ERROR: Final = ErrorWords(
-    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal",
     _("Something broke on our side"),
     _("The portal met an error that it did not expect, and stopped."),
     _("What you just asked for may not have been done. What was saved before is still there."),
@@ -133,7 +125,7 @@ SERVER_ERROR: Final = ErrorWords(
     try_again=True,
 )
 SERVICE_UNAVAILABLE: Final = ErrorWords(
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    "unavailable",
     _("The portal is not ready at this moment"),
     _("A service that it depends on, its database, its queue or its storage, does not answer."),
     _("What you just asked for may not have been done. What was saved before is still there."),
@@ -203,7 +195,7 @@ def _words_for_bad_request(exception: Exception) -> ErrorWords:
             "limit": filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         }
         shorten = _("Shorten it, and send it again.")
-        return replace(BAD_REQUEST, happened=limit, advice=shorten, advice_in_place=shorten)
+        return replace(BAD_REQUEST, problem="body-too-large", happened=limit, advice=shorten, advice_in_place=shorten)
     if isinstance(exception, TooManyFieldsSent | TooManyFilesSent):
         limit = _("The form has more fields than %(limit)d, the most that this portal takes at once.") % {
             "limit": settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
@@ -244,14 +236,8 @@ def _context(request: HttpRequest, words: ErrorWords) -> dict[str, Any]:
 
 
 def _problem(request: HttpRequest, words: ErrorWords) -> HttpResponse:
-    document = {
-        "type": "about:blank",
-        "title": words.status.phrase,
-        "status": int(words.status),
-        "detail": f"{words.happened} {words.advice}",
-        "request_id": _request_id(request),
-    }
-    return JsonResponse(document, status=words.status, content_type="application/problem+json")
+    extra = {"access": words.ask_url} if words.ask_url else {}
+    return problem_document(request, Problem(words.problem, f"{words.happened} {words.advice}", extra=extra))
 
 
 def _is_program(request: HttpRequest) -> bool:

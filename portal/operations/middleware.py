@@ -12,12 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 
 from portal.accounts.limits import LimitExceeded
-from portal.operations.error_pages import (
-    UNAVAILABLE,
-    method_not_allowed,
-    page_too_many_requests,
-    service_unavailable,
-)
+from portal.api.unavailable import UNAVAILABLE
+from portal.operations.error_pages import method_not_allowed, page_too_many_requests, service_unavailable
 from portal.operations.request_ids import current_request_id
 
 HEADER: Final = "X-Request-ID"

@@ -6,7 +6,8 @@ import errno
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,10 +24,11 @@ from pyarrow import parquet
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.catalog import job_run
-from portal.catalog.job_models import JobState
+from portal.catalog.job_dispatch import sweep_jobs
+from portal.catalog.job_models import Job, JobState
 from portal.exports import downloads, queries, services, snapshot_build, snapshot_files
 from portal.exports.criteria import Criteria
-from portal.exports.models import Salting, Snapshot, SnapshotDownload
+from portal.exports.models import NumberTaking, Salting, Snapshot, SnapshotDownload
 from portal.exports.queries import row_of
 from portal.exports.services import MAX_WAITING, repeat_snapshot, start_snapshot
 from portal.exports.snapshot_records import changes, difference, snapshots_with
@@ -184,13 +186,61 @@ def test_a_second_delivery_of_the_task_builds_nothing_again(maintainer: User, al
 def test_an_attempt_begun_anew_overwrites_what_the_lost_one_left(maintainer: User, alice: User, folder: Path) -> None:
     said(alice)
     snapshot = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
-    Snapshot.objects.filter(pk=snapshot.pk).update(number=1)
+    left = folder.parent / f".snapshot-{snapshot.pk}-0-x"
+    left.mkdir()
     (folder / "00001" / "data").mkdir(parents=True)
     (folder / "00001" / "data" / "feedback.jsonl").write_text("half a li")
     build_snapshot(snapshot.pk)
     snapshot.refresh_from_db()
     assert (snapshot.state, snapshot.number) == (JobState.SUCCEEDED, 1)
     assert json.loads((folder / "00001" / "data" / "feedback.jsonl").read_text())
+    assert not left.exists()
+
+
+def begun(maintainer: User) -> Snapshot:
+    """One that a worker builds, its number taken."""
+    snapshot = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    assert snapshot.claim("worker", timedelta(seconds=-1))
+    assert snapshot.take_number() is NumberTaking.TAKEN
+    return snapshot
+
+
+def test_one_whose_worker_is_lost_for_good_leaves_no_gap_in_the_numbers(maintainer: User) -> None:
+    assert made(maintainer, "feedback").number == 1
+    lost = begun(maintainer)
+    for expected in (JobState.QUEUED, JobState.QUEUED, JobState.FAILED):
+        lost.refresh_from_db()
+        if lost.state == JobState.QUEUED:
+            assert lost.number is None
+            assert lost.claim("another", timedelta(seconds=-1))
+            assert lost.take_number() is NumberTaking.TAKEN
+        assert lost.number == 2
+        sweep_jobs()
+        lost.refresh_from_db()
+        assert (lost.state, lost.number) == (expected, None)
+    assert made(maintainer, "feedback").number == 2
+
+
+@pytest.mark.parametrize("end", [Job.stop, Job.release, Job.request_cancel])
+def test_whatever_ends_without_publishing_gives_its_number_back(maintainer: User, end: Callable[[Job], bool]) -> None:
+    held = begun(maintainer)
+    assert end(held)
+    if end is Job.request_cancel:
+        assert held.stop()
+    held.refresh_from_db()
+    assert held.number is None
+
+
+def test_a_number_is_held_by_one_at_a_time_so_that_none_is_published_behind_one_that_fails(maintainer: User) -> None:
+    first = begun(maintainer)
+    second = start_snapshot(maintainer, title="y", tables=["feedback"], criteria=Criteria())
+    assert second.claim("worker", timedelta(seconds=30))
+    assert second.take_number() is NumberTaking.OTHERS
+    assert first.fail("The disk is full.")
+    assert second.take_number() is NumberTaking.TAKEN
+    assert second.number == 1
+    Snapshot.objects.filter(pk=second.pk).update(state=JobState.QUEUED, number=None)
+    assert second.take_number() is NumberTaking.LOST
 
 
 def test_one_that_is_cancelled_is_never_published(maintainer: User) -> None:
@@ -254,6 +304,22 @@ def test_a_download_resumes_is_tied_to_its_digest_and_logged(
     assert alice_client.get(address, headers={"If-None-Match": whole["ETag"]}).status_code == 304
     log = SnapshotDownload.objects.order_by("pk").values_list("path", "user", "first_byte")
     assert list(log) == [("data/kto.parquet", alice.pk, 0), ("data/kto.parquet", alice.pk, 100)]
+    about: Any = alice_client.head(address)
+    assert (about.status_code, about["Content-Length"], about["ETag"]) == (200, str(len(data)), whole["ETag"])
+    assert (about.getvalue(), len(log.all())) == (b"", 2)
+
+
+def test_the_manifest_is_a_file_as_the_others_are(maintainer: User, alice: User, alice_client: Client) -> None:
+    snapshot = made(maintainer, "feedback")
+    address = reverse("exports:snapshot-file", args=[snapshot.pk, "manifest.json"])
+    whole: Any = alice_client.get(address)
+    data = whole.getvalue()
+    assert (json.loads(data), whole["Content-Length"]) == (snapshot.manifest, str(len(data)))
+    assert whole["ETag"] == f'"{hashlib.sha256(data).hexdigest()}"'
+    part: Any = alice_client.get(address, headers={"Range": "bytes=-10"})
+    assert (part.status_code, part.getvalue()) == (206, data[-10:])
+    assert alice_client.get(address, headers={"If-None-Match": f'"x", W/{whole["ETag"]}'}).status_code == 304
+    assert [each.path for each in SnapshotDownload.objects.all()] == ["manifest.json"] * 2
 
 
 def test_a_file_that_the_storage_does_not_give_is_a_matter_of_the_service(

@@ -180,7 +180,7 @@ def test_a_form_refused_in_place_does_not_send_back_somebody_who_is_still_on_the
 def test_a_body_beyond_the_limit_is_refused_by_the_limits_name(browser: Client) -> None:
     too_much = "x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
     response = browser.post("/read-body/", too_much, content_type="application/x-www-form-urlencoded")
-    assert response.status_code == 400
+    assert response.status_code == 413
     assert "larger than 1.0\xa0MB" in response.content.decode()
 
 

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import APIException, AuthenticationFailed
@@ -17,11 +16,11 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from inference.events import FailureCode
 from portal.accounts.limits import LimitExceeded
 from portal.api.problems import Problem
+from portal.api.unavailable import UNAVAILABLE, UNAVAILABLE_RETRY_S
 from portal.catalog.access import GateClosed
 
 INVALID_REQUEST: Final = "invalid_request_error"
 SERVER_ERROR: Final = "server_error"
-UNAVAILABLE_RETRY_S: Final = 5
 
 # What the request itself is to blame for; every other failure is the server's.
 _REFUSED_BY_ENGINE: Final = frozenset({FailureCode.CONTEXT_EXCEEDED, FailureCode.TOKENIZER, FailureCode.UNSUPPORTED})
@@ -136,8 +135,8 @@ def _known_error(error: Exception) -> OpenAIError | None:  # noqa: PLR0911 - one
             return not_authenticated(str(error.detail))
         case APIException():
             return OpenAIError(str(error.detail), status=HTTPStatus(error.status_code))
-        case OperationalError() | InterfaceError():
-            logger.error("The database is away", exc_info=error)
+        case _ if isinstance(error, UNAVAILABLE):
+            logger.error("A data service is away", exc_info=error)
             return OpenAIError(
                 _("A service that the portal depends on does not answer. Try again in a few seconds."),
                 code="unavailable",
