@@ -119,6 +119,23 @@ class SamplingParams:
         return values
 
 
+def find_invalid(values: Mapping[str, Any]) -> list[InvalidParameter]:
+    """All that `SamplingParams.from_mapping` would refuse, one by one, instead of the first; empty when it accepts."""
+    # Only min_tokens depends on another, and may stand here without it.
+    roomy = {"max_tokens": MAX_NEW_TOKENS}
+    wrong: dict[str, InvalidParameter] = {}
+    for name, value in values.items():
+        try:
+            SamplingParams.from_mapping(roomy | {name: value})
+        except InvalidParameter as error:
+            wrong[name] = error
+    try:
+        SamplingParams.from_mapping(roomy | {name: value for name, value in values.items() if name not in wrong})
+    except InvalidParameter as error:
+        wrong[error.field] = error
+    return list(wrong.values())
+
+
 def _token_ids_as_integers(logit_bias: Any) -> dict[int, float]:
     # JSON object keys are always strings.
     if not isinstance(logit_bias, Mapping):

@@ -17,9 +17,9 @@ from portal.accounts.models import Scope
 from portal.api import schema
 from portal.api.api_view import ApiView
 from portal.api.operation import operation
-from portal.arena.leaderboard import Leaderboard, Row, read_filters, read_leaderboard
+from portal.arena.leaderboard import Leaderboard, Row, read_filters, read_leaderboard, unknown_filters
 from portal.arena.models import Category, Pool
-from portal.arena.ranking import PERIODS, Filters
+from portal.arena.ranking import PERIODS
 from portal.exports.criteria import InvalidCriterion
 from portal.exports.rows import iso_utc
 
@@ -119,22 +119,10 @@ class LeaderboardView(ApiView):
         if pool is None:
             raise Http404
         filters = read_filters(asked, pool.slug)
-        _require_understood(request, filters)
-        return Response(_leaderboard_json(pool, read_leaderboard(filters)))
-
-
-def _require_understood(request: Request, filters: Filters) -> None:
-    """The page leaves out a filter that makes no sense; a program is told. Raises InvalidCriterion."""
-    understood = {
-        "language": bool(filters.language),
-        "category": bool(filters.category),
-        "hard": filters.is_hard,
-        "days": filters.days is not None,
-        "accepted": filters.accepted_only,
-    }
-    for name, is_understood in understood.items():
-        if name in request.query_params and not is_understood:
+        # The page says what it leaves out; a program is refused.
+        for name in unknown_filters(asked, filters):
             raise InvalidCriterion(name, _("Has no such value."))
+        return Response(_leaderboard_json(pool, read_leaderboard(filters)))
 
 
 def _leaderboard_json(pool: Pool, board: Leaderboard) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class ContenderForm(ParameterFields):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         variant = cleaned.get("variant")
-        params = self.sampling_params(variant) if variant is not None else None
+        params = self.sampling_params(variant)
         if variant is not None and params is not None:
             cleaned["entry"] = Entry(variant, params)
         return cleaned

@@ -27,7 +27,7 @@ TICK_STEPS: Final = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model's line in the table and in the chart."""
+    """One model's line in the table and in the chart; without its variant and its name where its card is not shown."""
 
     variant: Variant | None
     name: str
@@ -162,16 +162,30 @@ def read_filters(query: Mapping[str, Any], pool: str) -> Filters:
     )
 
 
+def unknown_filters(query: Mapping[str, Any], filters: Filters) -> list[str]:
+    """The names in an address that say nothing which could narrow: `filters` are what was read of it."""
+    understood = {
+        "category": bool(filters.category),
+        "language": bool(filters.language),
+        "variant": filters.variant is not None,
+        "days": filters.days is not None,
+        "hard": filters.is_hard,
+        "accepted": filters.accepted_only,
+    }
+    return [name for name, is_understood in understood.items() if name in query and not is_understood]
+
+
 def voted_languages(pool: str) -> list[str]:
     """The languages that votes of the pool have."""
     return sorted(Vote.objects.filter(pool__slug=pool).order_by().values_list("language", flat=True).distinct())
 
 
 def voted_variants(pool: str) -> list[Variant]:
-    """The variants that votes of the pool judge."""
+    """The variants that votes of the pool judge, of cards that are shown."""
     votes = Vote.objects.filter(pool__slug=pool).order_by()
     ids = {*votes.values_list("variant_a", flat=True).distinct(), *votes.values_list("variant_b", flat=True).distinct()}
-    return sorted(Variant.objects.select_related("card").filter(pk__in=ids), key=lambda each: each.model_id)
+    shown = Variant.objects.select_related("card").filter(pk__in=ids, card__is_published=True)
+    return sorted(shown, key=lambda each: each.model_id)
 
 
 def _note_reader(ranking: Ranking) -> None:
@@ -181,7 +195,8 @@ def _note_reader(ranking: Ranking) -> None:
 
 
 def _rows(result: Mapping[str, Any]) -> tuple[Row, ...]:
-    variants = Variant.objects.select_related("card").in_bulk([each["variant"] for each in result["models"]])
+    shown = Variant.objects.select_related("card").filter(card__is_published=True)
+    variants = shown.in_bulk([each["variant"] for each in result["models"]])
     rows = []
     part = 0
     for each in result["models"]:

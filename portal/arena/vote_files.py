@@ -12,6 +12,7 @@ from typing import Any, Final
 from portal.arena.models import Vote
 from portal.arena.ranking import Filters
 from portal.arena.style_counts import FEATURES
+from portal.catalog.models import Variant
 
 ROWS_PER_PIECE: Final = 1_000
 COLUMNS: Final = (
@@ -61,8 +62,8 @@ def vote_row(vote: Vote) -> dict[str, Any]:
         "id": str(vote.pk),
         "created_at": vote.created_at.isoformat(),
         "pool": vote.pool.slug if vote.pool is not None else "",
-        "model_a": vote.variant_a.model_id,
-        "model_b": vote.variant_b.model_id,
+        "model_a": _name(vote.variant_a),
+        "model_b": _name(vote.variant_b),
         "outcome": vote.outcome,
         "turns": vote.turns,
         "language": vote.language,
@@ -72,6 +73,11 @@ def vote_row(vote: Vote) -> dict[str, Any]:
         "prompt_digest": vote.prompt_digest,
         "review_state": vote.review_state,
     }
+
+
+def _name(variant: Variant) -> str:
+    # As the leaderboard has it: a card that is not shown is not named.
+    return variant.model_id if variant.card.is_published else f"#{variant.pk}"
 
 
 def _json_lines(rows: list[dict[str, Any]]) -> str:
@@ -86,7 +92,7 @@ def _csv(lines: Iterator[list[Any]]) -> str:
 
 VOTE_FORMATS: Final = {
     "jsonl": VoteFormat("application/jsonl", "", _json_lines),
-    # No cell can begin like a formula: names begin with a letter or a digit, the rest are our own words and numbers.
+    # No cell can begin like a formula: names begin with a letter, a digit or #, the rest are our own words and numbers.
     "csv": VoteFormat(
         "text/csv",
         _csv(iter([list(COLUMNS)])),

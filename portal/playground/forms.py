@@ -28,6 +28,7 @@ from portal.playground.parameter_fields import (
 )
 from portal.playground.prompt_messages import Overflow
 from portal.playground.queries import find_turn
+from portal.playground.text_limits import text_errors
 from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
 
 # The form's element; the settings stand outside of it and name it.
@@ -134,11 +135,18 @@ class PromptForm(ParameterFields):
         return gettext("Write a prompt…") if self._conversation is None else gettext("Write the next prompt…")
 
     def clean_prompt(self) -> str:
-        return _with_plain_line_ends(self.cleaned_data["prompt"])
+        return self._text("prompt", settings.MAX_PROMPT_CHARACTERS)
 
     def clean_system_prompt(self) -> str:
-        text = _with_plain_line_ends(self.cleaned_data["system_prompt"])
+        text = self._text("system_prompt", settings.MAX_SYSTEM_PROMPT_CHARACTERS)
         return text if text.strip() else ""
+
+    def _text(self, name: str, limit: int) -> str:
+        text = _with_plain_line_ends(self.cleaned_data[name])
+        # The service refuses it too, but only once everything else is valid.
+        if errors := text_errors(name, text, limit):
+            raise ValidationError(errors[name])
+        return text
 
     def clean_variant(self) -> Variant:
         return self._variants[self.cleaned_data["variant"]]
@@ -175,9 +183,7 @@ class PromptForm(ParameterFields):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        variant: Variant | None = cleaned.get("variant")
-        if variant is not None:
-            cleaned["params"] = self.sampling_params(variant)
+        cleaned["params"] = self.sampling_params(cleaned.get("variant"))
         return cleaned
 
     # Whether the service refused the prompt for that, so that the page offers what to do.

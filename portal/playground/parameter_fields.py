@@ -20,6 +20,7 @@ from inference.sampling_params import (
     MAX_TOP_LOGPROBS,
     InvalidParameter,
     SamplingParams,
+    find_invalid,
 )
 from portal.catalog.models import Variant
 from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
@@ -190,17 +191,18 @@ class ParameterFields(forms.Form):
     def clean_logit_bias(self) -> dict[str, float] | None:
         return _bias_from_lines(self.cleaned_data["logit_bias"])
 
-    def sampling_params(self, variant: Variant) -> SamplingParams | None:
-        """What the valid fields say, the rest from the variant; None when they contradict, which is then said beside
-        a field."""
-        if any(name in self.errors for name in PARAMETERS):
-            return None
+    def sampling_params(self, variant: Variant | None) -> SamplingParams | None:
+        """What the fields say, the rest from the variant. None when something was refused, here or before, which is
+        then said beside each field that is wrong; and without a variant."""
         given = {name: self.cleaned_data[name] for name in PARAMETERS if self.cleaned_data.get(name) is not None}
-        try:
-            return SamplingParams.from_mapping(default_parameters(variant) | given)
-        except InvalidParameter as error:
+        values = (default_parameters(variant) if variant is not None else {}) | given
+        # The default says nothing about what was meant where another value was typed.
+        values = {name: value for name, value in values.items() if name not in self.errors}
+        for error in find_invalid(values):
             self._blame(error)
+        if variant is None or any(name in self.errors for name in PARAMETERS):
             return None
+        return SamplingParams.from_mapping(values)
 
     def _blame(self, error: InvalidParameter) -> None:
         # The two ranges with an open end, which Django's validators do not have.

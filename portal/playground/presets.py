@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inference.sampling_params import InvalidParameter, SamplingParams
+from inference.sampling_params import SamplingParams, find_invalid
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.catalog.models import Variant
@@ -142,10 +142,10 @@ def read_parameters_json(text: str, variant: Variant) -> SamplingParams:
         raise ValidationError({"json": [_("This is not JSON%s.") % where]}) from None
     if not isinstance(values, dict):
         raise ValidationError({"json": [_("Must be a JSON object of parameters, such as {“temperature”: 0.2}.")]})
-    try:
-        params = SamplingParams.from_mapping(default_parameters(variant) | values)
-    except InvalidParameter as error:
-        raise ValidationError({"json": [f"{error.field}: {error.limit}."]}) from None
+    values = default_parameters(variant) | values
+    if wrong := find_invalid(values):
+        raise ValidationError({"json": [f"{each.field}: {each.limit}." for each in wrong]})
+    params = SamplingParams.from_mapping(values)
     if params.max_tokens > max_tokens_allowed():
         raise ValidationError({"json": [_("max_tokens: at most %s here.") % f"{max_tokens_allowed():,}"]})
     return params

@@ -145,6 +145,16 @@ def test_a_bad_member_is_named_with_its_limit_and_nothing_is_started(
     assert not Conversation.objects.exists()
 
 
+def test_every_parameter_that_is_wrong_is_named_at_once(client_of_alice: Client, variant: Variant) -> None:
+    parameters = {"top_p": 0, "heat": 1, "min_tokens": 9, "max_tokens": 8}
+    response = client_of_alice.post(URL, prompt(variant, parameters=parameters), JSON)
+    assert {error["pointer"] for error in response.json()["errors"]} == {
+        "/parameters/top_p",
+        "/parameters/heat",
+        "/parameters/min_tokens",
+    }
+
+
 def test_other_peoples_conversations_and_runs_are_no_place_for_a_prompt(
     client_of_alice: Client, alice: User, bob: User, variant: Variant
 ) -> None:

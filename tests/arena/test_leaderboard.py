@@ -241,10 +241,37 @@ def test_the_page_says_what_the_votes_cannot_tell(client: Client, trio: list[Var
 
 
 @pytest.mark.parametrize("query", [{"variant": "x"}, {"days": "5"}, {"language": "<b>"}, {"category": "no\x00"}])
-def test_what_an_address_says_wrongly_does_not_narrow_or_fail(
+def test_what_an_address_says_wrongly_does_not_narrow_and_is_said(
     client: Client, votes: list[Vote], query: dict[str, str]
 ) -> None:
-    read(client, **query)
+    refresh_rankings()
+    page = read(client, **query)
+    assert f"what this address says of {next(iter(query))}; it is left out" in page
+    assert "300 votes" in page
+    assert "left out" not in read(client, **dict.fromkeys(query, ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"), [("language", "xx", "xx (no votes)"), ("variant", "999999", "#999999")]
+)
+def test_what_no_vote_has_is_shown_as_chosen(
+    client: Client, votes: list[Vote], name: str, value: str, said: str
+) -> None:
+    page = read(client, **{name: value})
+    assert f'<option value="{value}" selected>{said}</option>' in page
+    assert "No votes like these" in page
+
+
+def test_a_card_that_is_not_shown_is_ranked_without_its_name(
+    client: Client, votes: list[Vote], trio: list[Variant]
+) -> None:
+    refresh_rankings()
+    trio[0].card.is_published = False
+    trio[0].card.save()
+    for text in (read(client), download(client, "csv"), download(client, "jsonl")):
+        assert trio[0].model_id not in text
+        assert f"#{trio[0].pk}" in text
+        assert trio[1].model_id in text
 
 
 def test_an_unknown_pool_does_not_exist(client: Client, db: None) -> None:

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.sampling_params import MAX_LOGIT_BIAS_ENTRIES, MAX_NEW_TOKENS, MAX_SEED, InvalidParameter, SamplingParams
+from inference.sampling_params import (
+    MAX_LOGIT_BIAS_ENTRIES,
+    MAX_NEW_TOKENS,
+    MAX_SEED,
+    InvalidParameter,
+    SamplingParams,
+    find_invalid,
+)
 
 # Each parameter's last good values and the first bad ones beyond them.
 BORDERS: dict[str, tuple[list[Any], list[Any]]] = {
@@ -63,6 +70,25 @@ def test_a_document_with_another_shape_is_refused_by_name(document: dict[str, An
     with pytest.raises(InvalidParameter) as refused:
         SamplingParams.from_mapping(document)
     assert refused.value.field == name
+
+
+anything = st.fixed_dictionaries(
+    {}, optional={name: st.sampled_from(good + bad) for name, (good, bad) in BORDERS.items()} | {"top_q": st.just(1)}
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(document=anything)
+def test_all_that_is_wrong_is_found_and_nothing_else(document: dict[str, Any]) -> None:
+    found = {error.field for error in find_invalid(document)}
+    sound = {name: value for name, value in document.items() if name not in found}
+    SamplingParams.from_mapping({"max_tokens": MAX_NEW_TOKENS} | sound)
+    for name in found - {"min_tokens"}:
+        with pytest.raises(InvalidParameter, match=name):
+            SamplingParams.from_mapping({name: document[name]})
+    if "min_tokens" in found:
+        with pytest.raises(InvalidParameter, match="min_tokens"):
+            SamplingParams.from_mapping({name: document[name] for name in ("min_tokens", *sound) if name in document})
 
 
 values = st.fixed_dictionaries(

@@ -73,6 +73,26 @@ def test_a_parameter_out_of_range_is_blamed_with_its_limit(variant: Variant, fie
     assert [each.name for each in form.settings_errors] == [field]
 
 
+def test_everything_that_is_wrong_is_said_at_once(variant: Variant, settings: Settings) -> None:
+    typed = {
+        "variant": "nobody/nothing:none",
+        "temperature": "hot",
+        "top_p": "0",
+        "max_tokens": "10",
+        "repetition_penalty": "0",
+        "min_tokens": "11",
+        "stop": "x" * 101,
+        "logit_bias": "1: 101",
+        "system_prompt": "x" * (settings.MAX_SYSTEM_PROMPT_CHARACTERS + 1),
+        "prompt": "x" * (settings.MAX_PROMPT_CHARACTERS + 1),
+    }
+    assert set(form_with(variant, **typed).errors) == set(typed) - {"max_tokens"}
+
+
+def test_what_was_meant_is_not_guessed_beside_a_number_that_is_none(variant: Variant) -> None:
+    assert list(form_with(variant, max_tokens="many", min_tokens="300").errors) == ["max_tokens"]
+
+
 def test_defaults_that_contradict_what_was_typed_are_said_and_not_a_crash(db: None) -> None:
     form = form_with(make_variant(defaults={"min_tokens": 100}), max_tokens="10")
     assert not form.is_valid()

@@ -18,8 +18,8 @@ from inference.sampling_params import (
     MAX_STOP_STRINGS,
     MAX_TEMPERATURE,
     MAX_TOP_LOGPROBS,
-    InvalidParameter,
     SamplingParams,
+    find_invalid,
 )
 from portal.accounts.actors import Actor
 from portal.api.problems import FieldError, Problem, placing, pointer
@@ -206,11 +206,12 @@ def read_variant(actor: Actor, model_id: str, place: tuple[object, ...]) -> Vari
 
 
 def read_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any], place: tuple[object, ...]) -> SamplingParams:
-    """The parameters given, over the defaults. Raises Problem naming the one and its limit."""
-    try:
-        return SamplingParams.from_mapping({**defaults, **given})
-    except InvalidParameter as error:
-        raise refusal(f"{error.field}: {error.limit}.", (*place, error.field)) from error
+    """The parameters given, over the defaults. Raises Problem naming each that is wrong and its limit."""
+    values = {**defaults, **given}
+    if wrong := find_invalid(values):
+        errors = tuple(FieldError(f"{one.field}: {one.limit}.", pointer=pointer(*place, one.field)) for one in wrong)
+        raise Problem("invalid-request", " ".join(error.detail for error in errors), errors)
+    return SamplingParams.from_mapping(values)
 
 
 def refusal(detail: str, place: tuple[object, ...]) -> Problem:

@@ -12,7 +12,13 @@ from django.views.decorators.http import require_safe
 from portal.accounts.streaming import stream_pieces
 from portal.arena.bradley_terry import PRIOR_TIES
 from portal.arena.forms import limit_words
-from portal.arena.leaderboard import read_filters, read_leaderboard, voted_languages, voted_variants
+from portal.arena.leaderboard import (
+    read_filters,
+    read_leaderboard,
+    unknown_filters,
+    voted_languages,
+    voted_variants,
+)
 from portal.arena.models import Category, Pool
 from portal.arena.prompt_kinds import LEAST_LETTERS, LEAST_PROBABILITY, LONG_PROMPT
 from portal.arena.ranking import HARD_FROM, LEAST_STYLED_VOTES, PERIODS, ROUNDS
@@ -32,11 +38,15 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
     if getattr(request, "htmx", False):
         return render(request, "arena/board.html", context)
     if pool is not None:
+        variants = voted_variants(pool.slug)
         context |= {
             "languages": voted_languages(pool.slug),
-            "variants": voted_variants(pool.slug),
+            "variants": variants,
+            "unvoted_variant": filters.variant if filters.variant not in {each.pk for each in variants} else None,
             "categories": Category.choices,
             "periods": PERIODS,
+            # A form sends what it leaves open as an empty text.
+            "left_out": [name for name in unknown_filters(request.GET, filters) if request.GET[name]],
         }
     return render(request, "arena/leaderboard.html", context)
 
