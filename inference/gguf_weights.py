@@ -14,6 +14,7 @@ import transformers
 from gguf import GGUFReader
 from tokenizers import pre_tokenizers
 
+from inference.gguf_reading import read_once
 from inference.model_loading import ONE_LOAD_AT_A_TIME
 
 Report = Callable[[float, str], None]
@@ -31,11 +32,12 @@ def write_folder(source: Path, folder: Path, report: Report) -> None:
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         report(0.0, "reading the tokenizer")
-        tokenizer = _tokenizer(source)
-        report(0.2, "unpacking the weights")
-        # transformers draws a bar of its own for this, whatever its logging is told.
-        with contextlib.redirect_stderr(io.StringIO()):
-            model = _model(source)
+        with read_once(source) as reader:
+            tokenizer = _tokenizer(source, reader)
+            report(0.2, "unpacking the weights")
+            # transformers draws a bar of its own for this, whatever its logging is told.
+            with contextlib.redirect_stderr(io.StringIO()):
+                model = _model(source)
     except (ValueError, KeyError, IndexError, RuntimeError, NotImplementedError, struct.error) as error:
         raise DamagedFile(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     tokenizer.model_max_length = model.config.max_position_embeddings
@@ -46,9 +48,9 @@ def write_folder(source: Path, folder: Path, report: Report) -> None:
         file.chmod(0o644)  # safetensors creates its files for the owner alone
 
 
-def _tokenizer(source: Path) -> Any:
+def _tokenizer(source: Path, reader: GGUFReader) -> Any:
     tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    field = GGUFReader(source).get_field("tokenizer.ggml.pre")
+    field = reader.get_field("tokenizer.ggml.pre")
     if field is not None and field.contents() == "smollm":
         # transformers gives every "llama" GGUF GPT-2's splitting; SmolLM's own also splits each digit off first, which
         # changes how spaces before a number are cut (seen in the published tokenizer.json).
