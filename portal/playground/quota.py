@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -57,6 +57,15 @@ class Quota:
     def tokens_left(self) -> int | None:
         return max(0, self.tokens_allowed - self.tokens_used) if self.tokens_allowed else None
 
+    def with_run(self, max_tokens: int) -> Quota:
+        """As it stands once a run of so many tokens has begun."""
+        return replace(
+            self,
+            runs_used=self.runs_used + 1,
+            tokens_used=self.tokens_used + max_tokens,
+            frees_at=self.frees_at or timezone.now() + WINDOW,
+        )
+
     @property
     def is_used_up(self) -> bool:
         return self.runs_left == 0 or self.tokens_left == 0
@@ -95,15 +104,17 @@ def read_quotas(actor: Actor) -> tuple[Quota, ...]:
     return (_quota(Holder.TOKEN, by_token, *allowed), own)
 
 
-def require_quota(actor: Actor) -> None:
-    """Raises LimitExceeded when nothing is left. Called where the actor's starts wait for each other."""
-    for quota in read_quotas(actor):
+def require_quota(actor: Actor) -> tuple[Quota, ...]:
+    """As `read_quotas`, where the actor's starts wait for each other. Raises LimitExceeded when nothing is left."""
+    quotas = read_quotas(actor)
+    for quota in quotas:
         if quota.is_used_up:
             name = "runs_per_day" if quota.runs_left == 0 else "tokens_per_day"
             raise LimitExceeded(name, quota.frees_in_s, _refusal(quota))
     if actor.user is None and settings.VISITOR_RUNS_PER_DAY:
         # Who is anonymous can drop the cookie, and with it the rows that count.
         check_network_rate(actor, "runs_per_day", f"{settings.VISITOR_RUNS_PER_DAY}/day")
+    return quotas
 
 
 def _refusal(quota: Quota) -> str:

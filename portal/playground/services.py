@@ -23,7 +23,7 @@ from portal.catalog.models import Variant
 from portal.playground.dispatch import dispatch_soon, first_redispatch
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind
 from portal.playground.prompt_messages import Overflow, fitted, turns_before
-from portal.playground.quota import require_quota
+from portal.playground.quota import Quota, read_quotas, require_quota
 from portal.playground.text_limits import text_errors
 
 TITLE_CHARACTERS: Final = 80
@@ -78,17 +78,21 @@ class PreparedGeneration:
 
     def start(self) -> Generation:
         """Queue it. Raises ValidationError and LimitExceeded."""
+        return self.start_counted()[0]
+
+    def start_counted(self) -> tuple[Generation, tuple[Quota, ...]]:
+        """As `start`, with the actor's quotas as they stand with it: they were read to allow it."""
+        actor = self.order.actor
         if self.earlier is not None:
-            return self.earlier
+            return self.earlier, read_quotas(actor)
         try:
             return _start(
                 self.order, self.system_prompt, self.conversation, self.parent, self.request_key or uuid.uuid4()
             )
         except IntegrityError:
             # Two actors sent one new key at the same moment.
-            actor, key = self.order.actor, self.request_key
-            if key is not None and (earlier := _earlier_generation(actor, key)):
-                return earlier
+            if self.request_key is not None and (earlier := _earlier_generation(actor, self.request_key)):
+                return earlier, read_quotas(actor)
             raise
 
 
@@ -163,13 +167,13 @@ def _start(
     conversation: Conversation | None,
     parent: Generation | None,
     request_key: uuid.UUID,
-) -> Generation:
+) -> tuple[Generation, tuple[Quota, ...]]:
     actor, params, origin = order.actor, order.params, order.origin
     with transaction.atomic():
         _serialise_starts(actor)
         if earlier := _earlier_generation(actor, request_key):
-            return earlier
-        require_room(actor)
+            return earlier, read_quotas(actor)
+        quotas = require_room(actor)
         if conversation is None:
             conversation = Conversation.objects.create(
                 title=_title(order.prompt), system_prompt=system_prompt or "", **actor.ownership()
@@ -198,7 +202,7 @@ def _start(
             dispatch_after=first_redispatch(),
         )
         dispatch_soon(generation)
-    return generation
+    return generation, tuple(quota.with_run(params.max_tokens) for quota in quotas)
 
 
 def cancel_generation(generation: Generation) -> bool:
@@ -265,8 +269,8 @@ def _serialise_starts(actor: Actor) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key & (2**63 - 1)])
 
 
-def require_room(actor: Actor) -> None:
-    """Raises LimitExceeded with too much under way, or with a quota that is used up. Counts nothing."""
+def require_room(actor: Actor) -> tuple[Quota, ...]:
+    """The actor's quotas. Raises LimitExceeded with too much under way, or with one that is used up. Counts nothing."""
     owned = Conversation.objects.filter(actor.owns())
     under_way = Generation.objects.filter(state__in=ACTIVE_STATES, conversation__in=owned).count()
     if under_way >= settings.MAX_CONCURRENT_GENERATIONS:
@@ -276,7 +280,7 @@ def require_room(actor: Actor) -> None:
             _("You have %(count)d answers under way, the most at a time. Wait for one or stop one.")
             % {"count": under_way},
         )
-    require_quota(actor)
+    return require_quota(actor)
 
 
 def _title(prompt: str) -> str:

@@ -329,7 +329,7 @@ def test_other_addresses_say_what_there_is(client: Client, path: str, method: st
 
 
 def test_a_database_that_is_away_is_said_so(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_view, "start_generation", mock.Mock(side_effect=OperationalError("away")))
+    monkeypatch.setattr(run_view, "prepare_generation", mock.Mock(side_effect=OperationalError("away")))
     response = ask()
     assert (response.status_code, error_of(response)["code"]) == (503, "unavailable")
     assert response["Retry-After"]
@@ -338,7 +338,7 @@ def test_a_database_that_is_away_is_said_so(ask: Ask, monkeypatch: pytest.Monkey
 def test_what_nobody_expected_is_an_error_object_with_an_id_to_quote(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run_view, "start_generation", mock.Mock(side_effect=RuntimeError("secret detail")))
+    monkeypatch.setattr(run_view, "prepare_generation", mock.Mock(side_effect=RuntimeError("secret detail")))
     response = ask()
     assert (response.status_code, error_of(response)["type"]) == (500, "server_error")
     assert response["X-Request-ID"] in error_of(response)["message"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ from portal.accounts.models import ApiToken, User
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, State
 from portal.playground.quota import read_quotas
-from portal.playground.services import start_generation
+from portal.playground.services import prepare_generation, start_generation
 from tests.playground.turns import actor_of, add_turn, make_conversation, make_variant, prompt_form
 
 
@@ -44,6 +45,22 @@ def test_runs_and_tokens_of_the_last_day_count_and_a_run_under_way_with_its_boun
     assert (quota.runs_used, quota.runs_left, quota.tokens_used, quota.tokens_left) == (3, 7, 115, 885)
     assert not quota.is_low
     assert 0 < quota.frees_in_s <= 86_400
+
+
+@pytest.mark.django_db
+def test_what_a_start_says_is_left_is_what_is_counted_after_it(alice: User, variant: Variant) -> None:
+    token, _secret = ApiToken.objects.create(user=alice, name="own")
+    actor = Actor(user=alice, api_token=token)
+    for number in range(3):
+        run = prepare_generation(actor, variant=variant, prompt="x", params=SamplingParams(max_tokens=10 + number))
+        _generation, quotas = run.start_counted()
+        counted = read_quotas(actor)
+        assert [replace(each, frees_at=None) for each in quotas] == [replace(each, frees_at=None) for each in counted]
+        assert [each.runs_used for each in quotas] == [number + 1, number + 1]
+        for said, true in zip(quotas, counted, strict=True):
+            assert said.frees_at is not None
+            assert true.frees_at is not None
+            assert abs(said.frees_at - true.frees_at) < timedelta(seconds=5)
 
 
 @pytest.mark.django_db

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from portal.accounts.actors import Actor
-from portal.playground.quota import Quota, read_quotas
+from collections.abc import Sequence
+
+from portal.playground.quota import Quota
 
 
-def quota_headers(actor: Actor) -> dict[str, str]:
-    """The tightest of the actor's quotas, for requests and for tokens; nothing where there is no limit."""
-    quotas = read_quotas(actor)
+def quota_headers(quotas: Sequence[Quota]) -> dict[str, str]:
+    """The tightest of the quotas, for requests and for tokens; nothing where there is no limit."""
     headers: dict[str, str] = {}
     runs = min((each for each in quotas if each.runs_allowed), key=lambda each: each.runs_left or 0, default=None)
     if runs is not None:

@@ -39,7 +39,8 @@ from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
 from portal.playground.following import KEEP_ALIVE_S, give_connection_back, run_query
 from portal.playground.models import Generation, TokenTrace
-from portal.playground.services import start_generation
+from portal.playground.quota import Quota
+from portal.playground.services import prepare_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
 
 
@@ -96,29 +97,30 @@ def _start(
         )
     asked = form.read(BoundedJSONParser().parse(cast("IO[bytes]", request)))
     try:
-        generations = _started(actor, asked)
+        generations, quotas = _started(actor, asked)
     except ValidationError as error:
         raise invalid_run(error, prompt_name=asked.prompt_name, length_name=asked.length_name) from error
     for generation in generations:
         run.begin(generation)
-    return asked, generations, quota_headers(actor)
+    return asked, generations, quota_headers(quotas)
 
 
-def _started(actor: Actor, asked: AskedRun) -> list[Generation]:
-    """A run for each choice, all or none. Raises as `start_generation` does."""
+def _started(actor: Actor, asked: AskedRun) -> tuple[list[Generation], tuple[Quota, ...]]:
+    """A run for each choice, all or none, and the quotas with them. Raises as `prepare_generation` and `start` do."""
     # One alone needs no transaction around its own.
     with transaction.atomic() if asked.choices > 1 else nullcontext():
-        return [
-            start_generation(
+        started = [
+            prepare_generation(
                 actor,
                 variant=asked.variant,
                 prompt=asked.prompt,
                 history=asked.history,
                 params=params,
                 kind=asked.kind,
-            )
+            ).start_counted()
             for params in params_of_choices(asked.params, asked.choices)
         ]
+    return [generation for generation, _quotas in started], started[-1][1]
 
 
 @dataclass(slots=True)
