@@ -36,6 +36,7 @@ QUANTISATIONS = ("", "Q4_K_M", "Q8_0")
 GATES = ("open", "open", "open", "agreement", "approval")
 LANGUAGES = ("[en]", "[en, de]", "[fr, en, it]", "[zh, en]", "[ja]")
 PAGES = {
+    "first page": "/",
     "list": "/?sort=changed",
     "second page": "/?page=2",
     "search": "/?q=walrus",

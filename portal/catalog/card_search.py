@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, overload
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from typing import Any, Final, overload
 
 from django.db import models
-from django.db.models import Count, F, OrderBy, QuerySet
+from django.db.models import Count, Exists, F, OrderBy, OuterRef, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.card_metadata import language_name
+from portal.catalog.listed_cards import for_a_list
 from portal.catalog.models import CardFacet, Facet, Gate, ModelCard, SizeClass, Variant
-from portal.catalog.queries import MAX_SEARCH_CHARACTERS, list_cards
+from portal.catalog.queries import MAX_SEARCH_CHARACTERS, visible_cards, with_variants
 from portal.catalog.search_index import find_cards
 
 MAX_VALUE_CHARACTERS: Final = 200
@@ -96,27 +99,26 @@ class FacetFilter:
     choices: list[FacetChoice]
 
 
-class FoundCards(Sequence[ModelCard]):
-    """The cards of a full-text search, best match first; a page of them is one query."""
+class FoundCards(Sequence[dict[str, Any]]):
+    """The cards of a full-text search, best match first, as `for_a_list` gives them; a page of them is one query."""
 
     def __init__(self, cards: QuerySet[ModelCard], ranked: Iterable[int]) -> None:
-        allowed = set(cards.order_by().values_list("pk", flat=True))
-        self._cards = cards
+        """`cards` are those that the filters leave, in no order."""
+        allowed = set(cards.values_list("pk", flat=True))
         self._ids = [card_id for card_id in ranked if card_id in allowed]
 
     def __len__(self) -> int:
         return len(self._ids)
 
     @overload
-    def __getitem__(self, key: int) -> ModelCard: ...
+    def __getitem__(self, key: int) -> dict[str, Any]: ...
     @overload
-    def __getitem__(self, key: slice) -> list[ModelCard]: ...
-    def __getitem__(self, key: int | slice) -> ModelCard | list[ModelCard]:
-        if isinstance(key, int):
-            return self._cards.get(pk=self._ids[key])
-        wanted = self._ids[key]
-        found = {card.pk: card for card in self._cards.filter(pk__in=wanted)}
-        return [found[card_id] for card_id in wanted if card_id in found]
+    def __getitem__(self, key: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, key: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        wanted = [self._ids[key]] if isinstance(key, int) else self._ids[key]
+        found = {row["pk"]: row for row in for_a_list(ModelCard.objects.filter(pk__in=wanted))}
+        rows = [found[card_id] for card_id in wanted if card_id in found]
+        return rows[0] if isinstance(key, int) else rows
 
 
 class CardSearchResult:
@@ -127,40 +129,61 @@ class CardSearchResult:
         self._include_unpublished = include_unpublished
         self._ranked = find_cards("default", search.text) if search.text else None
 
-    def cards(self) -> Sequence[ModelCard] | QuerySet[ModelCard]:
-        """The cards in the order asked for, for a paginator."""
-        cards = self._filtered(self._search).order_by(*_ORDERS[self._search.order])
+    def cards(self) -> Sequence[dict[str, Any]] | QuerySet[ModelCard, Any]:
+        """The cards in the order asked for, as `for_a_list` gives them, for a paginator."""
         if self._ranked is not None and self._search.order is CardOrder.MATCH:
-            return FoundCards(cards, self._ranked)
-        return cards
+            return FoundCards(self._filtered().order_by(), self._ranked)
+        return for_a_list(self._filtered()).order_by(*_ORDERS[self._search.order])
 
     def listed(self) -> QuerySet[ModelCard]:
-        """The cards in no order of relevance, for who reads all of them."""
-        return self._filtered(self._search)
+        """The cards in no order of relevance, for who reads all of them with their variants."""
+        return with_variants(self._filtered())
 
     def filters(self) -> list[FacetFilter]:
         """All filters; a count says how many cards choosing that value would show, the other filters staying."""
-        counts = self._counts(self._search)
-        for kind in self._search.facets:
-            others = {name: value for name, value in self._search.facets.items() if name != kind}
-            counts[kind] = self._counts(replace(self._search, facets=others)).get(kind, {})
+        counts = self._counts(CardFacet.objects.filter(card__in=self._filtered().order_by().values("pk")))
+        if self._search.facets:
+            # With another value of a chosen kind, the cards come that the present value alone keeps out.
+            for kind, values in self._counts(self._kept_out_by_one()).items():
+                known = counts.setdefault(kind, {})
+                counts[kind] = known | {value: known.get(value, 0) + count for value, count in values.items()}
         return [
             FacetFilter(kind.value, str(kind.label), self._choices(kind, counts.get(kind.value, {}))) for kind in Facet
         ]
 
-    def _filtered(self, search: CardSearch) -> QuerySet[ModelCard]:
-        cards = list_cards(include_unpublished=self._include_unpublished)
+    def _unfiltered(self) -> QuerySet[ModelCard]:
+        """The cards that fit the words and that run here, where that is asked, whatever the filters say."""
+        cards = visible_cards(include_unpublished=self._include_unpublished)
         if self._ranked is not None:
             cards = cards.filter(pk__in=self._ranked)
-        for kind, value in search.facets.items():
-            cards = cards.filter(pk__in=CardFacet.objects.filter(kind=kind, value=value).values("card"))
-        if search.runnable:
+        if self._search.runnable:
             cards = cards.filter(pk__in=Variant.objects.filter(is_runnable=True).values("card"))
         return cards
 
-    def _counts(self, search: CardSearch) -> dict[str, dict[str, int]]:
+    def _filtered(self) -> QuerySet[ModelCard]:
+        cards = self._unfiltered()
+        return cards.filter(pk__in=self._fitting(len(self._search.facets))) if self._search.facets else cards
+
+    def _fitting(self, number: int) -> QuerySet[CardFacet, Any]:
+        """The keys of the cards that fit exactly this many of the chosen values, at least one."""
+        fitting = CardFacet.objects.filter(self._chosen()).values("card").alias(fitting=Count("pk"))
+        return fitting.filter(fitting=number).values("card")
+
+    def _chosen(self) -> Q:
+        return reduce(or_, (Q(kind=kind, value=value) for kind, value in self._search.facets.items()))
+
+    def _kept_out_by_one(self) -> QuerySet[CardFacet]:
+        """The facets of the kind whose chosen value alone keeps their card out."""
+        others = len(self._search.facets) - 1
+        cards = self._unfiltered().order_by()
+        cards = cards.filter(pk__in=self._fitting(others)) if others else cards
+        fits = CardFacet.objects.filter(self._chosen(), card=OuterRef("card"), kind=OuterRef("kind"))
+        facets = CardFacet.objects.filter(kind__in=self._search.facets, card__in=cards.values("pk"))
+        return facets.exclude(Exists(fits))
+
+    @staticmethod
+    def _counts(facets: QuerySet[CardFacet]) -> dict[str, dict[str, int]]:
         counts: dict[str, dict[str, int]] = {}
-        facets = CardFacet.objects.filter(card__in=self._filtered(search).order_by().values("pk"))
         for kind, value, count in facets.values_list("kind", "value").annotate(count=Count("pk")):
             counts.setdefault(kind, {})[value] = count
         return counts

@@ -30,6 +30,14 @@ _STATED_CONTEXT: Final = re.compile(
     r"\bcontext (?:length|window|size)(?: of)?(?: up to)?[: ]{1,3}(\d{1,3}(?:[, ]\d{3})+|\d{1,8})(?: ?(k\b))?",
     re.IGNORECASE,
 )
+_STATED_VOCABULARY: Final = re.compile(
+    r"\bvocab(?:ulary)?(?: size)?(?: of| has)?[: ]{1,3}(\d{1,3}(?:[, ]\d{3})+|\d{1,7})( ?k\b)?", re.IGNORECASE
+)
+_STATED_DTYPE: Final = re.compile(
+    r"\b(?:weights|tensors|parameters|checkpoints?) (?:(?:are|is|were|was) )?(?:stored|saved|released|published|kept)"
+    r" (?:in|as) (bfloat16|bf16|float16|fp16|float32|fp32)\b",
+    re.IGNORECASE,
+)
 _DTYPE_NAMES: Final[Mapping[str, str]] = {
     "BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64", "bf16": "bfloat16", "fp16": "float16",
     "fp32": "float32", "half": "float16",
@@ -63,6 +71,8 @@ def disagreements(card: ModelCard, variant: Variant) -> list[Disagreement]:
         return [*found, *_adapters_base(card, metadata, variant)]
     found += _parameters(card, text, facts)
     found += _context(text, facts)
+    found += _vocabulary(text, facts)
+    found += _stored_as(text, facts)
     found += _architecture(metadata, facts)
     found += _license(metadata, facts)
     found += _base_model(metadata, facts)
@@ -109,6 +119,29 @@ def _context(text: str, facts: Mapping[str, Any]) -> Iterator[Disagreement]:
         stated.append((match[0], {number * 1000, number * 1024} if match[2] else {number}))
     if stated and not any(length in meant for _words, meant in stated):
         yield Disagreement(_("Context length"), stated[0][0], _("%s tokens") % f"{length:,}")
+
+
+def _vocabulary(text: str, facts: Mapping[str, Any]) -> Iterator[Disagreement]:
+    # Cards count with and without what pads the embeddings to a round number.
+    truths = [facts.get(name) for name in ("vocabulary_size", "embedding_rows", "tokenizer_tokens")]
+    known = [truth for truth in truths if isinstance(truth, int)]
+    stated = [
+        (match[0], int(re.sub(r"[, ]", "", match[1])) * (1000 if match[2] else 1))
+        for match in _STATED_VOCABULARY.finditer(text)
+    ]
+    if known and stated and not any(_close(claim, truth, _STATED_RATIO) for _words, claim in stated for truth in known):
+        yield Disagreement(_("Vocabulary"), stated[0][0], _("%s tokens") % f"{known[0]:,}")
+
+
+def _stored_as(text: str, facts: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """What the text says of the stored weights. A file that they were unpacked from is stored otherwise."""
+    dtypes = facts.get("dtypes")
+    if not isinstance(dtypes, dict) or not dtypes or facts.get("quantisation") or facts.get("origin_types"):
+        return
+    truths = {_DTYPE_NAMES.get(name, name) for name in dtypes}
+    stated = [(match[0], match[1].lower()) for match in _STATED_DTYPE.finditer(text)]
+    if stated and not any(_DTYPE_NAMES.get(claim, claim) in truths for _words, claim in stated):
+        yield Disagreement(_("Number format"), stated[0][0], _("stored as %s") % max(dtypes, key=dtypes.__getitem__))
 
 
 def _architecture(metadata: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Disagreement]:

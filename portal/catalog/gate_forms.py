@@ -30,7 +30,7 @@ def _field(question: GateQuestion) -> forms.Field:
 
 
 class AccessForm(forms.Form):
-    """A card's questions. `answers()` gives what was said, by question."""
+    """A card's questions. `answers()` gives what was said, by question, in the words that the person read."""
 
     use_required_attribute = False
 
@@ -46,10 +46,17 @@ class AccessForm(forms.Form):
             )
 
     def answers(self) -> dict[str, Any]:
-        said = {question.name: self.cleaned_data[name] for name, question in self._questions.items()}
+        said = {
+            question.name: _in_words(question, self.cleaned_data[name]) for name, question in self._questions.items()
+        }
         if "outside_eu" in self.cleaned_data:
-            said["outside_eu"] = True
-        return {name: value if isinstance(value, bool) else str(value) for name, value in said.items()}
+            said[str(self.fields["outside_eu"].label)] = True
+        return said
+
+
+def _in_words(question: GateQuestion, value: Any) -> bool | str:
+    """An agreement stays one; of a select's options it is the label that somebody read and chose."""
+    return value if isinstance(value, bool) else dict(question.options).get(str(value), str(value))
 
 
 class AnswerForm(forms.Form):

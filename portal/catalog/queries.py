@@ -17,17 +17,17 @@ MAX_SEARCH_CHARACTERS: Final = 200
 _MODEL_ID: Final = re.compile(rf"(?P<owner>{NAME_PATTERN})/(?P<card>{NAME_PATTERN})(?::(?P<variant>{NAME_PATTERN}))?")
 
 
-def list_cards(*, include_unpublished: bool = False) -> QuerySet[ModelCard]:
-    """Cards for a list, newest change first, with metadata and variants in two queries whatever their number.
-
-    Without the cards' texts and the variants' facts, which are large and which no list shows.
-
-    card_search.py narrows them.
-    """
-    cards = ModelCard.objects.select_related("current_revision").defer("current_revision__text")
-    variants = Variant.objects.defer("facts", "digests", "file_stamps").order_by("-is_runnable", "position", "pk")
-    cards = cards.prefetch_related(Prefetch("variants", variants))
+def visible_cards(*, include_unpublished: bool = False) -> QuerySet[ModelCard]:
+    """The cards that a reader may see; card_search.py narrows them."""
+    cards = ModelCard.objects.all()
     return cards if include_unpublished else cards.filter(is_published=True)
+
+
+def with_variants(cards: QuerySet[ModelCard]) -> QuerySet[ModelCard]:
+    """For who reads many cards with their variants' names: two queries, without texts and facts, which are large."""
+    variants = Variant.objects.defer("facts", "digests", "file_stamps").order_by("-is_runnable", "position", "pk")
+    cards = cards.select_related("current_revision").defer("current_revision__text", "current_revision__metadata")
+    return cards.prefetch_related(Prefetch("variants", variants))
 
 
 def cards_with_page_parts() -> QuerySet[ModelCard]:

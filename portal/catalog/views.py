@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
 from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards, may_run
-from portal.catalog.card_metadata import describe_listed, describe_metadata, thumbnail_bytes
+from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_pictures import kept_picture
 from portal.catalog.card_search import CardOrder, CardSearch, CardSearchResult
@@ -18,6 +18,7 @@ from portal.catalog.disagreements import disagreements
 from portal.catalog.following import follows
 from portal.catalog.lineage import trace_lineage
 from portal.catalog.lineage_drawing import draw_lineage
+from portal.catalog.listed_cards import listed_cards
 from portal.catalog.models import TensorPart
 from portal.catalog.queries import MAX_SEARCH_CHARACTERS, default_variant, tensor_rows
 from portal.catalog.raw_text import raw_text_response
@@ -42,10 +43,7 @@ def card_list(request: HttpRequest) -> HttpResponse:
     greeted = current_actor(request) != Actor() or bool(request.GET)
     context = {
         "page": page,
-        "rows": [
-            (card, describe_listed(card.current_revision.metadata if card.current_revision else {}))
-            for card in page.object_list
-        ],
+        "cards": listed_cards(page.object_list),
         "search": search,
         "filters": found.filters() if search.is_narrowed or page.paginator.count >= MIN_CARDS_TO_FILTER else [],
         "orders": CardOrder,

@@ -41,6 +41,8 @@ def found(
         ("Unlike the 1.7 billion parameters of its sister, it has 0.1345B parameters.", {"tags": ["llama", "chat"]}),
         ("A context window of 8k.", {"base_model": "HuggingFaceTB/SmolLM2-135M", "license": "other"}),
         ("Context length: 8192", {"base_model": ["x/y", "smollm2-135m"], "tags": "llama"}),
+        ("A vocabulary of 49,152 tokens, more than the vocab of 32k before.", {}),
+        ("Vocabulary size: 49k. Its weights are stored in bfloat16; trained in float32.", {}),
         ("", {"model-index": [{"name": "SmolLM2 135M Instruct"}]}),
         ("", {"model-index": "odd", "tags": {"odd": 1}, "base_model": 3, "license": ["mit"]}),
     ],
@@ -57,6 +59,14 @@ def test_what_agrees_or_is_left_open_is_no_disagreement(text: str, metadata: dic
         (
             ("Context length", "context length of 2,048", "8,192 tokens"),
             {"text": "With a context length of 2,048 tokens."},
+        ),
+        (
+            ("Vocabulary", "vocabulary of 128,256", "49,152 tokens"),
+            {"text": "It has a vocabulary of 128,256 tokens."},
+        ),
+        (
+            ("Number format", "weights are stored in fp16", "stored as BF16"),
+            {"text": "The weights are stored in fp16."},
         ),
         (
             ("Architecture", "tag gpt2", "llama (LlamaForCausalLM)"),

@@ -49,7 +49,7 @@ ANSWERS = {
     "question_3": "other",
     "question_4": "on",
 }
-SAID = {"Company": "Acme", "Born": "1990-01-02", "Where": "Peru", "Use": "other", "I agree to the terms": True}
+SAID = {"Company": "Acme", "Born": "1990-01-02", "Where": "Peru", "Use": "Something else", "I agree to the terms": True}
 
 
 @pytest.fixture(autouse=True)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from portal.catalog.card_marks import card_picture
+from portal.catalog.card_metadata import CardMetadata
+from portal.catalog.card_search import FacetChoice
 from portal.catalog.markdown import render_markdown
-from portal.catalog.models import Relation
+from portal.catalog.models import ModelCard, Relation
 from portal.catalog.variant_facts import share_text, short_count, size_text
 
 register = template.Library()
 
-MARK_TICKS: Final = 9
+_SELECTED: Final = SafeString(" selected")
 
 
 @register.filter
@@ -40,25 +42,19 @@ def share(part: int, whole: int) -> str:
 
 
 @register.simple_tag
-@lru_cache(maxsize=1024)
-def card_mark(name: str) -> SafeString:
-    """A mark drawn from a card's name: ticks of a beam, as long as the name's digest says, and a weight on one of them.
+def picture(card: ModelCard, stated: CardMetadata) -> SafeString:
+    """A card's picture, or the mark drawn from its name."""
+    number = card.current_revision.number if card.current_revision else None
+    return card_picture(card.owner_name, card.slug, card.picture_name, stated, number)
 
-    The same name has the same mark everywhere; it is decoration, so it is hidden from screen readers.
-    """
-    digest = hashlib.sha256(name.encode()).digest()
-    ticks = format_html_join(
-        "",
-        '<path d="M{} 15v{}"/>',
-        ((8 + 4 * number, 4 + digest[number] % 17) for number in range(MARK_TICKS)),
-    )
-    weight = 8 + 4 * (digest[MARK_TICKS] % MARK_TICKS)
-    return format_html(
-        '<svg class="card-mark" width="48" height="48" viewBox="0 0 48 48" aria-hidden="true" focusable="false">'
-        '<path class="card-mark__beam" d="M4 15h40"/>{}'
-        '<circle class="card-mark__weight" cx="{}" cy="9" r="3.5"/></svg>',
-        ticks,
-        weight,
+
+@register.simple_tag
+def options(choices: Iterable[FacetChoice]) -> SafeString:
+    """A filter's choices, each with the number of cards that it leaves."""
+    return format_html_join(
+        "\n",
+        '<option value="{}"{}>{} ({})</option>',
+        ((each.value, _SELECTED if each.is_chosen else "", each.label, each.count) for each in choices),
     )
 
 
