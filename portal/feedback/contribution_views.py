@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -23,7 +24,7 @@ from portal.arena.withdrawing import withdraw_all_votes
 from portal.feedback import answer_quality, token_choice
 from portal.feedback.contribution_notes import ContributionNote, contribution_notes
 from portal.feedback.models import ReviewState, Submission, Target
-from portal.feedback.queries import contributions
+from portal.feedback.queries import contributions, place_among_contributions
 from portal.feedback.question_display import ShownAnswer, shown_answers
 from portal.feedback.vote_views import vote_row
 from portal.feedback.withdrawing import withdraw_everything, withdraw_submission
@@ -62,6 +63,20 @@ def contribution_list(request: HttpRequest) -> HttpResponse:
     given = [_contribution(submission, notes.get(submission.pk, [])) for submission in page]
     has_votes = own_votes(actor).exists()
     return render(request, "feedback/contributions.html", {"page": page, "given": given, "has_votes": has_votes})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def find_one(request: HttpRequest, submission_id: uuid.UUID) -> HttpResponse:
+    """To the page of the list on which one stands now. Mails lead here, so a stranger is asked to sign in first."""
+    place = place_among_contributions(current_actor(request), submission_id)
+    if place is None:
+        if request.user.is_authenticated:
+            raise Http404
+        return redirect_to_login(request.get_full_path())
+    number = place // CONTRIBUTIONS_PER_PAGE + 1
+    query = f"?page={number}" if number > 1 else ""
+    return redirect(f"{reverse('feedback:contributions')}{query}#contribution-{submission_id}")
 
 
 @never_cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import Case, Count, OuterRef, Prefetch, QuerySet, Subquery, Value, When
+import uuid
+
+from django.db.models import Case, Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -35,6 +37,15 @@ def judged_text(generation: Generation) -> JudgedText:
     """A run's answer and its tokens, which marks, corrections and better tokens are checked against."""
     trace = TokenTrace.objects.filter(pk=generation.pk).first()
     return JudgedText(generation.output, trace.tokens if trace is not None else ())
+
+
+def place_among_contributions(actor: Actor, submission_id: uuid.UUID) -> int | None:
+    """How many of the actor's own stand before this one in `contributions`; None when it is none of theirs."""
+    own = Submission.objects.filter(actor.owns()).order_by()
+    changed_at = own.filter(pk=submission_id).values_list("changed_at", flat=True).first()
+    if changed_at is None:
+        return None
+    return own.filter(Q(changed_at__gt=changed_at) | Q(changed_at=changed_at, pk__gt=submission_id)).count()
 
 
 def contributions(actor: Actor) -> QuerySet[Submission]:

@@ -99,5 +99,6 @@ urlpatterns = [
     path("contributions/", contribution_views.contribution_list, name="contributions"),
     path("contributions/download/", contribution_views.download, name="download_contributions"),
     path("contributions/delete/", contribution_views.delete_all, name="delete_contributions"),
+    path("contributions/<uuid:submission_id>/", contribution_views.find_one, name="contribution"),
     path("contributions/<uuid:submission_id>/withdraw/", contribution_views.withdraw_one, name="withdraw_contribution"),
 ]

@@ -75,3 +75,18 @@ def test_pages_take_the_same_queries_however_full(alice_client: Client, alice: U
     assert first.context["page"].paginator.num_pages == 2
     for page in ("2", "99", "x", "-1"):
         assert alice_client.get(URL, {"page": page}).status_code == 200
+
+
+def test_one_is_found_on_whichever_page_it_stands_by_its_own_contributor_alone(
+    alice_client: Client, bob_client: Client, client: Client, alice: User
+) -> None:
+    oldest = judge(alice)
+    for number in range(CONTRIBUTIONS_PER_PAGE):
+        newest = judge(alice, make_generation(alice, prompt=f"Prompt {number}"))
+    for submission, place in ((newest, ""), (oldest, "?page=2")):
+        found = alice_client.get(reverse("feedback:contribution", args=[submission.pk]))
+        assert found["Location"] == f"{URL}{place}#contribution-{submission.pk}"
+        assert f'id="contribution-{submission.pk}"' in alice_client.get(found["Location"]).text
+    address = reverse("feedback:contribution", args=[oldest.pk])
+    assert bob_client.get(address).status_code == 404
+    assert client.get(address)["Location"] == f"{reverse('account_login')}?next={address}", "mails lead here"

@@ -26,7 +26,8 @@ def tell_contributor(subject: Subject, item: ReviewItem) -> None:
             text = _("Your judgement was accepted as one of several that say the same.")
         case _:
             text = _("Your judgement was reviewed and not accepted. Your contributions page says why.")
-    url = f"{reverse('feedback:contributions')}#contribution-{subject.pk}"
+    # And not its place in a list of pages, which changes with all that they give after it.
+    url = reverse("feedback:contribution", args=[subject.pk])
     Notice.objects.create(owner_id=subject.owner_id, text=text, url=url)
 
 
