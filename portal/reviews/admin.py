@@ -29,6 +29,7 @@ from portal.reviews.models import (
     SavedView,
 )
 from portal.reviews.queries.events import TARGETS
+from portal.reviews.queries.told_history import thing_name, told_changes
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -155,7 +156,7 @@ class ReviewAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("at", "who", "target", "target_id", "action", "changes")
+    list_display = ("at", "who", "target", "target_id", "action", "told")
     list_filter = ("target", "action")
     search_fields = ("target_id",)
     search_help_text = _("The number or id of the thing that was changed, or the user name of who changed it.")
@@ -178,6 +179,10 @@ class EventAdmin(ReadOnlyAdmin):
         """The account's name; its number once it is deleted."""
         return getattr(event, "actor_name", None) or str(event.actor_id or "")
 
+    @admin.display(description=_("what changed"))
+    def told(self, event: Event) -> str:
+        return " · ".join(f"{change.label}: {change.words}" for change in told_changes(event))
+
 
 class TargetFilter(admin.SimpleListFilter):
     """The kinds that are recorded; asking a million rows which there are would cost more than the page."""
@@ -186,7 +191,7 @@ class TargetFilter(admin.SimpleListFilter):
     parameter_name = "target"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(kind, kind) for kind in TARGETS]
+        return [(kind, thing_name(kind)) for kind in TARGETS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
         return queryset.filter(target=self.value()) if self.value() else queryset

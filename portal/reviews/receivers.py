@@ -21,6 +21,7 @@ from portal.reviews.models.queue import Subject
 from portal.reviews.seed import seed_policy
 from portal.reviews.services.abuse import require_not_blocked
 from portal.reviews.services.entering import enter_queue, follow_submission, follow_withdrawal
+from portal.reviews.told_values import plain_words
 
 # Changed one row at a time and through `save`; what changes by UPDATE records its own history where it does.
 RECORDED: Final = (ModelCard, CardRevision, Variant, Questionnaire, Question, Campaign)
@@ -101,7 +102,7 @@ def _record_deletion(sender: type[Model], instance: Model, **kwargs: Any) -> Non
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    text = plain_words(value)
     return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"
 
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from portal.accounts.models import User
 from portal.reviews.models import Event
-from portal.reviews.queries.item_page import HistoryEntry, with_names
+from portal.reviews.queries.told_history import HistoryEntry, told_history
 
 PER_PAGE: Final = 100
 MAX_CHARACTERS: Final = 60
@@ -53,4 +53,4 @@ def history_page(target: str, target_id: str, actor: str, action: str, before: s
             events = events.filter(Q(at__lt=last.at) | Q(at=last.at, id__lt=last.pk), at__lte=last.at)
     rows = list(events[: PER_PAGE + 1])
     older = str(rows[PER_PAGE - 1].pk) if len(rows) > PER_PAGE else ""
-    return HistoryPage(with_names(rows[:PER_PAGE]), older)
+    return HistoryPage(told_history(rows[:PER_PAGE]), older)

@@ -17,20 +17,13 @@ from portal.reviews.models.queue import Sign
 from portal.reviews.queries.entry import said
 from portal.reviews.queries.items import hides_verdicts
 from portal.reviews.queries.resemblance import similar_items
+from portal.reviews.queries.told_history import HistoryEntry, told_history
 from portal.reviews.queries.vote_sides import Side, sides_of
 
 _HISTORY_SHOWN: Final = 30
 _JUST_GIVEN: Final = timedelta(minutes=30)
 # What would tell one reviewer of another's verdict.
 _TELLING: Final = ("verdict", "state", "undone", "gold")
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """An entry with its actor's name; a deleted account is a number."""
-
-    event: Event
-    actor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
         similar=similar_items(item, said(item.subject)),
         record=contributor_record(item),
         signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
-        history=with_names(events[:_HISTORY_SHOWN]),
+        history=told_history(events[:_HISTORY_SHOWN]),
         last=last_verdict(reviewer),
     )
 
@@ -111,16 +104,3 @@ def last_verdict(reviewer: User) -> Review | None:
     newest = Review.objects.filter(reviewer=reviewer, created_at__gt=timezone.now() - _JUST_GIVEN)
     review = newest.select_related("item").order_by("-created_at", "-id").first()
     return review if review is not None and review.is_live else None
-
-
-def with_names(events: object) -> list[HistoryEntry]:
-    """Entries with their actors' names, in one query more."""
-    listed = list(events)  # type: ignore[call-overload]
-    people = User.objects.in_bulk({event.actor_id for event in listed} - {None})
-    return [HistoryEntry(event, _name(people.get(event.actor_id), event.actor_id)) for event in listed]
-
-
-def _name(person: User | None, actor_id: int | None) -> str:
-    if person is not None:
-        return person.get_username()
-    return f"account {actor_id} (deleted)" if actor_id is not None else ""

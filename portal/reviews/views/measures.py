@@ -20,6 +20,7 @@ from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.overview import count_rows, overview
 from portal.reviews.queries.policy import current_policy
 from portal.reviews.queries.queue_page import filter_choices
+from portal.reviews.queries.told_history import ACTIONS, thing_name
 from portal.reviews.services.rules import change_rules
 
 FACETS = ("card", "variant", "campaign", "questionnaire", "language")
@@ -78,7 +79,13 @@ def history(request: HttpRequest) -> HttpResponse:
     require_operator(request)
     asked = {name: request.GET.get(name, "").strip() for name in ("target", "target_id", "actor", "action")}
     page = history_page(**asked, before=request.GET.get("before", ""))
-    return render(request, "reviews/history.html", {"page": page, "asked": asked, "targets": TARGETS})
+    context = {
+        "page": page,
+        "asked": asked,
+        "targets": [(target, thing_name(target)) for target in TARGETS],
+        "actions": ACTIONS,
+    }
+    return render(request, "reviews/history.html", context)
 
 
 class _Echo:
