@@ -5,17 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
 from portal.arena.models import Category
-
-UNKNOWN_LANGUAGE: Final = "und"
-# Below these the classifier guesses.
-LEAST_LETTERS: Final = 16
-LEAST_PROBABILITY: Final = 0.8
+from portal.arena.written_language import written_language
 
 _CODE: Final = re.compile(
     r"```|\bdef \w+\(|\bfunction \w*\(|#include\b|</\w+>|\bSELECT\b.{1,200}\bFROM\b|"
@@ -67,20 +60,11 @@ def hardness_of(prompts: Sequence[str]) -> int:
 
 
 def language_of(prompts: Sequence[str]) -> str:
-    """An ISO 639-1 code, or `und` where the text is too short or the classifier not sure."""
-    text = "\n".join(prompts)
-    if sum(character.isalpha() for character in text) < LEAST_LETTERS:
-        return UNKNOWN_LANGUAGE
-    language, probability = _identifier().classify(text)
-    return str(language) if probability >= LEAST_PROBABILITY else UNKNOWN_LANGUAGE
+    """Of all prompts together, as `written_language` has it."""
+    return written_language("\n".join(prompts))
 
 
 def prompt_digest(prompts: Sequence[str]) -> str:
     """The same for the same questions, whatever their case and spacing."""
     normal = "\n".join(" ".join(prompt.casefold().split()) for prompt in prompts)
     return hashlib.sha256(normal.encode()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> LanguageIdentifier:
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from portal.arena.written_language import LEAST_LETTERS as LEAST_LETTERS_OF_A_LANGUAGE
+from portal.arena.written_language import letters_in, written_language
 from portal.feedback.models import Question, QuestionKind
 
-# Fewer letters than this say too little, of their language as of who wrote them first.
+# Fewer letters than this say too little of who wrote them first.
 LEAST_LETTERS: Final = 20
-_IDENTIFYING: Final = threading.Lock()
 
 
 def own_words(accepted: Iterable[tuple[Question, Any]]) -> str:
@@ -25,21 +25,20 @@ def own_words(accepted: Iterable[tuple[Question, Any]]) -> str:
     return "\n".join(words)
 
 
-def language_of(words: str, otherwise: str) -> str:
-    """ISO 639-1 of the words; `otherwise` for too few."""
-    if _letters(words) < LEAST_LETTERS:
-        return otherwise
-    # It unpacks its model at its first use, which takes half a second and is not for two threads at once.
-    with _IDENTIFYING:
-        import py3langid  # noqa: PLC0415  0.1 s and 60 MB that a process without submissions need not spend
+def has_words(answers: Mapping[str, Any]) -> bool:
+    """Whether the language of some answer will be asked for."""
+    texts = (value for value in answers.values() if isinstance(value, str))
+    return any(letters_in(text) >= LEAST_LETTERS_OF_A_LANGUAGE for text in texts)
 
-        code: str = py3langid.classify(words)[0]
-    return code
+
+def language_of(words: str, otherwise: str) -> str:
+    """ISO 639-1 of the words, or `und` where it cannot be told; `otherwise` for too few to ask."""
+    return otherwise if letters_in(words) < LEAST_LETTERS_OF_A_LANGUAGE else written_language(words)
 
 
 def copy_digest(words: str) -> str:
     """The same for texts that differ in case, spaces and punctuation alone; empty for too few words."""
-    if _letters(words) < LEAST_LETTERS:
+    if letters_in(words) < LEAST_LETTERS:
         return ""
     bare = "".join(character for character in words.casefold() if character.isalnum())
     return hashlib.sha256(bare.encode()).hexdigest()
@@ -48,10 +47,6 @@ def copy_digest(words: str) -> str:
 def output_digest(output: str) -> str:
     """SHA-256 of an answer as it was shown."""
     return hashlib.sha256(output.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _letters(words: str) -> int:
-    return sum(character.isalpha() for character in words)
 
 
 def columns_of(accepted: Iterable[tuple[Question, Any]], page_language: str) -> Mapping[str, str]:

@@ -20,9 +20,10 @@ from portal.arena.leaderboard import (
     voted_variants,
 )
 from portal.arena.models import Category, Pool
-from portal.arena.prompt_kinds import LEAST_LETTERS, LEAST_PROBABILITY, LONG_PROMPT
+from portal.arena.prompt_kinds import LONG_PROMPT
 from portal.arena.ranking import HARD_FROM, LEAST_STYLED_VOTES, PERIODS, ROUNDS
 from portal.arena.vote_files import VOTE_FORMATS, vote_pieces
+from portal.arena.written_language import LEAST_LETTERS, LEAST_PROBABILITY
 
 
 @never_cache

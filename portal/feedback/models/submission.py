@@ -99,7 +99,7 @@ class Submission(models.Model):
 
     consent = models.CharField(_("consent"), max_length=8, choices=Consent, default=Consent.PUBLISH)
     licence = models.CharField(_("licence"), max_length=60, blank=True)
-    # ISO 639-1 of what was written, or of the page when nothing was.
+    # ISO 639-1 of what was written ("und" where that cannot be told), or of the page when hardly anything was.
     language = models.CharField(_("language"), max_length=12, blank=True)
     # What the person had before them: {"questionnaire", "version", "language", "output_sha256"?,
     # "branched_from"?, "branched_from_sha256"?, "card_revision"?}.

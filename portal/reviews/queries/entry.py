@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from portal.arena.models import Kind, Outcome, Vote
+from portal.arena.written_language import UNKNOWN_LANGUAGE
 from portal.feedback import answer_quality
 from portal.feedback.models import Submission
 from portal.reviews.models.queue import Subject
@@ -48,7 +49,7 @@ def item_facts(subject: Subject, answers: Mapping[str, Any]) -> dict[str, Any]:
         "variant_id": subject.variant_id,
         "campaign_id": subject.campaign_id,
         "questionnaire": subject.questionnaire_slug,
-        "language": subject.language,
+        "language": _told_language(subject.language),
         "thumb": thumb if thumb in {answer_quality.UP, answer_quality.DOWN} else "",
     }
 
@@ -61,9 +62,12 @@ def _facts_of_vote(vote: Vote) -> dict[str, Any]:
         "target_kind": vote.kind,
         "card_id": cards.pop() if len(cards) == 1 else None,
         "questionnaire": VOTE_FORMS[Kind(vote.kind)],
-        # The languages of votes are ISO 639-3 where ISO 639-1 has none, and "und" where none was found.
-        "language": "" if vote.language == "und" else vote.language,
+        "language": _told_language(vote.language),
     }
+
+
+def _told_language(language: str) -> str:
+    return "" if language == UNKNOWN_LANGUAGE else language
 
 
 def in_sample(subject: Subject, percent: Decimal) -> bool:
