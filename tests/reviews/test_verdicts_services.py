@@ -75,6 +75,7 @@ def test_people_who_disagree_bring_in_each_other(alice: User, bob: User) -> None
     judge(bob, generation, thumb="down")
     assert item_of(praise).entered_by == "disagreement"
     assert ReviewItem.objects.count() == 2
+    assert set(ContributorRecord.objects.values_list("given", flat=True)) == {1}, "coming in later is not giving again"
 
 
 def test_the_sample_is_drawn_by_the_id_and_has_its_size() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from django.db import connection
@@ -27,8 +29,27 @@ def hours_class(entered_at: datetime, decided_at: datetime) -> int:
     return next((index for index, edge in enumerate(HOURS) if hours <= edge), len(HOURS))
 
 
-def count_entry(item: ReviewItem) -> None:
-    _add(1, day=item.entered_at.astimezone(UTC).date(), flow=Flow.ENTERED, **_facets(item))
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """Where an item that entered is counted."""
+
+    day: date
+    card: int
+    variant: int
+    language: str
+    questionnaire: str
+    campaign: str
+
+    @classmethod
+    def of(cls, item: ReviewItem) -> Entry:
+        return cls(item.entered_at.astimezone(UTC).date(), **_facets(item))
+
+
+def count_entries(steps: Counter[Entry]) -> None:
+    """Add to (or take from) what entered, in one order for all, so that no two who count wait for each other."""
+    for entry in sorted(steps):
+        if steps[entry]:
+            _add(steps[entry], flow=Flow.ENTERED, **asdict(entry))
 
 
 def count_decision(item: ReviewItem, step: int) -> None:
@@ -58,6 +79,12 @@ def count_given(subject: Subject) -> ContributorRecord | None:
     )
     record.given, record.accepted, record.rejected, record.spam = found
     return record
+
+
+def contributor_of(subject: Subject) -> ContributorRecord | None:
+    """How this contributor's fared so far."""
+    person = _person(subject)
+    return ContributorRecord.objects.filter(**person).first() if person is not None else None
 
 
 def count_outcome(subject: Subject, outcome: str, step: int) -> None:

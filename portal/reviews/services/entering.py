@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -11,14 +12,14 @@ from django.utils import timezone
 from portal.accounts.models import User
 from portal.arena.models import Vote
 from portal.feedback.models import Submission
-from portal.reviews.models import Inquiry, QueuePolicy, ReviewItem, TextBand
+from portal.reviews.models import ContributorRecord, Inquiry, QueuePolicy, ReviewItem, TextBand
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import EnteredBy, Subject
 from portal.reviews.models.verdicts import Superseded
 from portal.reviews.queries.entry import in_sample, is_flagged, item_facts, others_say_otherwise, said
 from portal.reviews.queries.policy import current_policy
 from portal.reviews.queries.resemblance import find_signs, said_text
-from portal.reviews.services.counting import count_entry, count_given
+from portal.reviews.services.counting import Entry, contributor_of, count_entries, count_given
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.settling import ItemState
 from portal.reviews.text_similarity import text_bands
@@ -43,15 +44,26 @@ def enter_queue(subject: Subject, *, by_hand: bool = False, actor: User | None =
 
     Call inside the transaction that stored it, with its answers. Raises AlreadyInQueue.
     """
+    is_new = isinstance(subject, Vote) or subject.is_first_version
+    record = None if by_hand else count_given(subject) if is_new else contributor_of(subject)
+    item, others = _enter(subject, record, by_hand=by_hand, actor=actor)
+    if item is not None:
+        count_entries(Counter(map(Entry.of, [item, *_bring_in(others)])))
+    return item
+
+
+def _enter(
+    subject: Subject, record: ContributorRecord | None, *, by_hand: bool = False, actor: User | None = None
+) -> tuple[ReviewItem | None, list[Subject]]:
+    """The item that a rule makes, not counted yet, and others who say otherwise and come in with it."""
     policy = current_policy()
     answers = said(subject)
-    record = None if by_hand else count_given(subject)
     signs = find_signs(subject, answers, record.given if record is not None else None)
     # Asked for once: it decides whether the subject enters, and who enters with it.
     others = others_say_otherwise(subject, answers) if policy.enter_disagreement and not by_hand else []
     entered_by = EnteredBy.HAND if by_hand else _rule_for(policy, subject, answers, bool(signs), bool(others))
     if entered_by is None:
-        return None
+        return None, []
     trust = record.trust if record is not None else 0.5
     item = ReviewItem(
         **_reviewed(subject),
@@ -65,10 +77,8 @@ def enter_queue(subject: Subject, *, by_hand: bool = False, actor: User | None =
     )
     _insert(item, is_new=isinstance(subject, Submission) and subject.is_first_version)
     _write_bands(item, answers)
-    count_entry(item)
     record_event(item, "entered", actor, rule=entered_by, policy=policy.version, signs=signs)
-    _bring_in(others)
-    return item
+    return item, others
 
 
 def _insert(item: ReviewItem, *, is_new: bool) -> None:
@@ -99,12 +109,17 @@ def follow_submission(submission: Submission) -> None:
     if item.submission_version == submission.version:
         return
     superseded = [each for each in item.reviews.filter(superseded_at=None) if each.supersede(Superseded.EDITED)]
+    # Of what was withdrawn, it is not known any more where it was counted.
+    steps = Counter({Entry.of(item): -1}) if item.state != ItemState.WITHDRAWN else None
     answers = submission.values()
     item.signs = find_signs(submission, answers)
     item.is_suspicious = bool(item.signs)
     for column, value in item_facts(submission, answers).items():
         setattr(item, column, value)
     item.save(update_fields=["signs", "is_suspicious", *item_facts(submission, answers)])
+    if steps is not None:
+        steps[Entry.of(item)] += 1
+        count_entries(steps)
     item.text_bands.all().delete()
     _write_bands(item, answers)
     record_event(item, "edited", submission.owner, version=submission.version, verdicts_set_aside=len(superseded))
@@ -149,7 +164,7 @@ def _close(item: ReviewItem, subject: Subject) -> None:
 
 
 def _locked_item(subject: Subject) -> ReviewItem | None:
-    return ReviewItem.objects.select_for_update(of=("self",)).filter(**_reviewed(subject)).first()
+    return ReviewItem.objects.select_for_update(of=("self",), no_key=True).filter(**_reviewed(subject)).first()
 
 
 def _reviewed(subject: Subject) -> dict[str, Subject]:
@@ -171,13 +186,20 @@ def _rule_for(
     return None
 
 
-def _bring_in(others: Iterable[Subject]) -> None:
-    for other in others:
+def _bring_in(others: list[Subject]) -> Iterator[ReviewItem]:
+    """The items of others who have none, and of those who say otherwise than they; they were counted as given then."""
+    others = list(others)
+    while others:
+        other = others.pop()
         # Somebody may bring it in, or its giver withdraw it, at this moment: who holds its row decides.
         rows = type(other)._default_manager.select_for_update(of=("self",), skip_locked=True)  # noqa: SLF001
         fresh = rows.filter(pk=other.pk, withdrawn_at=None).first()
-        if fresh is not None and not ReviewItem.objects.filter(**_reviewed(fresh)).exists():
-            enter_queue(fresh)
+        if fresh is None or ReviewItem.objects.filter(**_reviewed(fresh)).exists():
+            continue
+        item, more = _enter(fresh, contributor_of(fresh))
+        if item is not None:
+            others += more
+            yield item
 
 
 def _write_bands(item: ReviewItem, answers: dict[str, Any]) -> None:

@@ -93,8 +93,9 @@ def _ask_each(maintainer: User, replay: Replay, runs: Sequence[ReplayRun], until
             generation = _ask(maintainer, replay, run.original, uuid.uuid5(replay.pk, str(run.original_id)))
         except LimitExceeded as error:
             # The others would meet the same limit.
-            rest = [each.pk for each in runs[place:]]
-            ReplayRun.objects.filter(pk__in=rest).update(problem=str(error)[:300], tried_until=until)
+            rest = ReplayRun.objects.filter(pk__in=[each.pk for each in runs[place:]], generation__isnull=True)
+            # And what another worker began meanwhile has no problem.
+            rest.update(problem=str(error)[:300], tried_until=until)
             return place
         except (ValidationError, PermissionDenied, InvalidParameter) as error:
             said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
