@@ -160,8 +160,8 @@ class BulkQuarantine(ApiView):
         operation_id="review_bulk_quarantine",
         summary="Take items out of the queue, or let them back in",
         description=(
-            "With everything that they have; nothing is deleted. Of a person the newest that are not out yet, "
-            f"{MOST_ITEMS} at a time. For operators."
+            "With everything that they have; nothing is deleted. Of a person the newest that are not out yet (or that "
+            f"are), {MOST_ITEMS} at a time. For operators."
         ),
         parameters=[schema.IDEMPOTENCY_KEY],
         request=QuarantineSerializer,
@@ -198,11 +198,13 @@ class BulkQuarantine(ApiView):
 def _chosen(given: dict[str, Any]) -> Sequence[int]:
     """Raises ValidationError for a person who is not there, and Problem."""
     named = [name for name in ("items", "person") if name in given]
-    if len(named) != 1 or (given["release"] and "person" in given):
-        sentence = _("Name either items or a person; a person's are let in by their numbers.")
+    if len(named) != 1:
+        sentence = _("Name either items or a person.")
         errors = tuple(FieldError(sentence, pointer=pointer(name)) for name in named or ("items", "person"))
         raise Problem("invalid-request", sentence, errors)
-    return sorted(set(given["items"])) if "items" in given else Person.named(given["person"]).items()
+    if "items" in given:
+        return sorted(set(given["items"]))
+    return Person.named(given["person"]).items(are_out=given["release"])
 
 
 def _answer(effect: Effect, done: Done, *, is_preview: bool) -> Response:

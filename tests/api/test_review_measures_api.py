@@ -158,6 +158,8 @@ def test_items_and_all_of_a_persons_leave_the_queue_and_come_back(
     ):
         assert client.post(QUARANTINE, bad, JSON).status_code == 400
     assert out() == {items[1].pk}
+    assert client.post(QUARANTINE, {"person": "alice", "release": True}, JSON).json()["changed"] == 1
+    assert out() == set()
 
 
 def test_a_decided_item_becomes_gold_and_only_maintainers_know(

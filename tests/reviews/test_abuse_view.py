@@ -77,6 +77,11 @@ def test_a_quarantine_of_everything_is_previewed_first(alice: User, bob: User, o
     assert list(ReviewItem.objects.filter(state="quarantined")) == [mine]
     theirs.refresh_from_db()
     assert theirs.state == "waiting"
+    release = {"action": "release", "person": "alice"}
+    assert "1 item of alice would come back" in operator_client.post(address, release).text
+    operator_client.post(address, release | {"confirmed": "1"})
+    assert not ReviewItem.objects.exclude(state="waiting").exists()
+    assert operator_client.post(address, {"action": "erase", "person": "alice", "confirmed": "1"}).status_code == 404
 
 
 def test_a_reviewers_verdicts_are_set_aside_after_a_preview(

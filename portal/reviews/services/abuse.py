@@ -63,14 +63,14 @@ class Person:
             return {"network_digest": self.network}
         return {"owner": self.user} if self.user is not None else {"visitor": self.visitor}
 
-    def items(self) -> list[int]:
-        """Their items that a quarantine would touch, the newest first."""
-        open_ones = ReviewItem.objects.filter(is_quarantined=False).exclude(state=ItemState.WITHDRAWN)
+    def items(self, *, are_out: bool = False) -> list[int]:
+        """Their items that a quarantine would touch, or that one took out; the newest 500 first."""
+        touched = ReviewItem.objects.filter(is_quarantined=are_out).exclude(state=ItemState.WITHDRAWN)
         # One look each: an OR over two joins goes by no index.
         found = [
             key
             for kind in ("submission", "vote")
-            for key in open_ones.filter(**{f"{kind}__{column}": value for column, value in self.own().items()})
+            for key in touched.filter(**{f"{kind}__{column}": value for column, value in self.own().items()})
             .order_by("-id")
             .values_list("pk", flat=True)[:MOST_ITEMS]
         ]
@@ -126,18 +126,24 @@ def require_not_blocked(subject: Subject) -> None:
     if subject.is_withdrawn:
         return
     block = block_of(Actor(user=subject.owner, visitor=subject.visitor), subject.network_digest)
-    if block is not None:
-        raise Blocked(_("You cannot give anything at the moment: %(reason)s") % {"reason": block.reason})
+    if block is None:
+        return
+    said = {"reason": block.reason, "until": f"{block.until:%Y-%m-%d %H:%M} UTC" if block.until else ""}
+    if block.until:
+        raise Blocked(_("You cannot give anything at the moment: %(reason)s (This ends on %(until)s.)") % said)
+    raise Blocked(_("You cannot give anything at the moment: %(reason)s") % said)
 
 
-def quarantine_contributor(operator: User, person: Person) -> int:
-    """Take all of theirs out of the queue, up to 500 at a time; how many it was."""
-    return quarantine(operator, person.items())
+def quarantine_contributor(operator: User, person: Person, *, release: bool = False) -> int:
+    """Take all of theirs out of the queue, or let them back in, up to 500 at a time; how many it was."""
+    return quarantine(operator, person.items(are_out=release), release=release)
 
 
 def verdicts_of(reviewer: User) -> Sequence[int]:
     """The items with a verdict of theirs that counts, the newest first, up to 500."""
     live = Review.objects.filter(reviewer=reviewer, superseded_at=None).exclude(kind=Kind.GOLD)
+    # What a contributor withdrew is closed, whatever was said of it.
+    live = live.exclude(item__state=ItemState.WITHDRAWN)
     return list(live.order_by("-id").values_list("item_id", flat=True)[:MOST_ITEMS])
 
 

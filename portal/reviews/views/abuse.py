@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,6 +21,7 @@ from portal.reviews.models import Block
 from portal.reviews.queries.rings import vote_rings
 from portal.reviews.queries.suspicion import from_network, marked_networks, suspects
 from portal.reviews.services.abuse import (
+    MOST_ITEMS,
     Person,
     block_contributor,
     lift_block,
@@ -30,6 +31,7 @@ from portal.reviews.services.abuse import (
 )
 
 MAX_DAYS = 3_650
+ACTIONS = ("block", "quarantine", "release", "revert")
 
 
 @never_cache
@@ -67,8 +69,10 @@ def lift(request: HttpRequest, block_id: int) -> HttpResponse:
 
 def _measure(request: HttpRequest, operator: User, context: dict[str, Any]) -> str:
     """What was done, in words; or nothing, with the preview in the context."""
-    person = Person.named(request.POST.get("person", ""))
     action = request.POST.get("action", "")
+    if action not in ACTIONS:
+        raise Http404
+    person = Person.named(request.POST.get("person", ""))
     if action == "block" and person.network and not request.POST.get("confirmed"):
         # Who they are is not known, so whom it would meet is shown before it does.
         context |= {"network": from_network(person.network), "person": request.POST["person"], "action": action}
@@ -79,13 +83,21 @@ def _measure(request: HttpRequest, operator: User, context: dict[str, Any]) -> s
     if action == "revert" and person.user is None:
         raise ValidationError({"person": [_("Only an account can have given verdicts.")]})
     if not request.POST.get("confirmed"):
-        items = verdicts_of(person.user) if action == "revert" and person.user is not None else person.items()
-        context |= {"preview": items, "person": request.POST.get("person", ""), "action": action}
+        if action == "revert" and person.user is not None:
+            items = verdicts_of(person.user)
+        else:
+            items = person.items(are_out=action == "release")
+        context |= {
+            "preview": items,
+            "is_bounded": len(items) == MOST_ITEMS,
+            "person": request.POST.get("person", ""),
+            "action": action,
+        }
         return ""
     if action == "revert" and person.user is not None:
         count = revert_reviewer(operator, person.user)
     else:
-        count = quarantine_contributor(operator, person)
+        count = quarantine_contributor(operator, person, release=action == "release")
     return ngettext("%(count)d item was changed.", "%(count)d items were changed.", count) % {"count": count}
 
 
