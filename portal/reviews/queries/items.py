@@ -17,10 +17,23 @@ from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.settling import ItemState
 
 PER_PAGE: Final = 50
-# Large, and on no list.
-_RUN_NOT_LISTED: Final = tuple(
-    f"submission__generation__{column}"
-    for column in ("messages", "rendered_prompt", "output", "thinking", "params", "usage", "timings", "provenance")
+# What a list shows of a row's neighbours: to load all that they hold costs more than the list itself.
+_LISTED: Final = (
+    *(field.name for field in ReviewItem._meta.concrete_fields),  # noqa: SLF001
+    "submission__generation__prompt",
+    "submission__withdrawn_at",
+    "vote__kind",
+    "vote__outcome",
+    "vote__reasons",
+    "vote__withdrawn_at",
+    "card__owner_name",
+    "card__slug",
+    "variant__slug",
+    "variant__card__owner_name",
+    "variant__card__slug",
+    "campaign__slug",
+    "campaign__title",
+    "claimed_by__username",
 )
 
 
@@ -82,12 +95,11 @@ def list_items(filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE
 
 
 def _with_what_was_said(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
-    """Each with its submission, run, card and answers, in two queries."""
-    answers = Prefetch("submission__answers", Answer.objects.select_related("question"))
-    rows = items.select_related(
-        "submission__generation", "submission__owner", "vote", "card", "variant__card", "campaign", "claimed_by"
-    )
-    return rows.defer(*_RUN_NOT_LISTED).prefetch_related(answers)
+    """Each with its submission, run, card and answers, in three queries."""
+    # The few questions once, and not with each answer: their options and translations are JSON.
+    answers = Answer.objects.select_related(None).prefetch_related("question")
+    rows = items.select_related("submission__generation", "vote", "card", "variant__card", "campaign", "claimed_by")
+    return rows.only(*_LISTED).prefetch_related(Prefetch("submission__answers", answers))
 
 
 def read_cursor(text: str) -> tuple[datetime, int] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,7 +23,7 @@ from portal.reviews.proportions import Share
 from portal.reviews.queries.entry import vote_form_name
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.queue_page import enumerate_times
-from portal.reviews.settling import OPEN_STATES, Reason
+from portal.reviews.settling import Reason
 
 DEFAULT_DAYS: Final = 30
 MOST_DAYS: Final = 366 * 3
@@ -88,7 +88,8 @@ def overview(filters: QueueFilters) -> Overview:
     """The period's flows, broken down; without a period the last 30 days."""
     filters = _with_period(filters)
     rows = _counts(filters)
-    by_flow = _summed(rows, "flow")
+    by_verdict = _summed(rows, "flow", "reason", "hours_class")
+    by_flow = _added(by_verdict, 0)
     decided = sum(count for flow, count in by_flow.items() if flow != Flow.ENTERED)
     accepted = by_flow.get(Flow.ACCEPT, 0)
     periods = _periods(rows, filters)
@@ -108,9 +109,9 @@ def overview(filters: QueueFilters) -> Overview:
         flow_chart=chart,
         backlog=_backlog(filters),
         outcomes=_outcomes(by_flow, decided, filters),
-        reasons=_reasons(rows, filters),
-        times=_times(rows, decided, filters),
-        breakdowns=[each for name, title in _BREAKDOWNS if (each := _breakdown(rows, name, str(title), filters)).lines],
+        reasons=_reasons({key: n for key, n in by_verdict.items() if key[0] == Flow.REJECT}, filters),
+        times=_times({key: n for key, n in by_verdict.items() if key[0] != Flow.ENTERED}, decided, filters),
+        breakdowns=[each for each in _breakdowns(rows, filters) if each.lines],
     )
 
 
@@ -136,9 +137,17 @@ def _counts(filters: QueueFilters) -> QuerySet[DailyCount]:
     return rows.filter(**{name: value for name, value in narrowed.items() if value}).order_by()
 
 
-def _summed(rows: QuerySet[DailyCount], *names: str) -> dict[Any, int]:
+def _summed(rows: QuerySet[DailyCount], *names: str) -> dict[tuple[Any, ...], int]:
     totals = rows.values_list(*names).annotate(total=Sum("count"))
-    return {(key[0] if len(names) == 1 else key[:-1]): key[-1] for key in totals if key[-1]}
+    return {tuple(key): total for *key, total in totals if total}
+
+
+def _added(counts: Mapping[tuple[Any, ...], int], *places: int) -> Counter[Any]:
+    """The counts summed over all but these places of their keys; one place alone is the key itself."""
+    added: Counter[Any] = Counter()
+    for key, count in counts.items():
+        added[key[places[0]] if len(places) == 1 else tuple(key[place] for place in places)] += count
+    return added
 
 
 def _periods(rows: QuerySet[DailyCount], filters: QueueFilters) -> list[Period]:
@@ -177,17 +186,15 @@ def _decided(filters: QueueFilters) -> QueueFilters:
 def _backlog(filters: QueueFilters) -> list[Line]:
     """What is open now, by how long it has waited; the period does not narrow it."""
     today = timezone.now().date()
-    items = ReviewItem.objects.order_by()
     narrow = replace(filters, since=None, until=None, outcome="", reason="", state="open")
-    lines = []
+    ages = {}
     for young, old in pairwise((0, *_AGES, None)):
         assert young is not None
         since = today - timedelta(days=old - 1) if old is not None else None
-        of_age = replace(narrow, until=today - timedelta(days=young), since=since)
-        # One walk along an index for each state.
-        count = sum(replace(of_age, state=state.value).narrow(items).count() for state in OPEN_STATES)
-        lines.append(Line(_age(young, old), count, of_age.query()))
-    return lines
+        ages[_age(young, old)] = replace(narrow, until=today - timedelta(days=young), since=since)
+    counting = {f"age_{place}": Count("pk", filter=age.entered()) for place, age in enumerate(ages.values())}
+    counts = narrow.narrow(ReviewItem.objects.order_by()).aggregate(**counting)
+    return [Line(label, counts[f"age_{place}"], age.query()) for place, (label, age) in enumerate(ages.items())]
 
 
 def _age(young: int, old: int | None) -> str:
@@ -198,7 +205,7 @@ def _age(young: int, old: int | None) -> str:
     return _("%(low)d to %(high)d days ago") % {"low": young, "high": old - 1}
 
 
-def _outcomes(by_flow: dict[str, int], decided: int, filters: QueueFilters) -> list[Line]:
+def _outcomes(by_flow: Mapping[str, int], decided: int, filters: QueueFilters) -> list[Line]:
     lines = []
     for flow in Flow:
         count = by_flow.get(flow, 0)
@@ -208,8 +215,8 @@ def _outcomes(by_flow: dict[str, int], decided: int, filters: QueueFilters) -> l
     return lines
 
 
-def _reasons(rows: QuerySet[DailyCount], filters: QueueFilters) -> list[Line]:
-    counts = _summed(rows.filter(flow=Flow.REJECT), "reason")
+def _reasons(rejected: Mapping[tuple[Any, ...], int], filters: QueueFilters) -> list[Line]:
+    counts = _added(rejected, 1)
     total = sum(counts.values())
     labels = dict(Reason.choices)
     lines = []
@@ -219,20 +226,34 @@ def _reasons(rows: QuerySet[DailyCount], filters: QueueFilters) -> list[Line]:
     return lines
 
 
-def _times(rows: QuerySet[DailyCount], decided: int, filters: QueueFilters) -> list[Line]:
-    counts = _summed(rows.exclude(flow=Flow.ENTERED), "hours_class")
+def _times(by_verdict: Mapping[tuple[Any, ...], int], decided: int, filters: QueueFilters) -> list[Line]:
+    counts = _added(by_verdict, 2)
     lines = []
     for place, label in enumerate_times():
-        count = counts.get(int(place), 0)
+        count = counts[int(place)]
         lines.append(Line(label, count, replace(_decided(filters), took=place).query(), Share(count, decided)))
     return lines
 
 
-def _breakdown(rows: QuerySet[DailyCount], name: str, title: str, filters: QueueFilters) -> Breakdown:
+def _breakdowns(rows: QuerySet[DailyCount], filters: QueueFilters) -> Iterator[Breakdown]:
+    # A card has few variants: both are told from one walk.
+    of_models = _summed(rows, "card", "variant", "flow")
+    for name, title in _BREAKDOWNS:
+        match name:
+            case "card":
+                counts = _added(of_models, 0, 2)
+            case "variant":
+                counts = _added(of_models, 1, 2)
+            case _:
+                counts = Counter(_summed(rows, name, "flow"))
+        yield _breakdown(counts, name, str(title), filters)
+
+
+def _breakdown(counts: Mapping[Any, int], name: str, title: str, filters: QueueFilters) -> Breakdown:
     entered: Counter[Any] = Counter()
     decided: Counter[Any] = Counter()
     accepted: Counter[Any] = Counter()
-    for (value, flow), count in _summed(rows, name, "flow").items():
+    for (value, flow), count in counts.items():
         if value in (0, ""):
             continue
         if flow == Flow.ENTERED:

@@ -16,6 +16,17 @@ function go(step) {
 }
 
 if (rows.length) {
+  const all = document.querySelector("[data-all-rows]");
+  const boxes = rows.map((row) => row.querySelector("input[type=checkbox]"));
+  const follow = () => {
+    const chosen = boxes.filter((box) => box.checked).length;
+    all.checked = chosen === boxes.length;
+    all.indeterminate = chosen > 0 && chosen < boxes.length;
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; });
+  for (const box of boxes) box.addEventListener("change", follow);
+  addEventListener("pageshow", follow);
   document.addEventListener("focusin", (event) => {
     const row = event.target.closest("[data-row]");
     if (row) at = rows.indexOf(row);
