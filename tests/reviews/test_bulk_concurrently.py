@@ -51,7 +51,7 @@ def all_as_their_verdicts_say() -> None:
         expected = settle(
             item.live_verdicts(),
             item.needed,
-            is_withdrawn=item.submission.is_withdrawn,
+            is_withdrawn=item.subject.is_withdrawn,
             is_quarantined=item.is_quarantined,
         )
         assert (item.state, item.outcome) == (expected.state, expected.outcome)

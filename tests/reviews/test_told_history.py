@@ -99,4 +99,4 @@ def test_any_text_is_told(text: str) -> None:
 def test_things_have_names_also_when_they_are_no_more() -> None:
     assert thing_name("reviews.reviewitem") == "Review item"
     assert thing_name("gone.model") == "gone.model"
-    assert ACTIONS["verdict"] == "Verdict given"
+    assert str(ACTIONS["verdict"]) == "Verdict given"

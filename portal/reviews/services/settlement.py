@@ -33,11 +33,11 @@ def lock_item(item_id: int) -> tuple[ReviewItem, Subject]:
     What is reviewed first: whoever changes or withdraws it holds it before they reach the item. No key is held, since
     a verdict "same as" another item looks at that one's: two that name each other would wait for each other.
     """
-    held = {"of": ("self",), "no_key": True}
-    subject: Subject | None = Submission.objects.select_for_update(**held).filter(review_item=item_id).first()
+    submissions = Submission.objects.select_for_update(of=("self",), no_key=True)
+    subject: Subject | None = submissions.filter(review_item=item_id).first()
     if subject is None:
-        subject = Vote.objects.select_for_update(**held).filter(review_item=item_id).first()
-    item = ReviewItem.objects.select_for_update(**held).get(pk=item_id)
+        subject = Vote.objects.select_for_update(of=("self",), no_key=True).filter(review_item=item_id).first()
+    item = ReviewItem.objects.select_for_update(of=("self",), no_key=True).get(pk=item_id)
     # It cannot be gone: deleting it takes its item along.
     assert subject is not None
     return item, subject

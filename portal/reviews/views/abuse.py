@@ -21,7 +21,6 @@ from portal.reviews.models import Block
 from portal.reviews.queries.rings import vote_rings
 from portal.reviews.queries.suspicion import from_network, marked_networks, suspects
 from portal.reviews.services.abuse import (
-    MOST_ITEMS,
     Person,
     block_contributor,
     lift_block,
@@ -29,6 +28,7 @@ from portal.reviews.services.abuse import (
     revert_reviewer,
     verdicts_of,
 )
+from portal.reviews.services.bulk import MOST_ITEMS
 
 MAX_DAYS = 3_650
 ACTIONS = ("block", "quarantine", "release", "revert")
