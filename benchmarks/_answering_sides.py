@@ -203,11 +203,12 @@ def transformers_serve(folder: Path, log: Path) -> Iterator[ChatServer]:
 
 
 @contextmanager
-def llama_server(program: Path, weights: Path, streams: int, log: Path) -> Iterator[ChatServer]:
-    """llama.cpp's own server with a slot for each stream."""
+def llama_server(program: Path | None, weights: Path, streams: int, log: Path) -> Iterator[ChatServer]:
+    """llama.cpp's own server with a slot for each stream; without a program that of the `xllamacpp` wheel."""
     port = free_port()
     command = [
-        *(str(program), "--model", str(weights), "--host", "127.0.0.1", "--port", str(port), "--no-webui"),
+        *([str(program)] if program is not None else [sys.executable, "-m", "benchmarks._llama_server"]),
+        *("--model", str(weights), "--host", "127.0.0.1", "--port", str(port), "--no-webui"),
         *("--parallel", str(streams), "--ctx-size", str(512 * streams), "--threads", str(os.cpu_count() or 1)),
     ]
     settings = {"temperature": 0, "ignore_eos": True, "cache_prompt": False}

@@ -1,7 +1,7 @@
 """What the portal costs: streamed answers through `/v1` beside the worker's engine alone, in turns in the same run.
 
     python -m benchmarks.portal_throughput [--batches 1 8 16] [--rounds 5] [--variant int4]
-        [--transformers-serve] [--llama-server PATH] [--json]
+        [--transformers-serve] [--llama-server [PATH]] [--json]
 
 Starts the product as `make run` does, in a home of its own (web, Valkey, Celery worker, SQLite), and the same
 variant's engine in a process of its own (benchmarks/_bare_engine.py), built as the worker builds it. Both sides
@@ -10,7 +10,8 @@ until the last answer has ended, the reading of the prompts included. Only one s
 changes with every round. `ratio` is the median of the rounds' own ratios to the engine, since the machine drifts.
 Processor time is that of all of a side's processes, the client's left out; it drifts less than the clock.
 `--transformers-serve` adds transformers' own server with continuous batching, where its parts are installed, and
-`--llama-server PATH` llama.cpp's on the GGUF file that the weights came from. `--variant int4` asks for the variant
+`--llama-server` llama.cpp's on the GGUF file that the weights came from: the program at PATH, or the one that
+`python -m pip install xllamacpp` brings. `--variant int4` asks for the variant
 whose name ends so. The client reads bytes and little else, and its own processor time is told too: it has no cores of
 its own.
 """
@@ -129,7 +130,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--transformers-serve", action="store_true", help="measure transformers' own server beside")
     parser.add_argument("--variant", default="", help="the end of the variant's name, by default the first one")
-    parser.add_argument("--llama-server", type=Path, help="llama.cpp's server, to be measured too")
+    parser.add_argument(
+        "--llama-server", type=Path, nargs="?", const=Path(), help="llama.cpp's server, to be measured too"
+    )
     parser.add_argument("--json", action="store_true", help="JSON instead of the table")
     options = parser.parse_args()
     weights = ROOT / ".steelyard" / "weights"
@@ -149,9 +152,8 @@ def main() -> None:
             sides[SERVE] = stack.enter_context(transformers_serve(prepared, Path(folder) / "serve.log"))
         if options.llama_server is not None:
             log = Path(folder) / "llama.log"
-            sides[LLAMA] = stack.enter_context(
-                llama_server(options.llama_server, gguf_file(), max(options.batches), log)
-            )
+            program = options.llama_server if options.llama_server != Path() else None
+            sides[LLAMA] = stack.enter_context(llama_server(program, gguf_file(), max(options.batches), log))
         rows = measure(sides, options.batches, tokens=options.tokens, rounds=options.rounds)
     if options.json:
         facts = {"model": model, "tokens": options.tokens, "rounds": options.rounds}
