@@ -64,7 +64,8 @@ def fill_conversations(turns: int, siblings: int) -> tuple[Any, dict[str, str]]:
     turn_maker.add_turn(short, variant, output=ANSWER)
     turn = None
     for number in range(turns):
-        turn = turn_maker.add_turn(long, variant, turn, prompt=f"Question {number}?", output=ANSWER)
+        answer = f"Answer {number}. {ANSWER}"
+        turn = turn_maker.add_turn(long, variant, turn, prompt=f"Question {number}?", output=answer)
     first = turn_maker.add_turn(wide, variant, output=ANSWER)
     for _ in range(siblings):
         turn_maker.add_turn(wide, variant, first, output=ANSWER)

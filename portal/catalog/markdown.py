@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
 import nh3
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
@@ -26,6 +27,8 @@ from portal.catalog.math_text import keep_math
 
 MAX_CHARACTERS: Final = 100_000
 """Longer text is cut here, and says so: what is hostile at this length was measured to take a second at most."""
+MAX_REMEMBERED_CHARACTERS: Final = 8_000
+"""What was made of shorter texts is kept in memory, some megabytes of it: nothing else can change what they become."""
 MAX_PARAGRAPH_DELIMITERS: Final = 2_000
 """The parser is quadratic in the delimiters of one paragraph; one with more than this is shown as it was typed."""
 
@@ -79,6 +82,12 @@ def render_markdown(text: str, *, allow_remote_images: bool = False, heading_anc
     with it, and links to `#section` work.
     Text beyond MAX_CHARACTERS is not rendered, and the output says so.
     """
+    render = _remembered if len(text) <= MAX_REMEMBERED_CHARACTERS else _render
+    return render(text, allow_remote_images, heading_anchors, get_language())
+
+
+def _render(text: str, allow_remote_images: bool, heading_anchors: str, language: str | None) -> SafeString:
+    """The output depends on these alone; the language is the current one."""
     shown, cut = _bounded(text)
     env: EnvType = {"images": allow_remote_images, "anchors": heading_anchors}
     html = nh3.clean(
@@ -93,6 +102,10 @@ def render_markdown(text: str, *, allow_remote_images: bool = False, heading_anc
         notice = gettext("The text is cut here: only its first %(limit)s characters are shown.")
         html += f"<p><em>{escape(notice % {'limit': f'{MAX_CHARACTERS:,}'})}</em></p>"
     return mark_safe(html)  # noqa: S308 - cleaned by nh3 just above
+
+
+# A page shows the same answers again and again, and parsing is a quarter of the time that a long conversation takes.
+_remembered: Final = lru_cache(maxsize=1_000)(_render)
 
 
 def markdown_outline(text: str, *, heading_anchors: str) -> list[Heading]:

@@ -55,6 +55,8 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     expect(page.locator(".siblings__place")).to_have_text("Answer 2 of 2")
     page.get_by_role("link", name="Previous version").press("Enter")
     expect(page.locator(".siblings__place")).to_have_text("Answer 1 of 2")
+    # The next step is one Tab away.
+    expect(page.locator(".exchange__versions:has(.siblings)")).to_be_focused()
     expect(page.get_by_text("You are on an older branch")).to_be_visible()
     look(visitor)
 

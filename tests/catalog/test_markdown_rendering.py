@@ -248,3 +248,12 @@ def test_threads_render_the_same() -> None:
     for thread in threads:
         thread.join()
     assert results == [expected] * 8
+
+
+def test_what_is_remembered_of_one_page_is_not_shown_on_another() -> None:
+    text = "# A\n\n![chart](https://example.org/a.png)"
+    plain = render_markdown(text)
+    assert "<img" in render_markdown(text, allow_remote_images=True)
+    assert 'id="card-a"' in render_markdown(text, heading_anchors="card-")
+    assert render_markdown(text) == plain
+    assert "<img" not in plain

@@ -35,12 +35,12 @@ def test_the_address_names_the_branch_and_steps_lead_to_its_siblings(
     page = page_of(alice_client, conversation)
     assert "NEW WORDS" in page
     assert "OLD WORDS" not in page
-    assert f"?at={old.pk}#turn-{old.pk}" in page
+    assert f"?at={old.pk}#prompts-{old.pk}" in page
     assert "Prompt 2 of 2" in page
     page = page_of(alice_client, conversation, at=old.pk)
     assert page.index("FIRST") < page.index("OLD WORDS") < page.index("BELOW OLD")
     assert "NEW WORDS" not in page
-    assert f"?at={new.pk}#turn-{new.pk}" in page
+    assert f"?at={new.pk}#prompts-{new.pk}" in page
     assert "older branch" in page
     # What is sent there follows that branch.
     assert f'name="parent" value="{below.pk}"' in page

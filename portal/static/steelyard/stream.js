@@ -296,14 +296,15 @@ function followAnswers() {
   }
 }
 
-// Who reads the end of the page goes on reading it when an answer is replaced; who was in the answer stays in it.
+// Who reads the end of the page goes on reading it when an answer is replaced, or gets its judgement's panel; who was in
+// the answer stays in it, and who came to a place that the address names is not taken from it by a panel.
 let follow = false;
 let heldFocus = null;
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const answer = detail.target.closest?.(".answer");
   if (!answer) return;
-  follow = isFollowing();
+  follow = isFollowing() && (detail.target === answer || !location.hash);
   heldFocus = answer.contains(document.activeElement) ? answer.id : null;
 });
 
