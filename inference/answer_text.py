@@ -28,14 +28,20 @@ class AnswerText:
         visible = self._channels.read(token.id)
         deltas: list[Delta] = []
         stopped = False
+        # The mark that ends the thinking is its last token, and none of the answer's.
+        ends_thinking = self._channel is Channel.THINKING and self._channels.channel is not self._channel
+        if ends_thinking:
+            self._tokens.append(token)
         if self._channels.channel is not self._channel:
             text, stopped = self._through_stops(self._stream.flush())
             if not stopped:
                 text += self._rest_of_stops()
-            deltas += self._delta(self._graphemes.push(text) + self._graphemes.flush())
+            text = self._graphemes.push(text) + self._graphemes.flush()
+            deltas += self._delta(text, even_if_empty=ends_thinking)
             self._channel = self._channels.channel
             self._stream = TextStream(self._vocabulary)
-        self._tokens.append(token)
+        if not ends_thinking:
+            self._tokens.append(token)
         if visible and not stopped:
             text, stopped = self._through_stops(self._stream.push(token.id))
             deltas += self._delta(self._graphemes.push(text))

@@ -29,6 +29,10 @@ def harmony_tokenizer() -> Any:
 
 def _answer(tokenizer: Any, output: str, *, prompt: str = "", stops: Sequence[str] = ()) -> dict[Channel, str]:
     """The text of each channel when the model writes `output`."""
+    return {channel: text for channel, (text, _token_ids) in _told(tokenizer, output, prompt, stops).items()}
+
+
+def _told(tokenizer: Any, output: str, prompt: str, stops: Sequence[str]) -> dict[Channel, tuple[str, list[int]]]:
     reader = channel_reader_maker(tokenizer)(tokenizer(prompt)["input_ids"])
     answer = AnswerText(Vocabulary(tokenizer), stops, reader)
     token_ids = tokenizer(output)["input_ids"]
@@ -42,7 +46,11 @@ def _answer(tokenizer: Any, output: str, *, prompt: str = "", stops: Sequence[st
     deltas += answer.finish(stopped=stopped)
     if not stopped:
         assert [token.id for delta in deltas for token in delta.tokens] == token_ids
-    return {channel: "".join(delta.text for delta in deltas if delta.channel is channel) for channel in Channel}
+    of = {channel: [delta for delta in deltas if delta.channel is channel] for channel in Channel}
+    return {
+        channel: ("".join(delta.text for delta in told), [token.id for delta in told for token in delta.tokens])
+        for channel, told in of.items()
+    }
 
 
 def test_think_tags_divide_the_text(think_tokenizer: Any) -> None:
@@ -60,6 +68,14 @@ def test_a_template_that_opens_the_thinking_is_honoured(think_tokenizer: Any) ->
 def test_a_template_that_closes_the_thinking_leaves_the_answer(think_tokenizer: Any) -> None:
     found = _answer(think_tokenizer, "The dog.", prompt="tell me<think></think>")
     assert found == {Channel.THINKING: "", Channel.ANSWER: "The dog."}
+
+
+@pytest.mark.parametrize("thinking", ["the fox?", "the fox 🎉", ""])
+def test_the_mark_that_ends_the_thinking_is_no_token_of_the_answer(think_tokenizer: Any, thinking: str) -> None:
+    told = _told(think_tokenizer, f"{thinking}</think>The dog.", "tell me<think>", ())
+    ids_of = {channel: token_ids for channel, (_text, token_ids) in told.items()}
+    assert think_tokenizer.decode(ids_of[Channel.ANSWER]) == "The dog."
+    assert think_tokenizer.decode(ids_of[Channel.THINKING]) == f"{thinking}</think>"
 
 
 def test_thinking_that_never_ends_is_all_thinking(think_tokenizer: Any) -> None:
