@@ -21,7 +21,7 @@ from portal.api.serializers import ObjectField
 from portal.exports.rows import iso_utc
 from portal.feedback.contribution_notes import ContributionNote, contribution_notes
 from portal.feedback.models import ReviewState, Submission, Target
-from portal.feedback.queries import contributions
+from portal.feedback.queries import told_contributions
 
 _OWN: Final = (Scope.READ, Scope.SUBMIT)
 
@@ -105,7 +105,7 @@ class ContributionList(ApiView):
         tags=["me"],
     )
     def get(self, request: Request) -> Response:
-        own = contributions(self.actor)
+        own = told_contributions(self.actor)
         asked = request.query_params
         own = own.filter(**{name: asked[name] for name in ("review_state", "target") if name in asked})
         page, following = read_created_page(request, own)

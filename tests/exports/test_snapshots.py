@@ -397,7 +397,10 @@ def test_two_are_compared_on_a_page(maintainer: User, alice: User, alice_client:
     page = alice_client.get(reverse("exports:compare-snapshots", args=[other.pk]), {"with": str(second.pk)})
     assert page.context["difference"].left == 2
     assert "The two differ in what they were made of (tables, filters)" in page.content.decode()
-    assert '<th scope="row">feedback</th><td class="number">2</td><td class="number">–</td>' in page.content.decode()
+    assert (
+        '<th scope="row">feedback</th><td class="number">2</td><td class="number">\N{EN DASH}</td>'
+        in page.content.decode()
+    )
 
 
 def test_the_overview_takes_the_same_queries_however_many(maintainer: User, alice_client: Client) -> None:
