@@ -15,6 +15,8 @@ from portal.accounts.models import User
 
 KEPT_S: Final = 3_600
 TELL_EVERY_S: Final = 0.5
+# The first rows say little of the pace.
+PACE_AFTER_S: Final = 2.0
 
 
 class DownloadStopped(Exception):
@@ -35,7 +37,7 @@ class Progress:
     @property
     def left_s(self) -> int | None:
         """How many seconds it goes on at the pace so far; None where nobody can tell yet."""
-        if self.expected is None or not self.rows:
+        if self.expected is None or not self.rows or self.took_s < PACE_AFTER_S:
             return None
         return math.ceil(self.took_s * max(0, self.expected - self.rows) / self.rows)
 
