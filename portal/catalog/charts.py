@@ -76,8 +76,8 @@ def short(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share with enough digits to tell small ones apart."""
-    return f"{100 * share:.3g} %"
+    """A share with three significant digits, which tell small ones apart and stand below each other."""
+    return f"{f'{100 * share:#.3g}'.rstrip('.')} %"
 
 
 def _bars(values: Sequence[float], titles: Sequence[str]) -> tuple[Bar, ...]:

@@ -161,7 +161,7 @@ def _import_cached(source: HubSource, card: CardChoice, base: str, on_progress: 
     except LocalEntryNotFoundError as error:
         raise ImportRefused(
             f"HF_HUB_OFFLINE is set, and this machine's hub cache has no whole copy of {source.repo_id}"
-            f"@{source.revision}."
+            f"@{source.revision}. Without that setting it is downloaded."
         ) from error
     cache = snapshot.parents[1].resolve()
     names = [path.name for path in snapshot.iterdir() if path.is_file() and path.resolve().is_relative_to(cache)]

@@ -202,6 +202,11 @@ class Import(Job):
     def get_absolute_url(self) -> str:
         return reverse("catalog:import", args=[self.pk])
 
+    @property
+    def has_downloaded(self) -> bool:
+        """Whether a hub's files began to arrive; what arrived is kept where the import failed."""
+        return any(stage == "downloading" for _time, stage in self.log)
+
 
 class Reading(models.TextChoices):
     """What is read out of weights."""

@@ -75,6 +75,7 @@ def card(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         "compared": compared,
         "measured_on": measured_on(compared),
         "may_measure": maintains and any(row.can_be_measured for row in compared),
+        "is_measuring": any(row.is_being_measured for row in compared),
         "first_variant": first,
         "may_maintain": maintains,
         "may_run": may_run(request.user, shown),

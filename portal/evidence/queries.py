@@ -35,11 +35,11 @@ DOWN_REASONS: Final = f"reasons_{answer_quality.DOWN}"
 
 @dataclass(frozen=True, slots=True)
 class VariantRow:
-    """One variant's figures."""
+    """One variant's figures; its ratings with the questions that they answer."""
 
     variant: Variant
     thumbs: Share
-    ratings: tuple[Mean | None, ...]
+    ratings: tuple[tuple[str, Mean | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +202,11 @@ def _variant_rows(
 ) -> Iterable[VariantRow]:
     for variant in variants:
         given = tuple(
-            mean_rating(ratings.get((question.key, variant.pk), Counter()), *_scale(question)) for question in questions
+            (question.label, mean_rating(ratings.get((question.key, variant.pk), Counter()), *_scale(question)))
+            for question in questions
         )
         share = thumbs.get(variant.pk, Share(0, 0))
-        if share.n or any(given):
+        if share.n or any(mean for _label, mean in given):
             yield VariantRow(variant, share, given)
 
 

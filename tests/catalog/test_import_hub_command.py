@@ -186,7 +186,7 @@ def test_without_a_network_the_hubs_own_cache_is_read(
 ) -> None:
     commit = hub.push("acme/tiny", repository)
     settings.HF_HUB_OFFLINE = True
-    assert "this machine's hub cache has no whole copy of acme/tiny@main" in refused("acme/tiny")
+    assert "this machine's hub cache has no whole copy of acme/tiny@main. Without that setting" in refused("acme/tiny")
     (repository / "pytorch_model.bin").unlink()
     snapshot_download("acme/tiny", endpoint=hub.address, cache_dir=tmp_path / "cache", token=False)
     hub.requests.clear()

@@ -66,6 +66,9 @@ def test_a_failed_import_says_why_and_offers_another_try(maintainer_client: Clie
     page = maintainer_client.get(f"/imports/{job.pk}/").text
     assert "The hub has no &lt;model&gt;." in page
     assert "/imports/?kind=hub&amp;source=acme%2F%3Cb%3E&amp;card=a%2Fb" in page
+    assert "kept for a week" not in page
+    Import.objects.update(log=[["2026-11-28T01:00:00+00:00", "downloading"]])
+    assert "kept for a week" in maintainer_client.get(f"/imports/{job.pk}/").text
     again = maintainer_client.get("/imports/?kind=hub&source=acme/tiny&card=a/b").text
     assert 'value="acme/tiny"' in again
 
