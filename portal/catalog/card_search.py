@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Any, Final, overload
 
@@ -166,18 +166,24 @@ class CardSearchResult:
 
     def _fitting(self, number: int) -> QuerySet[CardFacet, Any]:
         """The keys of the cards that fit exactly this many of the chosen values, at least one."""
-        fitting = CardFacet.objects.filter(self._chosen()).values("card").alias(fitting=Count("pk"))
-        return fitting.filter(fitting=number).values("card")
+        return self._fits_by_card.filter(fits=number).values("card")
 
-    def _chosen(self) -> Q:
-        return reduce(or_, (Q(kind=kind, value=value) for kind, value in self._search.facets.items()))
+    @cached_property
+    def _fits(self) -> QuerySet[CardFacet]:
+        """The facets that are chosen. Made once: Django takes longer over these conditions than SQLite."""
+        chosen = (Q(kind=kind, value=value) for kind, value in self._search.facets.items())
+        return CardFacet.objects.filter(reduce(or_, chosen))
+
+    @cached_property
+    def _fits_by_card(self) -> QuerySet[CardFacet, Any]:
+        return self._fits.values("card").alias(fits=Count("pk"))
 
     def _kept_out_by_one(self) -> QuerySet[CardFacet]:
         """The facets of the kind whose chosen value alone keeps their card out."""
         others = len(self._search.facets) - 1
         cards = self._unfiltered().order_by()
         cards = cards.filter(pk__in=self._fitting(others)) if others else cards
-        fits = CardFacet.objects.filter(self._chosen(), card=OuterRef("card"), kind=OuterRef("kind"))
+        fits = self._fits.filter(card=OuterRef("card"), kind=OuterRef("kind"))
         facets = CardFacet.objects.filter(kind__in=self._search.facets, card__in=cards.values("pk"))
         return facets.exclude(Exists(fits))
 
