@@ -48,7 +48,7 @@ def told(target: str, action: str, **changes: Any) -> list[tuple[str, str]]:
                 ("Signs of abuse", "The same text was given before, Many from one person in a short time"),
             ],
         ),
-        ("reviews.reviewitem", "reopened", {"reviews": [4, 9]}, [("Verdicts' numbers", "4, 9")]),
+        ("reviews.reviewitem", "reopened", {"reviews": [4, 9]}, [("Verdicts set aside", "2")]),
         (
             "reviews.queuepolicy",
             "changed",

@@ -54,8 +54,7 @@ _LABELS: Final = {
     "policy": gettext_lazy("Version of the rules"),
     "reason": gettext_lazy("Reason"),
     "reports": gettext_lazy("Reports"),
-    "review": gettext_lazy("Verdict's number"),
-    "reviews": gettext_lazy("Verdicts' numbers"),
+    "reviews": gettext_lazy("Verdicts set aside"),
     "rule": gettext_lazy("Rule"),
     "run": gettext_lazy("Run"),
     "runs": gettext_lazy("Runs"),
@@ -125,8 +124,8 @@ def thing_name(target: str) -> str:
 def told_changes(event: Event) -> Iterator[ToldChange]:
     """What an entry says beside what happened. What was empty and what says nothing is left out."""
     for name, value in event.changes.items():
-        if name == "before" and "after" in event.changes:
-            # Told with what came after it.
+        # Told with what came after it; and a number by which nobody finds anything.
+        if (name == "before" and "after" in event.changes) or name == "review":
             continue
         column, _dot, key = name.partition(".")
         field = _field(event.target, column)
@@ -135,6 +134,8 @@ def told_changes(event: Event) -> Iterator[ToldChange]:
         if pair := _pair(event, name, value):
             before, after = (told_value(each, labels) or _("nothing") for each in pair)
             words = before if before == after else f"{before} → {after}"
+        elif column == "reviews" and isinstance(value, list):
+            words = str(len(value))
         else:
             words = _moment(value) if column == "until" else told_value(value, labels)
         if words:

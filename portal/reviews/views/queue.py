@@ -17,7 +17,7 @@ from portal.reviews.access import require_reviewer, require_staff
 from portal.reviews.forms import SavedViewForm
 from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.queries.items import hides_verdicts, list_items
+from portal.reviews.queries.items import list_items
 from portal.reviews.queries.queue_page import filter_choices, matches, open_counts, saved_views
 from portal.reviews.services.claims import claim_next
 from portal.reviews.settling import Reason, Verdict
@@ -36,7 +36,6 @@ def queue(request: HttpRequest) -> HttpResponse:
         "choices": filter_choices(filters),
         "page": page,
         "matches": matches(filters) if filters.pairs else None,
-        "rows": [(item, hides_verdicts(item)) for item in page.items],
         "counts": open_counts(),
         "saved_views": saved_views(reviewer),
         "verdicts": [each for each in Verdict if each != Verdict.DUPLICATE],
