@@ -38,6 +38,14 @@ def find_card(user: User | AnonymousUser, name: str) -> ModelCard | None:
     return card if card is not None and (card.is_published or may_maintain_cards(user)) else None
 
 
+def get_card_alone(user: User | AnonymousUser, owner_name: str, slug: str) -> ModelCard:
+    """The card as `get_card` has it, without its text and its variants."""
+    card = find_card(user, f"{owner_name}/{slug}")
+    if card is None:
+        raise Http404
+    return card
+
+
 def get_current_revision(user: User | AnonymousUser, owner_name: str, slug: str) -> CardRevision:
     """The text of a card. Raises Http404 when the user may not see the card, or it has no text yet."""
     revision = get_card(user, owner_name, slug).current_revision

@@ -73,12 +73,18 @@ class Lineage:
         """What a node was made from, with the relation."""
         return [(self.nodes[edge.source], edge.relation) for edge in self.edges.values() if edge.target == node.key]
 
-    def add(self, node: LineageNode) -> bool:
-        """Take a node in; False where it is known already, or its level is full."""
-        if node.key in self.nodes:
+    def has_room(self, key: str, level: int) -> bool:
+        """Whether a node is to be made; False where it is known already, or its level is full, which is counted."""
+        if key in self.nodes:
             return False
-        if sum(other.level == node.level for other in self.nodes.values()) >= MAX_OF_A_LEVEL:
-            self.left_out[node.level] = self.left_out.get(node.level, 0) + 1
+        if sum(other.level == level for other in self.nodes.values()) >= MAX_OF_A_LEVEL:
+            self.left_out[level] = self.left_out.get(level, 0) + 1
+            return False
+        return True
+
+    def add(self, node: LineageNode) -> bool:
+        """Take a node in, if there is room for it."""
+        if not self.has_room(node.key, node.level):
             return False
         self.nodes[node.key] = node
         return True
@@ -145,9 +151,12 @@ def _trace_derived_of_names(
 ) -> list[ModelCard]:
     """Take in what names one of `names`, models of one level, as its base; return the new cards."""
     stated = CardBase.objects.filter(name__in=names, card__in=cards).select_related("card")
+    stated = stated.only("name", "relation", "card__owner_name", "card__slug", "card__title")
     added = []
+    # A popular base has hundreds, of whom a few are shown.
     for base in stated.order_by("card__owner_name", "card__slug", "pk"):
-        if lineage.add(_card_node(base.card, level + 1, base.relation)):
+        if lineage.has_room(base.card.name, level + 1):
+            lineage.nodes[base.card.name] = _card_node(base.card, level + 1, base.relation)
             added.append(base.card)
         lineage.connect(base.name, base.card.name, base.relation)
     return added
@@ -161,7 +170,8 @@ def _cards_by_name(cards: QuerySet[ModelCard], names: Iterable[str]) -> dict[str
 
 def _add_variants(lineage: Lineage, card: ModelCard) -> None:
     """The card's variants, each after what it was made from: another variant, or the weights of the card."""
-    variants = list(Variant.objects.filter(card=card).select_related("base__card", "card").defer("facts", "digests"))
+    large = [f"{of}{name}" for of in ("", "base__") for name in ("facts", "digests", "file_stamps", "defaults")]
+    variants = list(Variant.objects.filter(card=card).select_related("base__card", "card").defer(*large))
     own = {variant.pk: variant for variant in variants}
     levels: dict[int, int] = {}
 

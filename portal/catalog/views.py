@@ -9,7 +9,15 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import Actor, current_actor
-from portal.catalog.access import find_card, get_card, get_current_revision, get_variant, may_maintain_cards, may_run
+from portal.catalog.access import (
+    find_card,
+    get_card,
+    get_card_alone,
+    get_current_revision,
+    get_variant,
+    may_maintain_cards,
+    may_run,
+)
 from portal.catalog.card_metadata import describe_metadata, thumbnail_bytes
 from portal.catalog.card_page import render_card
 from portal.catalog.card_pictures import kept_picture
@@ -127,7 +135,7 @@ def outline(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
 @require_safe
 def lineage(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     """What a card's model was made from and what was made from it, as a graph and as a list."""
-    shown = get_card(request.user, owner_name, slug)
+    shown = get_card_alone(request.user, owner_name, slug)
     traced = trace_lineage(shown, include_unpublished=may_maintain_cards(request.user))
     rows = [
         {

@@ -37,3 +37,9 @@ def mean_words(mean: Mean | None) -> str:
         "low": f"{mean.low:.2f}",
         "high": f"{mean.high:.2f}",
     }
+
+
+@register.filter
+def two_digits(value: float) -> str:
+    """A number between -1 and 1, with a minus that is one."""
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
