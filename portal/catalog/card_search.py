@@ -166,17 +166,13 @@ class CardSearchResult:
 
     def _fitting(self, number: int) -> QuerySet[CardFacet, Any]:
         """The keys of the cards that fit exactly this many of the chosen values, at least one."""
-        return self._fits_by_card.filter(fits=number).values("card")
+        return self._fits.values("card").alias(number=Count("pk")).filter(number=number).values("card")
 
     @cached_property
     def _fits(self) -> QuerySet[CardFacet]:
         """The facets that are chosen. Made once: Django takes longer over these conditions than SQLite."""
         chosen = (Q(kind=kind, value=value) for kind, value in self._search.facets.items())
         return CardFacet.objects.filter(reduce(or_, chosen))
-
-    @cached_property
-    def _fits_by_card(self) -> QuerySet[CardFacet, Any]:
-        return self._fits.values("card").alias(fits=Count("pk"))
 
     def _kept_out_by_one(self) -> QuerySet[CardFacet]:
         """The facets of the kind whose chosen value alone keeps their card out."""
