@@ -31,8 +31,8 @@ class PromptRating:
 
     @property
     def words(self) -> str:
-        """`3 of 4 · 30 to 95 %`."""
-        return _("%(up)d of %(n)d · %(low).0f to %(high).0f %%") % {
+        """`3 of 4 good · 30 to 95 %`."""
+        return _("%(up)d of %(n)d good · %(low).0f to %(high).0f %%") % {
             "up": self.up, "n": self.n, "low": 100 * self.low, "high": 100 * self.high,
         }  # fmt: skip
 

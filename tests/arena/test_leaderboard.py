@@ -286,7 +286,7 @@ def test_the_page_takes_the_same_queries_whatever_the_votes(
     client: Client, votes: list[Vote], django_assert_max_num_queries: Any
 ) -> None:
     refresh_rankings()
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(7):
         read(client)
 
 

@@ -37,7 +37,7 @@ def test_prompts_are_one_click_from_the_playground_with_their_ratings(
     with django_assert_max_num_queries(6):
         page = client.get(URL).content.decode()
     low, high = proportion_confint(2, 3, method="wilson")
-    assert f"2 of 3 · {100 * low:.0f} to {100 * high:.0f} %" in page
+    assert f"2 of 3 good · {100 * low:.0f} to {100 * high:.0f} %" in page
     assert "not rated yet" in page
     assert "Logic &amp; riddles" in page
     assert "Ten &lt;socks&gt;?" in page

@@ -70,7 +70,7 @@ def test_at_the_limit_a_prompt_is_refused_with_its_time_and_stays_in_its_field(
     settings.ACCOUNT_RUNS_PER_DAY = 2
     conversation = make_conversation(alice)
     add_turn(conversation, variant)
-    assert "1 runs and 5,000,000 tokens left" in alice_client.get("/playground/").content.decode()
+    assert "1 run and 5,000,000 tokens left" in alice_client.get("/playground/").content.decode()
     add_turn(conversation, variant)
     assert "Used up for now" in alice_client.get("/playground/").content.decode()
     response = alice_client.post("/playground/", prompt_form(variant, prompt="kept"))

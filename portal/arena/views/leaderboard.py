@@ -12,13 +12,7 @@ from django.views.decorators.http import require_safe
 from portal.accounts.streaming import stream_pieces
 from portal.arena.bradley_terry import PRIOR_TIES
 from portal.arena.forms import limit_words
-from portal.arena.leaderboard import (
-    read_filters,
-    read_leaderboard,
-    unknown_filters,
-    voted_languages,
-    voted_variants,
-)
+from portal.arena.leaderboard import read_filters, read_leaderboard, unknown_filters, voted_choices
 from portal.arena.models import Category, Pool
 from portal.arena.prompt_kinds import LONG_PROMPT
 from portal.arena.ranking import HARD_FROM, LEAST_STYLED_VOTES, PERIODS, ROUNDS
@@ -39,9 +33,9 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
     if getattr(request, "htmx", False):
         return render(request, "arena/board.html", context)
     if pool is not None:
-        variants = voted_variants(pool.slug)
+        languages, variants = voted_choices(pool.slug)
         context |= {
-            "languages": voted_languages(pool.slug),
+            "languages": languages,
             "variants": variants,
             "unvoted_variant": filters.variant if filters.variant not in {each.pk for each in variants} else None,
             "categories": Category.choices,
