@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -186,15 +186,16 @@ def _decided(filters: QueueFilters) -> QueueFilters:
 def _backlog(filters: QueueFilters) -> list[Line]:
     """What is open now, by how long it has waited; the period does not narrow it."""
     today = timezone.now().date()
+    items = ReviewItem.objects.order_by()
     narrow = replace(filters, since=None, until=None, outcome="", reason="", state="open")
-    ages = {}
+    lines = []
     for young, old in pairwise((0, *_AGES, None)):
         assert young is not None
         since = today - timedelta(days=old - 1) if old is not None else None
-        ages[_age(young, old)] = replace(narrow, until=today - timedelta(days=young), since=since)
-    counting = {f"age_{place}": Count("pk", filter=age.entered()) for place, age in enumerate(ages.values())}
-    counts = narrow.narrow(ReviewItem.objects.order_by()).aggregate(**counting)
-    return [Line(label, counts[f"age_{place}"], age.query()) for place, (label, age) in enumerate(ages.items())]
+        of_age = replace(narrow, until=today - timedelta(days=young), since=since)
+        # Three walks along an index in one query, which counts and compares nothing.
+        lines.append(Line(_age(young, old), of_age.narrow(items).count(), of_age.query()))
+    return lines
 
 
 def _age(young: int, old: int | None) -> str:
