@@ -129,7 +129,7 @@ def test_the_overview_costs_the_same_queries_however_much_there_is(reviewed: Non
     with CaptureQueriesContext(connection) as queries:
         page = maintainer_client.get(reverse("reviews:overview"))
     assert "smol/lm2" in page.text
-    assert len(queries) <= 45
+    assert len(queries) <= 24
 
 
 def test_agreement_is_measured_per_question_pair_and_on_gold(
