@@ -46,6 +46,7 @@ def test_every_recipe_runs(live_server: Any, make_user: Callable[..., User], tmp
         "REVIEWER": secret_of(reviewer, Scope.REVIEW),
         "MAINTAINER": secret_of(maintainer, Scope.ADMIN, Scope.REVIEW),
         "GENERATION": str(make_generation(contributor).pk),
+        "CARD": card.name,
         "no_proxy": "*",
     }
     for recipe in RECIPES:
