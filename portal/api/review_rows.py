@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
@@ -216,8 +217,10 @@ EXAMPLE_DETAIL: Final = {
 }
 
 
-def item_row(item: ReviewItem, *, hides_outcome: bool = False) -> dict[str, Any]:
-    """An item as the queue lists it. `hides_outcome` is for who is measured by it."""
+def item_row(
+    item: ReviewItem, *, hides_outcome: bool = False, answers: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """An item as the queue lists it. `hides_outcome` is for who is measured by it; without `answers` they are read."""
     decided_at = None if hides_outcome else item.decided_at
     return {
         "id": item.pk,
@@ -244,7 +247,7 @@ def item_row(item: ReviewItem, *, hides_outcome: bool = False) -> dict[str, Any]
         "signs": [sign for sign in item.signs if sign in Sign.values],
         "is_claimed": item.is_claimed,
         "is_withdrawn": item.subject.is_withdrawn,
-        "answers": _said(item),
+        "answers": _said(item, answers),
     }
 
 
@@ -291,10 +294,10 @@ def verdict_row(review: Review) -> dict[str, Any]:
     }
 
 
-def _said(item: ReviewItem) -> dict[str, Any]:
+def _said(item: ReviewItem, answers: Mapping[str, Any] | None) -> Mapping[str, Any]:
     vote = item.vote
     if vote is None or vote.is_withdrawn:
-        return said(item.subject)
+        return said(item.subject) if answers is None else answers
     return {"outcome": vote.outcome, "reasons": vote.reasons}
 
 

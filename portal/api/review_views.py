@@ -76,7 +76,14 @@ class ItemList(ApiView):
         if "cursor" in asked and read_cursor(cursor) is None:
             raise InvalidCriterion("cursor", _("Is not a cursor that this API gave out."))
         page = list_items(filters, cursor, read_limit(asked.get("limit")), as_data=True)
-        rows = [item_row(item, hides_outcome=item.is_gold and item.is_held_by(reviewer)) for item in page.items]
+        rows = [
+            item_row(
+                item,
+                hides_outcome=item.is_gold and item.is_held_by(reviewer),
+                answers=page.said.get(item.submission_id, {}),
+            )
+            for item in page.items
+        ]
         return list_answer(request, rows, next_address(request, page.older) if page.older else None, ROW_MEMBERS)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
@@ -13,7 +14,7 @@ from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.arena.models import Vote
 from portal.feedback.models import Answer, Submission
-from portal.feedback.queries import with_listed_answers
+from portal.feedback.queries import said_in
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.settling import ItemState
@@ -81,6 +82,8 @@ class ItemPage:
     items: list[ReviewItem]
     older: str
     is_first: bool
+    # What each submission says, where the list is data: question key → value.
+    said: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def list_items(filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE, *, as_data: bool = False) -> ItemPage:
@@ -96,7 +99,8 @@ def list_items(filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE
     has_older = len(rows) > per_page
     rows = rows[:per_page]
     older = f"{rows[-1].entered_at.isoformat()}~{rows[-1].pk}" if has_older else ""
-    return ItemPage(rows, older, is_first=at is None)
+    said = said_in([item.submission_id for item in rows if item.submission_id is not None]) if as_data else {}
+    return ItemPage(rows, older, at is None, said)
 
 
 def _with_what_was_said(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
@@ -110,7 +114,7 @@ def _with_what_was_said(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
 def _told(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     """Each with what a row of data tells of it, in a few queries; what many have in common is made once."""
     return items.prefetch_related(
-        Prefetch("submission", with_listed_answers(Submission.objects.only("withdrawn_at"))),
+        Prefetch("submission", Submission.objects.only("withdrawn_at")),
         Prefetch("vote", Vote.objects.only("outcome", "reasons", "withdrawn_at")),
         "card",
         "variant__card",
