@@ -78,7 +78,7 @@ def test_quality_and_speed_become_facts_and_are_not_measured_twice(variants: lis
     assert [report["measured_at"] for report in again] == [plain["measured_at"], rounded["measured_at"]]
     card = client.get("/models/acme/tiny/").text
     assert card.count("not measured here yet") == 0
-    assert f'<td class="number">{rounded["speed"]["tokens_per_s"]["1"]:,.0f}</td>' in card
+    assert f'data-label="Tokens/s, one answer">{rounded["speed"]["tokens_per_s"]["1"]:,.0f}</td>' in card
     machine = plain["machine"]
     assert f"{machine['processor']}, {machine['cores']} cores, load " in card
     assert f"n = {plain['quality']['tokens']} tokens" in card
