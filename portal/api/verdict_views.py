@@ -279,7 +279,7 @@ def _report(report: AgreementReport) -> dict[str, Any]:
 
 
 def _measured(label: str, metric: str, agreement: Agreement) -> dict[str, Any]:
-    return {"label": label, "metric": metric, "agreement": _alpha(agreement)}
+    return {"label": label, "metric": str(metric), "agreement": _alpha(agreement)}
 
 
 def _alpha(agreement: Agreement) -> dict[str, Any]:

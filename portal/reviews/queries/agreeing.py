@@ -45,7 +45,7 @@ class Measured:
     """One line: what was measured, on which scale, and how it came out."""
 
     label: str
-    metric: str
+    metric: Metric
     agreement: Agreement
 
 
@@ -158,7 +158,7 @@ def _questions(judged: Iterable[list[Row]]) -> list[Measured]:
         metric = _METRIC_OF_KIND.get(QuestionKind(question.kind)) if question is not None else None
         if metric is not None and question is not None:
             label = f"{question.questionnaire.title}: {question.label}"
-            found.append(Measured(label, str(metric), krippendorff_alpha(units, metric)))
+            found.append(Measured(label, metric, krippendorff_alpha(units, metric)))
     return found
 
 
@@ -168,9 +168,7 @@ def _months(judged: Iterable[list[Row]]) -> list[Measured]:
     for group in judged:
         month = max(row["created_at"] for row in group).strftime("%Y-%m")
         by_month[month].append([row["verdict"] for row in group])
-    return [
-        Measured(month, str(Metric.NOMINAL), krippendorff_alpha(units)) for month, units in sorted(by_month.items())
-    ]
+    return [Measured(month, Metric.NOMINAL, krippendorff_alpha(units)) for month, units in sorted(by_month.items())]
 
 
 def _pairs(judged: Iterable[list[Row]]) -> list[Pair]:

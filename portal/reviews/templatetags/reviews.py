@@ -1,4 +1,4 @@
-"""What templates of reviewing call: the tabs that a person's roles open."""
+"""What templates of reviewing call: the tabs that a person's roles open, and names of what code knows by a word."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from typing import Any, Final
 
 from django import template
 from django.template.context import RequestContext
+from django.utils.functional import Promise
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import pgettext_lazy
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
+from portal.reviews.agreement import Metric
 from portal.reviews.queries.queue_page import Choice
 
 register = template.Library()
 _SELECTED: Final = mark_safe(" selected")
+_SCALES: Final[dict[Metric, Promise]] = {
+    Metric.NOMINAL: pgettext_lazy("scale of measurement", "nominal"),
+    Metric.ORDINAL: pgettext_lazy("scale of measurement", "ordinal"),
+    Metric.INTERVAL: pgettext_lazy("scale of measurement", "interval"),
+}
 
 
 @register.inclusion_tag("reviews/tabs.html", takes_context=True)
@@ -37,3 +45,9 @@ def options(choice: Choice) -> SafeString:
 def roles_of_reviewer(user: Any) -> dict[str, bool]:
     """role name → whether the person has it, for what only some may do on a page."""
     return {role.value: isinstance(user, User) and user.has_role(role) for role in Role}
+
+
+@register.filter
+def scale_name(metric: Metric) -> Promise:
+    """The scale on which alpha was taken."""
+    return _SCALES[metric]
