@@ -59,12 +59,19 @@ $(PY):
 	echo "Making $(VENV) with $$("$$found" --version)"; \
 	"$$found" -m venv --clear $(VENV) || { rm -rf $(VENV); echo "$(VENV) could not be made, for the reason above." >&2; exit 1; }
 
-# pip says in its log what it does; of that, this shows the large downloads and the last step, or all of an error.
+# pip says in its log what it does; of that, this shows the large downloads and the last step, or all of an error. A loop,
+# since some awks (mawk) wait for a whole block of input before they look at its first line.
 define install
 	@set -o pipefail; echo "Installing $(1) (once; several minutes on a slow line; details in $(INSTALL_LOG))"; \
-	$(PY) -m pip install --progress-bar off --constraint constraints.txt $(2) 2>&1 | tee $(INSTALL_LOG) | awk ' \
-	  /Downloading .*\([0-9.]+ [MG]B\)/ { sub(/^ */, ""); sub(/-cp[0-9].*whl|-py[23].*whl/, ""); print "  " $$0; fflush() } \
-	  /^Installing collected packages/ { print "  Unpacking " NF - 3 " packages"; fflush() }' \
+	large='Downloading ([^ ]+) \(([0-9.]+ [MG]B)\)'; \
+	$(PY) -m pip install --progress-bar off --constraint constraints.txt $(2) 2>&1 | tee $(INSTALL_LOG) \
+	| while IFS= read -r line; do \
+	    if [[ $$line =~ $$large ]]; then \
+	      name=$${BASH_REMATCH[1]}; size=$${BASH_REMATCH[2]}; name=$${name%%-cp[0-9]*}; echo "  Downloading $${name%%-py[23]*} ($$size)"; \
+	    elif [[ $$line == "Installing collected packages: "* ]]; then \
+	      set -- $$line; echo "  Unpacking $$(($$# - 3)) packages (a minute or more; nothing is said meanwhile)"; \
+	    fi; \
+	  done \
 	|| { grep -iE '^ *error' $(INSTALL_LOG) >&2 || tail -n 15 $(INSTALL_LOG) >&2; \
 	     echo "The installation failed, for the reason above; the whole log is $(INSTALL_LOG)." >&2; exit 1; }
 endef

@@ -43,7 +43,8 @@ def _local_secret_key() -> str:
     """A random key of this installation's own, made once and readable by its owner alone."""
     path = STEELYARD_HOME / "secret_key"
     try:
-        STEELYARD_HOME.mkdir(parents=True, exist_ok=True)
+        # Who else has an account on this machine reads neither the database nor what was imported.
+        STEELYARD_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:

@@ -78,7 +78,8 @@ def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
     variants = [each for each in variants if each.base is None or each.is_adapter or each.model_id in pinned]
     # What is pinned comes first, and an adapter loads in no time once its base has.
     variants.sort(key=lambda each: (each.model_id not in pinned, each.is_adapter))
-    for variant in variants:
+    for place, variant in enumerate(variants, start=1):
+        logger.info("Loading %s (%d of %d)", variant.model_id, place, len(variants))
         try:
             has_room = worker.engines.warm(variant)
         except EngineClosed:

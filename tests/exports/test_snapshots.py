@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
+import re
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -22,7 +27,8 @@ from django.urls import reverse
 from pyarrow import parquet
 
 from portal.accounts.actors import Actor
-from portal.accounts.models import User
+from portal.accounts.models import Scope, User
+from portal.accounts.services import create_token
 from portal.catalog import job_run
 from portal.catalog.job_dispatch import sweep_jobs
 from portal.catalog.job_models import Job, JobState
@@ -381,6 +387,27 @@ def test_the_form_makes_a_snapshot_or_says_beside_each_field_why_not(
     again = maintainer_client.post(address, {**chosen, "card": "no/card"})
     assert again.context["form"].errors["card"]
     assert Snapshot.objects.count() == 1
+
+
+def test_the_page_s_command_takes_every_file_and_checks_it(
+    maintainer: User, alice: User, client: Client, live_server: Any, tmp_path: Path
+) -> None:
+    judge(alice)
+    snapshot = made(maintainer)
+    page = client.get(snapshot.get_absolute_url(), headers={"Host": urlsplit(live_server.url).netloc}).content.decode()
+    found = re.search(r'id="download-all">(.*?)</pre>', page, re.DOTALL)
+    assert found is not None
+    _token, secret = create_token(alice, name="reader", scopes=[Scope.READ], lifetime=None)
+    environment = {"PATH": os.environ["PATH"], "TOKEN": secret}
+    there = tmp_path / "there"
+    there.mkdir()
+    ran = subprocess.run(
+        ["bash", "-c", unescape(found[1])], cwd=there, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    taken = {str(path.relative_to(there / "snapshot-1")) for path in there.rglob("*") if path.is_file()}
+    assert taken == {"manifest.json", *snapshot.files}
+    assert "data/feedback.jsonl: OK" in ran.stdout.splitlines()
 
 
 def test_two_are_compared_on_a_page(maintainer: User, alice: User, alice_client: Client) -> None:
