@@ -37,6 +37,24 @@ def rerun_generation(actor: Actor, generation: Generation, *, request_key: uuid.
     )
 
 
+def rerun_shared(actor: Actor, generation: Generation, *, request_key: uuid.UUID | None = None) -> Generation:
+    """Start somebody's run once more for a reader whom its link shows it, in a conversation of the reader's own.
+
+    Raises as `start_generation` does.
+    """
+    system = generation.messages[0] if generation.kind == Kind.CHAT else {}
+    return start_generation(
+        actor,
+        variant=generation.variant,
+        prompt=generation.prompt,
+        params=SamplingParams.from_mapping(generation.params),
+        system_prompt=system["content"] if system.get("role") == "system" else None,
+        request_key=request_key,
+        kind=Kind(generation.kind),
+        origin=Origin(rerun_of=generation, opening=tuple(generation.opening)),
+    )
+
+
 def answer_again(
     actor: Actor,
     generation: Generation,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from django.contrib import messages
@@ -13,11 +15,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from portal.accounts.actors import current_actor
+from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.models import Conversation, Generation
-from portal.playground.rerunning import compare_rerun, rerun_generation
+from portal.playground.rerunning import compare_rerun, rerun_generation, rerun_shared
 from portal.playground.run_record import (
     branch_as_markdown,
     conversation_record,
@@ -91,7 +93,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         if form:
             response = _run_file(request, link.generation, form)
         else:
-            context = _run_context(request, link.generation) | {"is_own": False}
+            context = _run_context(request, link.generation) | {"is_own": False, "token": token}
             response = render(request, "playground/record.html", context)
     else:
         assert link.conversation is not None
@@ -111,23 +113,54 @@ def rerun(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
     actor = current_actor(request)
     run = get_generation(actor, generation_id)
     if request.method == "POST":
-        try:
-            again = rerun_generation(actor, run, request_key=uuid.UUID(request.POST.get("request_key", "")))
-        except ValueError:
-            raise Http404 from None
-        except (ValidationError, LimitExceeded) as error:
-            said = [error.message] if isinstance(error, LimitExceeded) else error.messages
-            messages.error(request, " ".join(said))
-            return redirect("playground:record", run.pk)
-        return redirect("playground:rerun", again.pk)
-    if run.rerun_of_id is None:
-        raise Http404
-    earlier = get_generation(actor, run.rerun_of_id)
+        return _begun_again(request, actor, run, rerun_generation) or redirect("playground:record", run.pk)
+    earlier, earlier_url = _earlier_of(request, actor, run)
     is_over = not (run.is_active or earlier.is_active)
     if not is_over and request.headers.get("HX-Request"):
         return HttpResponse(status=204)
-    context = {"run": run, "earlier": earlier, "comparison": compare_rerun(earlier, run) if is_over else None}
+    comparison = compare_rerun(earlier, run) if is_over else None
+    context = {"run": run, "earlier": earlier, "earlier_url": earlier_url, "comparison": comparison}
     return render(request, "playground/rerun.html", context)
+
+
+@never_cache
+@require_http_methods(["POST"])
+def rerun_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Whoever has a run's link runs it once more, in a conversation of their own."""
+    link = find_shared(token)
+    if link is None or link.generation is None or link.generation.is_active:
+        raise Http404
+    actor = identified_actor(request)
+    return _begun_again(request, actor, link.generation, rerun_shared) or redirect("playground:shared", token)
+
+
+def _begun_again(
+    request: HttpRequest, actor: Actor, run: Generation, begin: Callable[..., Generation]
+) -> HttpResponse | None:
+    """To the repetition; None when it may not begin, which is said on the next page."""
+    try:
+        again = begin(actor, run, request_key=uuid.UUID(request.POST.get("request_key", "")))
+    except ValueError:
+        raise Http404 from None
+    except (ValidationError, LimitExceeded) as error:
+        said = [error.message] if isinstance(error, LimitExceeded) else error.messages
+        messages.error(request, " ".join(said))
+        return None
+    return redirect("playground:rerun", again.pk)
+
+
+def _earlier_of(request: HttpRequest, actor: Actor, run: Generation) -> tuple[Generation, str]:
+    """The run that this one repeats and where it stands: one's own, or somebody's as long as its link shows it."""
+    if run.rerun_of_id is None:
+        raise Http404
+    with suppress(Http404):
+        return get_generation(actor, run.rerun_of_id), reverse("playground:record", args=[run.rerun_of_id])
+    assert run.rerun_of is not None
+    link = live_link(run.rerun_of)
+    shown = find_shared(link.token) if link is not None else None
+    if shown is None or shown.generation is None:
+        raise Http404
+    return shown.generation, _shared_url(request, shown.token)
 
 
 def _change_link(request: HttpRequest, target: Generation | Conversation) -> None:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("playground/presets/<uuid:preset_id>/", settings_views.change_preset, name="change_preset"),
     path("playground/presets/shared/<str:token>/", settings_views.shared_preset, name="shared_preset"),
     path("playground/s/<str:token>/", share_views.shared, name="shared"),
+    path("playground/s/<str:token>/rerun/", share_views.rerun_link, name="rerun_link"),
     path("playground/context/", conversation_views.context_meter, name="context"),
     path("playground/conversations/", conversation_views.conversations, name="conversations"),
     path("playground/c/<uuid:conversation_id>/", views.conversation, name="conversation"),

@@ -84,7 +84,13 @@ def test_a_link_shows_the_run_to_whoever_has_it_until_it_is_revoked(
         page = response.content.decode()
         assert response["X-Robots-Tag"] == "noindex, nofollow"
         assert "&lt;b&gt;How&lt;/b&gt;?" in page
-        for private in ("Secret title", "alice", str(run.conversation_id), "Revoke", "Re-run"):
+        for private in (
+            "Secret title",
+            "alice",
+            str(run.conversation_id),
+            "Revoke",
+            reverse("playground:rerun", args=[run.pk]),
+        ):
             assert private not in page
         assert json.loads(stranger.get(url, {"form": "json"}).content)["id"] == str(run.pk)
     alice_client.post(change, {"do": "revoke"})
@@ -158,6 +164,45 @@ def test_a_rerun_repeats_the_run_as_it_was_and_stands_beside_it(
     assert "they part at token 2" in page
     assert "So<mark> that</mark> was" in page
     assert bob_client.get(response["Location"]).status_code == 404
+
+
+def test_whoever_has_the_link_runs_it_again_as_their_own_until_the_link_is_revoked(
+    alice_client: Client, bob_client: Client, client: Client, run: Generation
+) -> None:
+    link = share(run)
+    shared, url = (reverse(f"playground:{name}", args=[link.token]) for name in ("shared", "rerun_link"))
+    assert url in client.get(shared).content.decode()
+    assert client.get(url).status_code == 405
+    assert client.post(url, {"request_key": "x"}).status_code == 404
+    # Somebody who has never been here before, too.
+    for reader in (client, bob_client):
+        response = reader.post(url, {"request_key": str(uuid.uuid4())})
+        again = Generation.objects.latest("created_at")
+        assert response["Location"] == reverse("playground:rerun", args=[again.pk])
+        assert (again.rerun_of, again.messages, again.params) == (run, run.messages, run.params)
+        assert again.conversation != run.conversation
+        assert run.conversation.title not in again.conversation.title
+        Generation.objects.filter(pk=again.pk).update(state=State.SUCCEEDED, finished_at=timezone.now())
+        trace(run, "So", " it", " is")
+        trace(again, "So", " it", " is")
+        page = reader.get(response["Location"]).content.decode()
+        assert "Every token is the same." in page
+        assert shared in page
+        assert reverse("playground:record", args=[run.pk]) not in page
+    # The one who shared sees nothing of what readers do with it.
+    assert alice_client.get(response["Location"]).status_code == 404
+    link.revoke()
+    assert bob_client.post(url, {"request_key": str(uuid.uuid4())}).status_code == 404
+    assert bob_client.get(response["Location"]).status_code == 404
+
+
+def test_a_shared_conversation_and_a_run_under_way_are_not_run_again_by_link(
+    client: Client, run: Generation, variant: Variant
+) -> None:
+    active = add_turn(make_conversation(run.conversation.owner), variant, state=State.RUNNING)
+    for target in (run.conversation, active):
+        url = reverse("playground:rerun_link", args=[share(target).token])
+        assert client.post(url, {"request_key": str(uuid.uuid4())}).status_code == 404
 
 
 def test_why_a_rerun_differs_is_read_from_what_was_recorded(run: Generation, variant: Variant) -> None:
