@@ -93,6 +93,17 @@ def shown_answers(submission: Submission) -> list[ShownAnswer]:
     return [shown_answer(answer.question, answer.value) for answer in submission.answers.all()]
 
 
+def marks_in(submission: Submission, text: str) -> list[tuple[int, int]]:
+    """Where passages of this very text were marked, as start and end in its characters."""
+    return [
+        (mark["start"], mark["end"])
+        for answer in submission.answers.all()
+        if answer.question.kind == QuestionKind.SPANS
+        for mark in answer.value
+        if text[mark["start"] : mark["end"]] == mark["quote"]
+    ]
+
+
 def shown_answer(question: Question, value: Any, language: str = "") -> ShownAnswer:
     label = wording(question, "label", question.label, language)
     if question.kind in {QuestionKind.TEXT, QuestionKind.CORRECTION}:

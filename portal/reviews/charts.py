@@ -69,7 +69,9 @@ def columns(labels: Sequence[str], series: Sequence[tuple[str, str, Sequence[tup
             )
     every = max(1, len(labels) // 6)
     x_ticks = [Tick(_r(LEFT + (index + 0.5) * step), labels[index]) for index in range(0, len(labels), every)]
-    y_ticks = [Tick(_r(base - (base - TOP) * part / 2), str(round(top * part / 2))) for part in range(3)]
+    # What is counted is whole: half of 5 is no number of items.
+    numbers_shown = range(0, top + 1, top // 2 if top % 2 == 0 else 1)
+    y_ticks = [Tick(_r(base - (base - TOP) * number / top), str(number)) for number in numbers_shown]
     return Columns(bars, x_ticks, y_ticks)
 
 

@@ -56,6 +56,11 @@ def claim_number_from_form(data: QueryDict) -> int:
     return _number(data.get("claim", "")) or 0
 
 
+def needed_from_form(data: QueryDict) -> int:
+    """The number of reviewers that the page offered to apply."""
+    return _number(data.get("needed", "")) or 0
+
+
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path("review/overview.csv", measures.overview_file, name="overview_file"),
     path("review/agreement/", measures.agreement_page, name="agreement"),
     path("review/rules/", measures.rules_page, name="rules"),
+    path("review/rules/waiting/", measures.apply_rules, name="apply_rules"),
     path("review/history/", measures.history, name="history"),
     path("review/abuse/", abuse.abuse, name="abuse"),
     path("review/abuse/blocks/<int:block_id>/lift/", abuse.lift, name="lift_block"),

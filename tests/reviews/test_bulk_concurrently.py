@@ -25,6 +25,7 @@ from portal.reviews.services.bulk import judge_many, quarantine
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.settlement import lock_item
 from portal.reviews.services.verdicts import ClaimLost, Judgement, record_verdict, write_verdict
+from portal.reviews.services.waiting import apply_needed_reviews
 from portal.reviews.settling import ItemState, settle
 from tests.arena.contests import make_contest
 from tests.feedback.judgements import judge, make_variant
@@ -101,6 +102,32 @@ def test_verdicts_on_many_beside_claims_and_withdrawals_lose_nothing(
     assert all(isinstance(result, int) for result in results), results
     assert Review.objects.count() == sum(results) == Event.objects.filter(action="verdict").count()  # type: ignore[arg-type]
     all_as_their_verdicts_say()
+
+
+def test_a_new_number_of_reviewers_beside_verdicts_and_withdrawals_counts_each_item_once(
+    alice: User, maintainer: User, reviewers: list[User]
+) -> None:
+    submissions = [judge(alice) for _ in range(ITEMS // 2)]
+    numbers = [item_of(each).pk for each in submissions]
+    judge_many(reviewers[0], numbers[::2], Judgement("accept"))
+    QueuePolicy.objects.filter(is_current=True).update(needed_reviews=1)
+
+    def withdraws() -> int:
+        for submission in submissions[::-5]:
+            withdraw_submission(Actor(user=alice), submission.pk)
+        return 0
+
+    results = at_once(
+        lambda: apply_needed_reviews(maintainer, 1).changed,
+        lambda: apply_needed_reviews(maintainer, 1).changed,
+        lambda: judge_many(reviewers[1], numbers, Judgement("accept")).done * 0,
+        withdraws,
+    )
+    assert all(isinstance(result, int) for result in results), results
+    assert sum(results) == Event.objects.filter(target="reviews.reviewitem", action="changed").count()  # type: ignore[arg-type]
+    apply_needed_reviews(maintainer, 1)
+    all_as_their_verdicts_say()
+    assert not ReviewItem.objects.filter(state=ItemState.WAITING).exclude(needed=1, verdict_count=0).exists()
 
 
 @pytest.mark.parametrize("broken_at", [0, 1, 13])

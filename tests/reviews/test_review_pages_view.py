@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
+from portal.feedback.models import Answer, QuestionKind
 from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground.models import TokenTrace
 from portal.reviews.models import Review, ReviewItem, SavedView
@@ -75,7 +76,7 @@ def test_next_leads_to_an_item_with_its_form_and_the_verdict_to_the_next(
     assert page.redirect_chain[-1][0].startswith(reverse("reviews:item", args=[second.pk]))
     review = Review.objects.get()
     assert (review.labels, review.answers, review.active_s) == (["bias"], {"helpfulness": 2}, 0)
-    assert f"Undo “Accept” on #{item.pk}" in page.text
+    assert f"Undo your last verdict: Accept on #{item.pk}" in page.text
 
 
 def test_a_refused_verdict_shows_again_what_was_sent(item: ReviewItem, reviewer: User, reviewer_client: Client) -> None:
@@ -226,3 +227,24 @@ def test_a_bulk_rejection_without_a_reason_is_refused(item: ReviewItem, reviewer
     for step in (sent, {**sent, "confirmed": "1"}):
         assert "Say why" in reviewer_client.post(reverse("reviews:bulk"), step, follow=True).text
     assert not Review.objects.exists()
+
+
+def test_marked_passages_are_marked_in_the_answer_and_quoted(alice: User, reviewer_client: Client) -> None:
+    generation = make_generation(alice, output="A *balance* <with> two arms.")
+    submission = judge(alice, generation)
+    question = submission.questionnaire.questions.get(kind=QuestionKind.SPANS)
+    label = question.options["choices"][0]
+    mark = {"start": 12, "end": 18, "quote": "<with>", "label": label["key"], "note": ""}
+    of_another_answer = {**mark, "start": 0, "end": 4, "quote": "Beam"}
+    Answer.of(submission, question, [mark, of_another_answer]).save()
+    page = reviewer_client.get(item_of(submission).get_absolute_url()).text
+    assert "<p>A <em>balance</em> <mark>&lt;with&gt;</mark> two arms.</p>" in page
+    assert f"“&lt;with&gt;”: {label['label']}" in page
+
+
+def test_who_has_not_taken_the_item_is_told_that_keys_of_verdicts_wait_for_that(
+    item: ReviewItem, reviewer: User, reviewer_client: Client
+) -> None:
+    assert "data-take-first" in reviewer_client.get(item.get_absolute_url()).text
+    claim_next(reviewer)
+    assert "data-take-first" not in reviewer_client.get(item.get_absolute_url()).text

@@ -16,6 +16,7 @@ from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, Rev
 from portal.reviews.models.queue import Sign
 from portal.reviews.queries.entry import said
 from portal.reviews.queries.items import hides_verdicts
+from portal.reviews.queries.policy import Shortage, shortage_for
 from portal.reviews.queries.resemblance import similar_items
 from portal.reviews.queries.told_history import HistoryEntry, told_history
 from portal.reviews.queries.vote_sides import Side, sides_of
@@ -46,6 +47,7 @@ class ItemPage:
     signs: list[str]
     history: list[HistoryEntry]
     last: Review | None
+    shortage: Shortage | None
 
 
 def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
@@ -78,6 +80,7 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
         signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
         history=told_history(events[:_HISTORY_SHOWN]),
         last=last_verdict(reviewer),
+        shortage=shortage_for(item),
     )
 
 

@@ -1,10 +1,98 @@
-"""The rules in force."""
+"""The rules in force, whether enough people may review, and what waits under another number than they ask."""
 
 from __future__ import annotations
 
-from portal.reviews.models import QueuePolicy
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Q, QuerySet
+
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+from portal.reviews.models import QueuePolicy, ReviewItem
+from portal.reviews.models.policy import MOST_REVIEWS
+from portal.reviews.settling import ItemState
+
+# Who may judge (see portal/reviews/access.py); a superuser has every role.
+_JUDGING_ROLES: Final = (Role.REVIEWER.value, Role.MAINTAINER.value)
+# Counted no further than this: who has more waiting items reads "more than".
+MOST_WAITING_COUNTED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """How many have to judge and how many may; `by_rule` tells whether it is the rule in force that asks it."""
+
+    asked: int
+    may: int
+    by_rule: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOtherwise:
+    """Items that wait under another number of reviewers than the rule in force asks for.
+
+    `settled` of them have as many verdicts as it asks for.
+    """
+
+    needed: int
+    count: int
+    settled: int
+
+    @property
+    def waits(self) -> int:
+        return self.count - self.settled
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.count == MOST_WAITING_COUNTED
 
 
 def current_policy() -> QueuePolicy:
     """The version of the rules in force; seeded with the database."""
     return QueuePolicy.objects.get(is_current=True)
+
+
+def shortage_of_reviewers() -> Shortage | None:
+    """What keeps the queue from being decided; None where enough accounts may review."""
+    may = _count_judges()
+    if may >= MOST_REVIEWS:
+        return None
+    needed = current_policy().needed_reviews
+    if may < needed:
+        return Shortage(needed, may, by_rule=True)
+    stuck = ReviewItem.objects.filter(state=ItemState.WAITING, needed__gt=may)
+    asked = stuck.order_by().values_list("needed", flat=True).first()
+    return Shortage(asked, may, by_rule=False) if asked is not None else None
+
+
+def shortage_for(item: ReviewItem) -> Shortage | None:
+    """What keeps this item waiting; nobody judges their own, so its contributor does not count."""
+    if item.state != ItemState.WAITING:
+        return None
+    may = _count_judges(besides=item.subject.owner_id)
+    if may >= item.needed:
+        return None
+    return Shortage(item.needed, may, by_rule=item.needed <= current_policy().needed_reviews)
+
+
+def waiting_otherwise(needed: int) -> WaitingOtherwise:
+    """How many items a change to `needed` would reach, and how many of them have all their verdicts then."""
+    waiting = waiting_under_another_number(needed)
+    settled = waiting.filter(verdict_count__gte=needed)
+    return WaitingOtherwise(needed, _bounded(waiting), _bounded(settled))
+
+
+def waiting_under_another_number(needed: int) -> QuerySet[ReviewItem]:
+    return ReviewItem.objects.filter(state=ItemState.WAITING).exclude(needed=needed)
+
+
+def _bounded(items: QuerySet[ReviewItem]) -> int:
+    return items.order_by()[:MOST_WAITING_COUNTED].count()
+
+
+def _count_judges(besides: int | None = None) -> int:
+    """The accounts that may judge, counted no further than a rule can ask for."""
+    may = Q(is_superuser=True) | Q(groups__name__in=_JUDGING_ROLES)
+    people = User.objects.filter(may, is_active=True).exclude(pk=besides or 0)
+    return people.order_by().values("pk").distinct()[:MOST_REVIEWS].count()

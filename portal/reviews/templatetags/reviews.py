@@ -13,6 +13,10 @@ from django.utils.translation import pgettext_lazy
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
+from portal.catalog.marked_text import render_marked
+from portal.feedback.models import Submission
+from portal.feedback.question_display import marks_in
+from portal.playground.models import Generation
 from portal.reviews.agreement import Metric
 from portal.reviews.queries.queue_page import Choice
 
@@ -45,6 +49,12 @@ def options(choice: Choice) -> SafeString:
 def roles_of_reviewer(user: Any) -> dict[str, bool]:
     """role name → whether the person has it, for what only some may do on a page."""
     return {role.value: isinstance(user, User) and user.has_role(role) for role in Role}
+
+
+@register.simple_tag
+def answer_with_marks(run: Generation, submission: Submission) -> SafeString:
+    """The run's answer as safe HTML, with the passages that the submission marks in it."""
+    return render_marked(run.output, marks_in(submission, run.output))
 
 
 @register.filter

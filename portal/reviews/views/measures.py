@@ -8,20 +8,24 @@ from collections.abc import Iterable, Iterator
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.reviews.access import require_maintainer, require_operator, require_overseer
-from portal.reviews.forms import PolicyForm
+from portal.reviews.forms import PolicyForm, needed_from_form
 from portal.reviews.queries.agreeing import agreement_report
 from portal.reviews.queries.events import TARGETS, history_page
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.overview import count_rows, overview
-from portal.reviews.queries.policy import current_policy
+from portal.reviews.queries.policy import current_policy, waiting_otherwise
 from portal.reviews.queries.queue_page import filter_choices
 from portal.reviews.queries.told_history import ACTIONS, thing_name
+from portal.reviews.services.bulk import MOST_ITEMS
 from portal.reviews.services.rules import change_rules
+from portal.reviews.services.waiting import RulesChanged, apply_needed_reviews
 
 FACETS = ("card", "variant", "campaign", "questionnaire", "language")
 
@@ -63,13 +67,42 @@ def rules_page(request: HttpRequest) -> HttpResponse:
     """The rules of entry; saving makes the next version."""
     maintainer = require_maintainer(request)
     policy = current_policy()
+    needed_before = policy.needed_reviews
     form = PolicyForm(request.POST or None, instance=policy)
     if request.method == "POST" and form.is_valid():
         changed = change_rules(maintainer, form.cleaned_data)
         messages.success(request, _("Version %(number)d of the rules is in force.") % {"number": changed.version})
-        return redirect("reviews:rules")
+        waits = changed.needed_reviews != needed_before and waiting_otherwise(changed.needed_reviews).count
+        return redirect(reverse("reviews:rules") + ("#waiting" if waits else ""))
     status = 422 if request.method == "POST" else 200
-    return render(request, "reviews/rules.html", {"form": form, "policy": policy}, status=status)
+    context = {
+        "form": form,
+        "policy": policy,
+        "waiting": waiting_otherwise(current_policy().needed_reviews),
+        "most_items": MOST_ITEMS,
+    }
+    return render(request, "reviews/rules.html", context, status=status)
+
+
+@require_POST
+def apply_rules(request: HttpRequest) -> HttpResponse:
+    """The number of reviewers that the rules ask for, to what waits under another; the page of rules previews it."""
+    maintainer = require_maintainer(request)
+    try:
+        applied = apply_needed_reviews(maintainer, needed_from_form(request.POST))
+    except RulesChanged:
+        messages.error(request, _("The rules were changed meanwhile, so nothing was done. Look at them again."))
+    else:
+        text = ngettext("%(count)d item was changed.", "%(count)d items were changed.", applied.changed)
+        messages.success(request, text % {"count": applied.changed})
+        if applied.held:
+            held = ngettext(
+                "%(count)d was left, because somebody is at it right now.",
+                "%(count)d were left, because somebody is at them right now.",
+                applied.held,
+            )
+            messages.info(request, held % {"count": applied.held})
+    return redirect("reviews:rules")
 
 
 @never_cache

@@ -18,6 +18,7 @@ from portal.reviews.forms import SavedViewForm
 from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
+from portal.reviews.queries.policy import shortage_of_reviewers
 from portal.reviews.queries.queue_page import filter_choices, matches, open_counts, saved_views
 from portal.reviews.services.claims import claim_next
 from portal.reviews.settling import Reason, Verdict
@@ -37,6 +38,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "page": page,
         "matches": matches(filters) if filters.pairs else None,
         "counts": open_counts(),
+        "shortage": shortage_of_reviewers(),
         "saved_views": saved_views(reviewer),
         "verdicts": [each for each in Verdict if each != Verdict.DUPLICATE],
         "reasons": Reason,

@@ -43,6 +43,16 @@ if (rows.length) {
   });
 }
 
+const takeFirst = document.querySelector("[data-take-first]");
+
+if (takeFirst) {
+  // The keys of verdicts do nothing for who does not hold the item, and say so.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    if (/^[1-6]$/.test(event.key)) takeFirst.textContent = takeFirst.dataset.takeFirst;
+  });
+}
+
 const form = document.querySelector("[data-verdict]");
 
 if (form) {
