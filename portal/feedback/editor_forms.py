@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.feedback.models import Campaign, Question, QuestionKind, Questionnaire
+from portal.feedback.proposed_names import proposed_name
 from portal.feedback.question_options import FIELDS_OF_KIND, fields_of, possible_conditions
 from portal.feedback.questionnaire_services import QuestionValues
 from portal.feedback.wording import LANGUAGE_NAMES
@@ -18,10 +19,21 @@ _LINES: Final = _("One a line. “key | Label” keeps a key that was answered b
 
 
 class NewQuestionnaireForm(forms.Form):
-    title = forms.CharField(label=_("Title"), max_length=200)
-    slug = forms.SlugField(
-        label=_("Name"), max_length=80, help_text=_("In addresses and exports: small letters, digits and -.")
+    title = forms.CharField(
+        label=_("Title"), max_length=200, widget=forms.TextInput(attrs={"data-proposes": "id_slug"})
     )
+    slug = forms.SlugField(
+        label=_("Name"),
+        max_length=80,
+        required=False,
+        help_text=_("In addresses and exports: small letters, digits and -. Empty: made of the title."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if said.get("title") and said.get("slug") == "":
+            said["slug"] = proposed_name(said["title"], Questionnaire.objects.all(), "questionnaire")
+        return said
 
 
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -173,9 +185,15 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk and self.instance.submissions.exists():
             # What was answered stays comparable; a new campaign may ask the new version.
             asked.disabled = True
+        if self.instance.pk is None:
+            self.fields["title"].widget.attrs["data-proposes"] = "id_slug"
+            self.fields["slug"].required = False
+            self.fields["slug"].help_text = _("In its address, such as next-open-model. Empty: made of the title.")
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
+        if self.instance.pk is None and said.get("title") and said.get("slug") == "":
+            said["slug"] = proposed_name(said["title"], Campaign.objects.all(), "campaign")
         opens, closes = said.get("opens_at"), said.get("closes_at")
         if opens and closes and closes <= opens:
             self.add_error("closes_at", _("Must be later than the opening."))

@@ -317,3 +317,29 @@ def test_one_campaign_takes_one_submission_of_a_visitor_whatever_the_race(campai
     with pytest.raises(IntegrityError), transaction.atomic():
         Submission.on(campaign, campaign.questionnaire, visitor=visitor).save()
     assert answer_questionnaire().slug == "answer-quality"
+
+
+def test_a_new_campaign_is_named_after_its_title_and_keeps_a_name_once_it_has_one(
+    maintainer_client: Client, campaign: Campaign
+) -> None:
+    values = {
+        "title": campaign.title, "slug": "", "summary": "", "appeal": "", "thanks": "", "goal": "",
+        "questionnaire": campaign.questionnaire_id, "opens_at": "2026-01-01T10:00", "closes_at": "",
+        "results_shown": "never", "version": "0",
+    }  # fmt: skip
+    first, second = (maintainer_client.post(reverse("feedback:new_campaign"), values)["Location"] for _ in range(2))
+    assert second == f"{first.rstrip('/')}-2/"
+    unnamed = maintainer_client.post(f"{first}edit/", {**values, "version": "1"})
+    assert unnamed.status_code == 422
+
+
+def test_what_was_written_leads_those_who_choose_quotes_to_it(
+    maintainer_client: Client, alice_client: Client, campaign: Campaign
+) -> None:
+    Campaign.objects.filter(pk=campaign.pk).update(results_shown="always")
+    alice_client.post(url("campaign_answer", campaign), WHOLE)
+    link = f'href="{url("quotes", campaign)}"'
+    assert link in html(maintainer_client, url("results", campaign))
+    page = html(alice_client, url("results", campaign))
+    assert link not in page
+    assert '<th scope="col" class="number">Share</th>' in page

@@ -218,3 +218,20 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
         Questionnaire.objects.create(slug=f"many-{number}", title="Many")
     with django_assert_max_num_queries(8):
         assert maintainer_client.get(LIST).status_code == 200
+
+
+def test_without_a_name_the_title_gives_one_that_nothing_has(maintainer_client: Client) -> None:
+    for name in ("how-does-it-read", "how-does-it-read-2"):
+        made = maintainer_client.post(f"{LIST}new/", {"title": "How does it read?", "slug": ""})
+        assert made["Location"] == f"{LIST}{name}/1/"
+    refused = maintainer_client.post(f"{LIST}new/", {"title": "", "slug": ""})
+    assert refused.status_code == 422
+    assert 'data-proposes="id_slug"' in refused.content.decode()
+
+
+def test_publishing_says_once_that_it_cannot_be_changed(maintainer_client: Client) -> None:
+    maintainer_client.post(f"{LIST}new/", {"title": "A trial", "slug": "trial"})
+    page = maintainer_client.get(DRAFT).content.decode()
+    asked = page[page.index("<details") : page.index("</details>")]
+    assert f'action="{DRAFT}publish/"' in asked
+    assert "Version 1 can never be changed afterwards" in asked
