@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from typing import Any, Final, Self
 
 MAX_STOP_STRINGS: Final = 8
@@ -13,6 +14,8 @@ MAX_LOGIT_BIAS_ENTRIES: Final = 300
 MAX_NEW_TOKENS: Final = 32_768
 MAX_SEED: Final = 2**63 - 1
 MAX_TEMPERATURE: Final = 2
+MAX_UNKNOWN_TOLD: Final = 20
+MAX_UNKNOWN_CHARACTERS: Final = 80
 
 
 class InvalidParameter(ValueError):
@@ -119,18 +122,29 @@ class SamplingParams:
         return values
 
 
-def find_invalid(values: Mapping[str, Any]) -> list[InvalidParameter]:
-    """All that `SamplingParams.from_mapping` would refuse, one by one, instead of the first; empty when it accepts."""
+def find_invalid(values: Mapping[str, Any], most_tokens: int = MAX_NEW_TOKENS) -> list[InvalidParameter]:
+    """All that `SamplingParams.from_mapping` would refuse, one by one, instead of the first; empty when it accepts.
+
+    `max_tokens` above `most_tokens` is refused as well. Of names that are no parameters a few are told: a body may hold
+    a hundred thousand.
+    """
+    known = {each.name for each in fields(SamplingParams)}
     # Only min_tokens depends on another, and may stand here without it.
     roomy = {"max_tokens": MAX_NEW_TOKENS}
     wrong: dict[str, InvalidParameter] = {}
-    for name, value in values.items():
+    unknown = islice((name for name in values if name not in known), MAX_UNKNOWN_TOLD)
+    for name in unknown:
+        wrong[name] = InvalidParameter(str(name)[:MAX_UNKNOWN_CHARACTERS], "is not a sampling parameter")
+    given = {name: value for name, value in values.items() if name in known}
+    for name, value in given.items():
         try:
             SamplingParams.from_mapping(roomy | {name: value})
+            if name == "max_tokens":
+                _require_integer(name, value, 1, most_tokens)
         except InvalidParameter as error:
             wrong[name] = error
     try:
-        SamplingParams.from_mapping(roomy | {name: value for name, value in values.items() if name not in wrong})
+        SamplingParams.from_mapping(roomy | {name: value for name, value in given.items() if name not in wrong})
     except InvalidParameter as error:
         wrong[error.field] = error
     return list(wrong.values())

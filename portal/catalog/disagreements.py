@@ -31,7 +31,10 @@ _STATED_CONTEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _STATED_VOCABULARY: Final = re.compile(
-    r"\bvocab(?:ulary)?(?: size)?(?: of| has)?[: ]{1,3}(\d{1,3}(?:[, ]\d{3})+|\d{1,7})( ?k\b)?", re.IGNORECASE
+    r"\bvocab(?:ulary)?(?: size)?(?: of| has)?[: ]{1,3}(\d{1,3}(?:[, ]\d{3})+|\d{4,7}|\d{1,4}(?= ?k\b))( ?k\b)?"
+    # Neither a part of a number, nor one that other words count.
+    r"(?![.,]?\d| ?(?:million|mio\b|m\b|times\b|languages\b))",
+    re.IGNORECASE,
 )
 _STATED_DTYPE: Final = re.compile(
     r"\b(?:weights|tensors|parameters|checkpoints?) (?:(?:are|is|were|was) )?(?:stored|saved|released|published|kept)"

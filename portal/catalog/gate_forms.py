@@ -56,7 +56,11 @@ class AccessForm(forms.Form):
 
 def _in_words(question: GateQuestion, value: Any) -> bool | str:
     """An agreement stays one; of a select's options it is the label that somebody read and chose."""
-    return value if isinstance(value, bool) else dict(question.options).get(str(value), str(value))
+    return (
+        value
+        if isinstance(value, bool)
+        else next((label for option, label in question.options if option == str(value)), str(value))
+    )
 
 
 class AnswerForm(forms.Form):

@@ -65,5 +65,6 @@ def _question(name: str, kind: Any) -> GateQuestion | None:
 def _option(option: Any) -> tuple[str, str]:
     if isinstance(option, dict):
         label = str(option.get("label", ""))[:200]
-        return str(option.get("value", label))[:200], label
+        value = str(option.get("value", label))[:200]
+        return value, label or value
     return str(option)[:200], str(option)[:200]

@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -46,7 +47,10 @@ def work_on(job: Job, do: Callable[[Callable[[str, int, int], None]], dict[str, 
         return
     with _Lease(job) as lease:
         try:
-            result = do(lease.report)
+            try:
+                result = do(lease.report)
+            finally:
+                lease.settle()
         except JobStopped:
             if lease.is_cancelled:
                 job.stop()
@@ -92,6 +96,12 @@ class _Lease:
         self._progress = (stage, done, total)
         if self.is_cancelled or self.is_lost or _worker_ends.is_set():
             raise JobStopped
+
+    def settle(self) -> None:
+        """Write the log of a work that is over: what took less than a round stands there, too."""
+        if isinstance(self._job, Import) and not self.is_lost:
+            with suppress(DatabaseError, InterfaceError):
+                self._round()
 
     def _renew(self) -> None:
         while not self._over.wait(ROUND_S):

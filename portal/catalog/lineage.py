@@ -107,7 +107,7 @@ def trace_lineage(card: ModelCard, *, include_unpublished: bool) -> Lineage:
     _trace_derived(lineage, [card], 0, cards, generations=MAX_GENERATIONS)
     parents = [node.name for node in lineage.nodes.values() if node.level == -1]
     _trace_derived_of_names(lineage, parents, -1, cards)
-    _add_variants(lineage, card)
+    _add_variants(lineage, card, cards)
     return lineage
 
 
@@ -168,11 +168,13 @@ def _cards_by_name(cards: QuerySet[ModelCard], names: Iterable[str]) -> dict[str
     return {card.name: card for card in found}
 
 
-def _add_variants(lineage: Lineage, card: ModelCard) -> None:
-    """The card's variants, each after what it was made from: another variant, or the weights of the card."""
+def _add_variants(lineage: Lineage, card: ModelCard, cards: QuerySet[ModelCard]) -> None:
+    """The card's variants, each after what it was made from: another variant, or the weights of a card among `cards`."""
     large = [f"{of}{name}" for of in ("", "base__") for name in ("facts", "digests", "file_stamps", "defaults")]
     variants = list(Variant.objects.filter(card=card).select_related("base__card", "card").defer(*large))
     own = {variant.pk: variant for variant in variants}
+    bases = {variant.base.card_id for variant in variants if variant.base is not None} - {card.pk}
+    shown = set(cards.filter(pk__in=bases).values_list("pk", flat=True)) if bases else set()
     levels: dict[int, int] = {}
 
     def level_of(variant: Variant, seen: frozenset[int] = frozenset()) -> int:
@@ -191,7 +193,7 @@ def _add_variants(lineage: Lineage, card: ModelCard) -> None:
             LineageNode(key, "variant", levels[variant.pk], variant.model_id, variant.slug, address, variant.relation)
         )
         base = variant.base
-        if base is not None and base.pk not in own:
+        if base is not None and base.card_id in shown:
             lineage.add(_card_node(base.card, levels[variant.pk] - 1, ""))
         source = f"variant {base.pk}" if base is not None and base.pk in own else base.card.name if base else card.name
         lineage.connect(source, key, variant.relation)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, Func, JSONField, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -39,6 +39,20 @@ class ListedCard:
     changed: SafeString
 
 
+class _Member(Func):
+    """A member of a JSON object as it is: Django's own transform makes a number of a text of digits on SQLite."""
+
+    arity = 1
+    output_field = JSONField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "JSON_QUOTE(JSON_EXTRACT(%(expressions)s, '$.%(name)s'))"
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(%(expressions)s -> '%(name)s')", **extra)
+
+
 def for_a_list(cards: QuerySet[ModelCard]) -> QuerySet[ModelCard, Any]:
     """The columns that `listed_cards` reads, in one query."""
     runnable = Variant.objects.filter(card=OuterRef("pk"), is_runnable=True)
@@ -47,7 +61,7 @@ def for_a_list(cards: QuerySet[ModelCard]) -> QuerySet[ModelCard, Any]:
         "updated_at",
         runs_here=Exists(runnable),
         revision=F("current_revision__number"),
-        **{f"stated_{name}": F(f"current_revision__metadata__{name}") for name in _STATED},
+        **{f"stated_{name}": _Member("current_revision__metadata", name=name) for name in _STATED},
     )  # fmt: skip
 
 

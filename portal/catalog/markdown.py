@@ -28,7 +28,10 @@ from portal.catalog.math_text import keep_math
 MAX_CHARACTERS: Final = 100_000
 """Longer text is cut here, and says so: what is hostile at this length was measured to take a second at most."""
 MAX_REMEMBERED_CHARACTERS: Final = 8_000
-"""What was made of shorter texts is kept in memory, some megabytes of it: nothing else can change what they become."""
+"""What was made of shorter texts is kept in memory: nothing else can change what they become."""
+MAX_REMEMBERED_HTML: Final = 48_000
+"""Longer HTML is not kept. A table grows to a hundred times its text; what is kept stays below 30 MB."""
+MAX_REMEMBERED_TEXTS: Final = 500
 MAX_PARAGRAPH_DELIMITERS: Final = 2_000
 """The parser is quadratic in the delimiters of one paragraph; one with more than this is shown as it was typed."""
 
@@ -82,8 +85,13 @@ def render_markdown(text: str, *, allow_remote_images: bool = False, heading_anc
     with it, and links to `#section` work.
     Text beyond MAX_CHARACTERS is not rendered, and the output says so.
     """
-    render = _remembered if len(text) <= MAX_REMEMBERED_CHARACTERS else _render
-    return render(text, allow_remote_images, heading_anchors, get_language())
+    asked = (text, allow_remote_images, heading_anchors, get_language())
+    if len(text) > MAX_REMEMBERED_CHARACTERS:
+        return _render(*asked)
+    try:
+        return _remembered(*asked)
+    except _TooLongToRemember as long:
+        return long.html
 
 
 def _render(text: str, allow_remote_images: bool, heading_anchors: str, language: str | None) -> SafeString:
@@ -104,8 +112,20 @@ def _render(text: str, allow_remote_images: bool, heading_anchors: str, language
     return mark_safe(html)  # noqa: S308 - cleaned by nh3 just above
 
 
+class _TooLongToRemember(Exception):
+    def __init__(self, html: SafeString) -> None:
+        super().__init__()
+        self.html = html
+
+
 # A page shows the same answers again and again, and parsing is a quarter of the time that a long conversation takes.
-_remembered: Final = lru_cache(maxsize=1_000)(_render)
+@lru_cache(maxsize=MAX_REMEMBERED_TEXTS)
+def _remembered(text: str, allow_remote_images: bool, heading_anchors: str, language: str | None) -> SafeString:
+    html = _render(text, allow_remote_images, heading_anchors, language)
+    if len(html) > MAX_REMEMBERED_HTML:
+        # What raises is not kept.
+        raise _TooLongToRemember(html)
+    return html
 
 
 def markdown_outline(text: str, *, heading_anchors: str) -> list[Heading]:

@@ -198,7 +198,7 @@ class ParameterFields(forms.Form):
         values = (default_parameters(variant) if variant is not None else {}) | given
         # The default says nothing about what was meant where another value was typed.
         values = {name: value for name, value in values.items() if name not in self.errors}
-        for error in find_invalid(values):
+        for error in find_invalid(values, max_tokens_allowed()):
             self._blame(error)
         if variant is None or any(name in self.errors for name in PARAMETERS):
             return None

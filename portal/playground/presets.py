@@ -143,9 +143,6 @@ def read_parameters_json(text: str, variant: Variant) -> SamplingParams:
     if not isinstance(values, dict):
         raise ValidationError({"json": [_("Must be a JSON object of parameters, such as {“temperature”: 0.2}.")]})
     values = default_parameters(variant) | values
-    if wrong := find_invalid(values):
+    if wrong := find_invalid(values, max_tokens_allowed()):
         raise ValidationError({"json": [f"{each.field}: {each.limit}." for each in wrong]})
-    params = SamplingParams.from_mapping(values)
-    if params.max_tokens > max_tokens_allowed():
-        raise ValidationError({"json": [_("max_tokens: at most %s here.") % f"{max_tokens_allowed():,}"]})
-    return params
+    return SamplingParams.from_mapping(values)

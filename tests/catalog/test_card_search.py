@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -41,6 +43,12 @@ def counts(kind: str, **query: str) -> dict[str, int]:
     result = CardSearchResult(CardSearch.from_query(query), include_unpublished=False)
     (chosen,) = [each for each in result.filters() if each.kind == kind]
     return {choice.value: choice.count for choice in chosen.choices}
+
+
+@pytest.mark.parametrize("name", ["1.0", "2024", "true", "null", '{"a": 1}', "Own licence"])
+def test_a_licences_name_is_shown_as_it_stands_whatever_it_looks_like(client: Client, name: str) -> None:
+    card("a", text=f"---\nlicense: other\nlicense_name: {json.dumps(name)}\n---\n")
+    assert f'<span class="badge">{escape(name)}</span>' in client.get("/").content.decode()
 
 
 def test_every_word_must_begin_a_word_of_the_card() -> None:

@@ -43,6 +43,8 @@ def found(
         ("Context length: 8192", {"base_model": ["x/y", "smollm2-135m"], "tags": "llama"}),
         ("A vocabulary of 49,152 tokens, more than the vocab of 32k before.", {}),
         ("Vocabulary size: 49k. Its weights are stored in bfloat16; trained in float32.", {}),
+        ("A vocabulary of 151.9k tokens. Vocabulary size: 128.256; vocabulary 2 times larger", {}),
+        ("A vocabulary size of 0.13 million tokens. Or a vocabulary of 1 million. Vocabulary: 1000 languages.", {}),
         ("", {"model-index": [{"name": "SmolLM2 135M Instruct"}]}),
         ("", {"model-index": "odd", "tags": {"odd": 1}, "base_model": 3, "license": ["mit"]}),
     ],

@@ -18,6 +18,7 @@ from portal.accounts import limits
 from portal.accounts.models import User
 from portal.catalog.access import GateClosed, may_run, require_access, variants_for
 from portal.catalog.event_mails import send_due_mails
+from portal.catalog.gate_forms import AccessForm
 from portal.catalog.gate_terms import describe_gate
 from portal.catalog.gating import ACCESS_RATE, answer_request, grant_access, request_access
 from portal.catalog.models import AccessRequest, AccessState, EventMail, Gate, ModelCard
@@ -163,6 +164,20 @@ def test_asking_twice_is_one_request_and_after_a_no_one_asks_again(
     answer_request(again, "revoke", maintainer, "The terms changed.")
     assert not may_run(alice, card)
     assert list(AccessRequest.objects.order_by("pk").values_list("state", flat=True)) == ["declined", "revoked"]
+
+
+def test_an_option_without_a_label_is_called_by_its_value() -> None:
+    options = ["Research", {"value": "other"}, {"label": "Else"}, {"label": "Twice", "value": "other"}]
+    terms = describe_gate({"extra_gated_fields": {"Use": {"type": "select", "options": options}}})
+    assert terms.questions[0].options == (
+        ("Research", "Research"),
+        ("other", "other"),
+        ("Else", "Else"),
+        ("other", "Twice"),
+    )
+    form = AccessForm({"question_0": "other"}, terms=terms)
+    assert form.is_valid()
+    assert form.answers() == {"Use": "other"}
 
 
 def test_each_decision_that_still_stands_is_mailed_once(

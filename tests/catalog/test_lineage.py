@@ -94,6 +94,17 @@ def test_unpublished_cards_are_in_nobodys_family_but_maintainers(client: Client,
     assert client.post(base.get_absolute_url() + "lineage/").status_code == 405
 
 
+def test_a_variant_made_from_an_unpublished_cards_weights_does_not_name_that_card(
+    client: Client, maintainer_client: Client
+) -> None:
+    secret = card("secret", is_published=False)
+    own = card("own")
+    make_variant(own, "adapter", base=make_variant(secret, "bf16"), relation="adapter")
+    address = own.get_absolute_url() + "lineage/"
+    assert "secret" not in client.get(address).content.decode()
+    assert f'href="{secret.get_absolute_url()}"' in maintainer_client.get(address).content.decode()
+
+
 def test_hostile_names_are_text_and_no_links(client: Client) -> None:
     hostile = make_card(text="---\nbase_model: ['javascript:alert(1)', '<script>x</script>', '../../etc']\n---\n")
     html = client.get(hostile.get_absolute_url() + "lineage/").content.decode().split('<main id="main"')[1]

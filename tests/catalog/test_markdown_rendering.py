@@ -11,7 +11,27 @@ from django.utils.safestring import SafeString
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portal.catalog.markdown import MAX_CHARACTERS, Heading, markdown_outline, render_markdown
+from portal.catalog.markdown import (
+    MAX_CHARACTERS,
+    MAX_REMEMBERED_CHARACTERS,
+    MAX_REMEMBERED_HTML,
+    Heading,
+    _remembered,
+    markdown_outline,
+    render_markdown,
+)
+
+
+def test_what_short_texts_become_is_remembered_unless_it_grew_long() -> None:
+    wide = "|" + "a|" * 150 + "\n|" + "-|" * 150 + "\n" + "|x|\n" * 60
+    assert len(wide) < MAX_REMEMBERED_CHARACTERS
+    _remembered.cache_clear()
+    first = render_markdown(wide)
+    assert len(first) > MAX_REMEMBERED_HTML
+    assert render_markdown(wide) == first
+    assert _remembered.cache_info().currsize == 0
+    assert render_markdown("*short*") is render_markdown("*short*")
+
 
 ALLOWED_ATTRIBUTES = {
     "a": {"href", "title", "rel"},

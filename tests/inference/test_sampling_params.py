@@ -14,6 +14,7 @@ from inference.sampling_params import (
     MAX_LOGIT_BIAS_ENTRIES,
     MAX_NEW_TOKENS,
     MAX_SEED,
+    MAX_UNKNOWN_TOLD,
     InvalidParameter,
     SamplingParams,
     find_invalid,
@@ -89,6 +90,16 @@ def test_all_that_is_wrong_is_found_and_nothing_else(document: dict[str, Any]) -
     if "min_tokens" in found:
         with pytest.raises(InvalidParameter, match="min_tokens"):
             SamplingParams.from_mapping({name: document[name] for name in ("min_tokens", *sound) if name in document})
+
+
+def test_of_a_hundred_thousand_names_that_are_none_a_few_are_told_and_what_else_is_wrong() -> None:
+    found = find_invalid(
+        {f"x{number}" * 40: 1 for number in range(100_000)} | {"temperature": 3, "max_tokens": 300}, 256
+    )
+    assert len(found) == MAX_UNKNOWN_TOLD + 2
+    assert {"temperature", "max_tokens"} < {error.field for error in found}
+    assert max(len(error.field) for error in found) <= 80
+    assert next(error.limit for error in found if error.field == "max_tokens") == "must be a whole number from 1 to 256"
 
 
 values = st.fixed_dictionaries(

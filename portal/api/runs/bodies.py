@@ -34,7 +34,7 @@ from portal.playground.queries import find_turn
 from portal.playground.rerunning import answer_again
 from portal.playground.services import PreparedGeneration, prepare_generation
 from portal.playground.tree import read_tree
-from portal.playground.variant_defaults import default_parameters
+from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
 
 MAX_MODEL_ID_CHARACTERS: Final = 300
 MAX_NUMBER: Final = 2**31 - 1
@@ -208,7 +208,7 @@ def read_variant(actor: Actor, model_id: str, place: tuple[object, ...]) -> Vari
 def read_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any], place: tuple[object, ...]) -> SamplingParams:
     """The parameters given, over the defaults. Raises Problem naming each that is wrong and its limit."""
     values = {**defaults, **given}
-    if wrong := find_invalid(values):
+    if wrong := find_invalid(values, max_tokens_allowed()):
         errors = tuple(FieldError(f"{one.field}: {one.limit}.", pointer=pointer(*place, one.field)) for one in wrong)
         raise Problem("invalid-request", " ".join(error.detail for error in errors), errors)
     return SamplingParams.from_mapping(values)
