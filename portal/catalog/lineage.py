@@ -169,7 +169,7 @@ def _cards_by_name(cards: QuerySet[ModelCard], names: Iterable[str]) -> dict[str
 
 
 def _add_variants(lineage: Lineage, card: ModelCard, cards: QuerySet[ModelCard]) -> None:
-    """The card's variants, each after what it was made from: another variant, or the weights of a card among `cards`."""
+    """The card's variants, each after what it was made from: another variant, or weights of a card of `cards`."""
     large = [f"{of}{name}" for of in ("", "base__") for name in ("facts", "digests", "file_stamps", "defaults")]
     variants = list(Variant.objects.filter(card=card).select_related("base__card", "card").defer(*large))
     own = {variant.pk: variant for variant in variants}
