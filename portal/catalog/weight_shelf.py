@@ -36,7 +36,8 @@ class ShelfRefused(ValueError):
 def shelf() -> Path:
     """The folder of all weights, made when it is first needed."""
     path: Path = settings.STEELYARD_HOME / "weights"
-    path.mkdir(parents=True, exist_ok=True)
+    settings.STEELYARD_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(exist_ok=True)
     return path
 
 

@@ -19,7 +19,7 @@ from django.utils import translation
 
 from portal import __version__
 from portal.catalog.job_models import JobState
-from portal.catalog.job_run import JobFailed, JobStopped
+from portal.catalog.job_run import LEASE, JobFailed, JobStopped
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS, ExportFormat
 from portal.exports.models import NumberTaking, Salting, Snapshot
@@ -53,7 +53,7 @@ _TURN_S: Final = 0.5
 
 def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
     """The columns of the finished snapshot. Raises JobFailed with the sentence for who asked, and JobStopped."""
-    settings.STEELYARD_HOME.mkdir(parents=True, exist_ok=True)
+    settings.STEELYARD_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_abandoned()
     # The files are the same whoever's worker writes them.
     with (
@@ -98,8 +98,10 @@ def _prefix_of(snapshot: Snapshot) -> str:
 
 def _remove_abandoned() -> None:
     """Remove what workers that were killed left here: rows that nobody publishes, and whole disks of them."""
+    found = list(settings.STEELYARD_HOME.glob(f"{_FOLDER_PREFIX}*"))
+    # Asked afterwards: who made one of these claimed its snapshot before.
     under_way = tuple(map(_prefix_of, Snapshot.objects.filter(state=JobState.RUNNING)))
-    for left in settings.STEELYARD_HOME.glob(f"{_FOLDER_PREFIX}*"):
+    for left in found:
         if not left.name.startswith(under_way):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -215,15 +217,28 @@ def _files_in(folder: Path) -> Iterable[Path]:
 def _store(snapshot: Snapshot, folder: Path, report: Report) -> None:
     """Copy every file into the storage, in the place of what an attempt that failed may have left under this number."""
     storage = snapshot_storage()
+    report(Snapshot.STORING, 0, 0)
+    _keep_number(snapshot)
     remove_folder(storage, snapshot.folder)
     paths = list(_files_in(folder))
     total = sum(path.stat().st_size for path in paths)
     done = 0
     for path in paths:
         report(Snapshot.STORING, done, total)
+        _keep_number(snapshot)
         name = snapshot.stored_name(str(path.relative_to(folder)))
         with path.open("rb") as file:
             stored = storage.save(name, File(file))
         if stored != name:
             raise JobFailed(f"The storage kept {name} under another name, {stored}: something else is writing there.")
         done += path.stat().st_size
+
+
+def _keep_number(snapshot: Snapshot) -> None:
+    """Hold the number for one lease more, before its folder is touched. Raises JobStopped when it is lost.
+
+    The lease's own thread hears of a loss late: the number, and the folder with it, may be another snapshot's by then,
+    and that one published. An attempt that still runs has the number that it took.
+    """
+    if not snapshot.renew(LEASE):
+        raise JobStopped

@@ -19,11 +19,11 @@ def stream_export(
 ) -> StreamingHttpResponse:
     """Send an export as it is read; each piece is a few short queries, and between pieces nothing is held.
 
-    `download` is told how far it is.
+    `download` is told how far it is; a HEAD sends nothing to tell of.
     """
     coding = accepted_coding(request.headers.get("Accept-Encoding", "")) if form.is_text else None
     found = plan.pieces(form)
-    if download is not None:
+    if download is not None and request.method != "HEAD":
         found = download.followed(found, plan.expected() if plan.expected is not None else None)
     pieces = compressed((piece for piece, _rows in found if piece), coding)
     charset = "; charset=utf-8" if form.name in {"csv", "jsonl"} else ""

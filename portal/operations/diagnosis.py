@@ -110,7 +110,7 @@ def configuration() -> str:
 def writable_home() -> str:
     folder = settings.STEELYARD_HOME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:

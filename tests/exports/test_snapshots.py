@@ -24,6 +24,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from pyarrow import parquet
 
 from portal.accounts.actors import Actor
@@ -32,6 +33,7 @@ from portal.accounts.services import create_token
 from portal.catalog import job_run
 from portal.catalog.job_dispatch import sweep_jobs
 from portal.catalog.job_models import Job, JobState
+from portal.catalog.job_run import JobStopped
 from portal.exports import downloads, queries, services, snapshot_build, snapshot_files
 from portal.exports.criteria import Criteria
 from portal.exports.models import NumberTaking, Salting, Snapshot, SnapshotDownload
@@ -201,6 +203,62 @@ def test_an_attempt_begun_anew_overwrites_what_the_lost_one_left(maintainer: Use
     assert (snapshot.state, snapshot.number) == (JobState.SUCCEEDED, 1)
     assert json.loads((folder / "00001" / "data" / "feedback.jsonl").read_text())
     assert not left.exists()
+
+
+@pytest.mark.parametrize("lost_at", ["comparing with the one before", Snapshot.STORING])
+def test_one_that_lost_its_lease_leaves_alone_the_snapshot_that_took_its_number(
+    maintainer: User, alice: User, folder: Path, settings: Any, lost_at: str
+) -> None:
+    said(alice)
+    slow = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    assert slow.claim("worker", timedelta(seconds=30))
+    published: list[Snapshot] = []
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage == lost_at and not published:
+            Snapshot.objects.filter(pk=slow.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+            sweep_jobs()
+            # A worker on another machine, which sees nothing of what this one writes.
+            settings.STEELYARD_HOME = folder.parent / "another"
+            published.append(made(maintainer, "kto"))
+
+    with pytest.raises(JobStopped):
+        snapshot_build.build(slow, report)
+    [other] = published
+    assert (other.state, other.number) == (JobState.SUCCEEDED, 1)
+    on_disk = {str(path.relative_to(folder / "00001")) for path in (folder / "00001").rglob("*") if path.is_file()}
+    assert on_disk == {*other.manifest["files"], "manifest.json"}
+    slow.refresh_from_db()
+    assert (slow.state, slow.number) == (JobState.QUEUED, None)
+
+
+def test_what_is_left_is_removed_and_not_what_a_build_that_begins_meanwhile_writes(
+    maintainer: User, folder: Path, settings: Any
+) -> None:
+    begun_meanwhile: list[Path] = []
+
+    class Home(type(folder)):  # type: ignore[misc]  # the class of this system's paths
+        """Another worker begins just before it is looked through."""
+
+        def glob(self, pattern: str, **options: Any) -> Iterator[Path]:
+            snapshot = start_snapshot(maintainer, title="y", tables=["feedback"], criteria=Criteria())
+            assert snapshot.claim("another", timedelta(seconds=30))
+            begun_meanwhile.append(folder.parent / f".snapshot-{snapshot.pk}-{snapshot.attempt}-x")
+            begun_meanwhile[0].mkdir()
+            yield from super().glob(pattern, **options)
+
+    left = folder.parent / ".snapshot-999999-1-x"
+    left.mkdir()
+    settings.STEELYARD_HOME = Home(folder.parent)
+    assert made(maintainer, "feedback").is_published
+    assert begun_meanwhile[0].exists()
+    assert not left.exists()
+
+
+def test_a_home_that_a_snapshot_makes_is_its_owners_alone(maintainer: User, tmp_path: Path, settings: Any) -> None:
+    settings.STEELYARD_HOME = tmp_path / "home"
+    assert made(maintainer, "feedback").is_published
+    assert settings.STEELYARD_HOME.stat().st_mode & 0o777 == 0o700
 
 
 def begun(maintainer: User) -> Snapshot:
@@ -473,6 +531,10 @@ def test_a_download_tells_its_own_person_how_far_it_is_and_can_be_stopped(
     key = uuid.uuid4()
     state = reverse("exports:download", args=[key])
     address = reverse("exports:table", args=["feedback"])
+    assert "rows" not in alice_client.get(state).content.decode()
+    with CaptureQueriesContext(connection) as asked:
+        assert alice_client.head(address, {"download": "1", "key": str(key)}).status_code == 200
+    assert not any("COUNT(" in query["sql"] for query in asked), "nothing is sent of which it would be told"
     assert "rows" not in alice_client.get(state).content.decode()
     response: Any = alice_client.get(address, {"download": "1", "key": str(key)})
     pieces = iter(response.streaming_content)
