@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -23,10 +23,13 @@ def plain_words(value: object) -> str:
             return str(value)
 
 
-def told_value(value: object, labels: Mapping[Any, Any] | None = None) -> str:
-    """A kept value in words; `labels` are those of a field's choices. Empty for what says nothing."""
+def told_value(value: object, labels: Mapping[Any, Any] | None = None, *, is_text: bool = False) -> str:
+    """A kept value in words; `labels` are those of a field's choices. Empty for what says nothing.
+
+    `is_text`: somebody wrote it, so that a title "None" is that.
+    """
     labels = labels or {}
-    if isinstance(value, str):
+    if isinstance(value, str) and not is_text:
         value = _read(value)
     if value is None or value in ("", [], (), {}):
         return ""
@@ -38,16 +41,20 @@ def told_value(value: object, labels: Mapping[Any, Any] | None = None) -> str:
         case list() | tuple():
             return ", ".join(told_value(each, labels) or _NONE for each in value)
         case _:
-            return str(labels.get(value, value))
+            return str(labels.get(value, value) if isinstance(value, Hashable) else value)
 
 
 def _read(text: str) -> Any:
-    """What a program's notation stands for, in which earlier versions kept lists; any other text is itself."""
+    """What a program's notation stands for, in which earlier versions kept lists; any other text is itself.
+
+    A set is none of what was kept: somebody wrote braces.
+    """
     if text in _LITERALS:
         return _LITERALS[text]
     if text[:1] + text[-1:] in {"[]", "{}", "()"}:
         try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = ast.literal_eval(text)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return text
+        return found if isinstance(found, list | tuple | dict) else text
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.reviews.models import Event
@@ -74,6 +74,14 @@ def told(target: str, action: str, **changes: Any) -> list[tuple[str, str]]:
             {"reason": "Spam", "until": "2026-11-28 10:02:03.5+00:00"},
             [("Reason", "Spam"), ("Until", "2026-11-28 10:02 UTC")],
         ),
+        # Named as a verdict's `kind` is; and what somebody wrote is no program's notation.
+        (
+            "feedback.question",
+            "changed",
+            {"kind": ["thumb", "text"], "label": ["None", "True"], "help": ["[1, 2]", ""]},
+            [("Kind", "Thumb → Free text"), ("Label", "None → True"), ("Help", "[1, 2] → nothing")],
+        ),
+        ("catalog.modelcard", "deleted", {"name": "None"}, [("Name", "None")]),
         ("gone.model", "changed", {"some_column": ["a", "b"]}, [("Some column", "a → b")]),
         ("reviews.reviewitem", "entered", {"signs": [], "rule": ""}, []),
     ],
@@ -91,8 +99,14 @@ def test_what_is_kept_and_what_is_told_hold_no_programs_notation(value: object) 
 
 
 @given(st.text(max_size=40))
+@example("{1, 5}")
+@example("{...}")
+@example("[{1}]")
+@example("{{1}}")
+@example("{[]}")
 def test_any_text_is_told(text: str) -> None:
     assert isinstance(told_value(text), str)
+    assert isinstance(told("feedback.question", "changed", **{"options.x": [text, "a"]}), list)
     assert isinstance(told("reviews.limitation", "changed", title=[text, text + "."]), list)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field
+from django.db.models import CharField, Field, TextField
 from django.utils.dateparse import parse_datetime
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -130,16 +130,29 @@ def told_changes(event: Event) -> Iterator[ToldChange]:
         column, _dot, key = name.partition(".")
         field = _field(event.target, column)
         labels = _VALUES.get((event.target, column)) or dict(getattr(field, "flatchoices", None) or ())
-        label = _LABELS.get(column) or (field.verbose_name if field is not None else column.replace("_", " "))
+        is_text = not key and _is_written(column, field)
         if pair := _pair(event, name, value):
-            before, after = (told_value(each, labels) or _("nothing") for each in pair)
+            before, after = (told_value(each, labels, is_text=is_text) or _("nothing") for each in pair)
             words = before if before == after else f"{before} → {after}"
         elif column == "reviews" and isinstance(value, list):
             words = str(len(value))
         else:
-            words = _moment(value) if column == "until" else told_value(value, labels)
+            words = _moment(value) if column == "until" else told_value(value, labels, is_text=is_text)
         if words:
-            yield ToldChange(str(capfirst(str(label))) + (f", {key}" if key else ""), words)
+            label = _label(event.action, column, field)
+            yield ToldChange(str(capfirst(label)) + (f", {key}" if key else ""), words)
+
+
+def _label(action: str, column: str, field: Field[Any, Any] | None) -> str:
+    """What is told. Of a row that changed they are its columns, which share names with what else is recorded."""
+    own = str(field.verbose_name) if field is not None else ""
+    told = str(_LABELS.get(column, ""))
+    return (own or told if action == "changed" else told or own) or column.replace("_", " ")
+
+
+def _is_written(column: str, field: Field[Any, Any] | None) -> bool:
+    """Whether the column holds a text and never nothing: its words stand for themselves, "None" and "True" too."""
+    return column == "name" or (isinstance(field, CharField | TextField) and not field.null)
 
 
 def _pair(event: Event, name: str, value: Any) -> tuple[Any, Any] | None:
