@@ -64,7 +64,7 @@ def test_json_is_shown_pasted_and_refused_beside_its_field(client: Client, varia
         ('{"heat": 1}', "heat: is not a sampling parameter."),
         ('{"temperature": 3}', "temperature: must be a number"),
         ('{"temperature": 3, "top_p": 0}', "top_p: must be a number above 0"),
-        ('{"max_tokens": 9999}', "max_tokens: at most 2,048 here."),
+        ('{"max_tokens": 9999}', "max_tokens: must be a whole number from 1 to 2048."),
         ("[" * 19_000, "This is not JSON"),
         ("1" * 20_001, "At most 20,000 characters."),
     ):
