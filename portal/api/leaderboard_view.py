@@ -19,6 +19,7 @@ from portal.api.api_view import ApiView
 from portal.api.operation import operation
 from portal.arena.leaderboard import Leaderboard, Row, read_filters, read_leaderboard, unknown_filters
 from portal.arena.models import Category, Pool
+from portal.arena.queries import pool_named, pools_with_newest_vote
 from portal.arena.ranking import PERIODS
 from portal.exports.criteria import InvalidCriterion
 from portal.exports.rows import iso_utc
@@ -101,7 +102,7 @@ class LeaderboardView(ApiView):
             "until then `computed_at` is null and `models` is empty."
         ),
         parameters=[
-            schema.query("pool", _SLUG, gettext_lazy("Else the first.")),
+            schema.query("pool", _SLUG, gettext_lazy("Else that of the newest vote.")),
             schema.query("language", {"type": "string", "pattern": "^[a-z]{2,3}$"}, gettext_lazy("Of the prompts.")),
             schema.query("category", {"type": "string", "enum": Category.values}, gettext_lazy("Of the prompts.")),
             schema.query("hard", _ONE, gettext_lazy("Only hard prompts.")),
@@ -114,8 +115,7 @@ class LeaderboardView(ApiView):
     )
     def get(self, request: Request) -> Response:
         asked = request.query_params
-        pools = Pool.objects.filter(slug=asked["pool"]) if "pool" in asked else Pool.objects.all()
-        pool = pools.first()
+        pool = pool_named(asked.get("pool", ""), pools_with_newest_vote())
         if pool is None:
             raise Http404
         filters = read_filters(asked, pool.slug)

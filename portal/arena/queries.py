@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -19,6 +20,20 @@ from portal.catalog.queries import runnable_variants
 # Large, and on no page: each turn's messages repeat all turns before it.
 _NOT_SHOWN: Final = tuple(f"generation__{name}" for name in ("messages", "rendered_prompt", "provenance"))
 _SAME_CARD: Final = {Pairing.CARDS: False, Pairing.PRECISIONS: True, Pairing.ANY: None}
+
+
+def pools_with_newest_vote() -> list[Pool]:
+    """All pools in their order, each with the time of its newest ranked vote as `newest_vote`."""
+    ranked = Vote.objects.filter(pool=OuterRef("pk"), void_reason="", withdrawn_at=None)
+    return list(Pool.objects.annotate(newest_vote=Subquery(ranked.order_by("-created_at").values("created_at")[:1])))
+
+
+def pool_named(slug: str, pools: Sequence[Pool]) -> Pool | None:
+    """The pool of this name; without one, that of the newest ranked vote, else the first."""
+    if slug:
+        return next((pool for pool in pools if pool.slug == slug), None)
+    voted = [pool for pool in pools if pool.newest_vote is not None]  # type: ignore[attr-defined]  # annotated above
+    return max(voted, key=attrgetter("newest_vote"), default=pools[0] if pools else None)
 
 
 @dataclass(frozen=True, slots=True)

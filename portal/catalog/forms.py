@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -41,6 +41,12 @@ class RevisionForm(forms.Form):
     def __init__(self, *args: Any, current: CardRevision | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._current = current
+        # What was read, which an error of the text that is added later takes out of `cleaned_data`.
+        self.said: dict[str, Any] = {}
+
+    def clean(self) -> dict[str, Any] | None:
+        self.said = {**self.cleaned_data}
+        return super().clean()
 
     def clean_text(self) -> str:
         return with_line_ends_of(self._current, self.cleaned_data["text"])
@@ -84,6 +90,16 @@ class MemoryForm(forms.Form):
         )
 
 
+# How each kind of source is written; a page says it of those that it offers.
+_WRITTEN: Final = {
+    SourceKind.HUB: _("from a hub: its id, such as org/name or org/name@revision"),
+    SourceKind.UPSTREAM: _("from a server: its base URL"),
+    SourceKind.FOLDER: _("a path below the folder that the operator has opened"),
+    SourceKind.FILE: _("a path below the folder that the operator has opened"),
+    SourceKind.PACKAGE: _("from an installed package: name/file"),
+}
+
+
 class ImportForm(forms.Form):
     """A wish to import a model. What is wrong with the source itself, start_import says."""
 
@@ -91,9 +107,6 @@ class ImportForm(forms.Form):
     source = forms.CharField(
         label=_("Source"),
         max_length=500,
-        help_text=_(
-            "A hub id such as org/name or org/name@revision; a path; package:name/file; or a server's base URL."
-        ),
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}),
     )
     card = forms.CharField(
@@ -125,6 +138,7 @@ class ImportForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(kind.value, kind.label) for kind in kinds]
         field.initial = kinds[0].value if kinds else None
+        self.fields["source"].help_text = "; ".join(dict.fromkeys(str(_WRITTEN[kind]) for kind in kinds))
 
 
 class CardForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -25,6 +25,7 @@ from inference.weight_folder import DIGEST_CACHE_NAME, PICKLE_SUFFIXES, WeightsR
 from inference.weight_tensors import UnreadableWeights
 from portal.catalog.card_pictures import keep_picture, read_named_picture
 from portal.catalog.card_text import MAX_BYTES, CardText, parse_card
+from portal.catalog.card_title import title_of
 from portal.catalog.models import Backend, ModelCard, Relation, Variant
 from portal.catalog.services import keep_tensor_lists, publish_revision
 from portal.catalog.weight_shelf import Progress, ShelfRefused, placed, require_room, shelf, staging_folder
@@ -74,11 +75,12 @@ class CardChoice:
     def existing(self) -> ModelCard | None:
         return ModelCard.objects.filter(owner_name=self.owner_name, slug=self.slug).first()
 
-    def get_or_create(self) -> ModelCard:
+    def get_or_create(self, title: str = "") -> ModelCard:
+        """The card; a new one is called `title`, or as its address where that is empty."""
         card, _ = ModelCard.objects.get_or_create(
             owner_name=self.owner_name,
             slug=self.slug,
-            defaults={"title": self.slug[:200], "is_published": self.is_published},
+            defaults={"title": title or self.slug[:200], "is_published": self.is_published},
         )
         return card
 
@@ -92,6 +94,7 @@ class Arrival:
     origin: the name of the GGUF file beside them, where they were converted from one.
     more_facts: what the import knows beyond the files, such as the hub's commit.
     left_out: files beside them that are no part of the model; the card's picture may be one.
+    title: what a new card is called; empty where its address says it.
     """
 
     folder: Path
@@ -103,6 +106,7 @@ class Arrival:
     relation: str = ""
     more_facts: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[Path, ...] = ()
+    title: str = ""
 
 
 def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | None = None) -> ImportedModel:
@@ -112,7 +116,9 @@ def import_folder(source: Path, *, card: CardChoice, on_progress: Progress | Non
     card has never had becomes a revision. Raises ImportRefused, and OSError when a file cannot be read or written.
     """
     files, left_out = files_to_copy(source)
-    return import_files(files, card=card, source_name=source.name, left_out=left_out, on_progress=on_progress)
+    return import_files(
+        files, card=card, source_name=source.name, left_out=left_out, is_titled_by_text=True, on_progress=on_progress
+    )
 
 
 def import_files(
@@ -123,11 +129,13 @@ def import_files(
     left_out: list[Path],
     more_facts: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
+    is_titled_by_text: bool = False,
     on_progress: Progress | None = None,
 ) -> ImportedModel:
     """Import files that form a folder in Hugging Face form, wherever each lies. Raises as `import_folder` does.
 
     `expected` holds SHA-256 by name, as whoever offers the files published them; `left_out` are those beside them.
+    A folder's name says little, so its card is titled by its text; a hub's repository is called as its owner calls it.
     """
     card_text = read_card_text(files)
     try:
@@ -146,6 +154,7 @@ def import_files(
                 card_text=card_text,
                 more_facts=more_facts or {},
                 left_out=tuple(left_out),
+                title=title_of(card_text) if is_titled_by_text and card_text is not None else "",
             )
             return take_in(arrival, card)
     except ShelfRefused as error:
@@ -157,7 +166,7 @@ def take_in(arrival: Arrival, choice: CardChoice) -> ImportedModel:
     defaults, bad_defaults = _sampling_defaults(arrival.folder)
     destination = shelf() / f"{choice.owner_name}--{choice.slug}--{arrival.digest[:16]}"
     with placed(arrival.folder, destination), transaction.atomic():
-        card = choice.get_or_create()
+        card = choice.get_or_create(arrival.title)
         left_out = publish_imported_card(card, arrival.card_text, arrival.left_out, arrival.source_name)
         variant, created = _variant(card, destination, arrival, defaults)
     return ImportedModel(

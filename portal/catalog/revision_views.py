@@ -24,7 +24,7 @@ from portal.catalog.card_page import render_card
 from portal.catalog.card_text import parse_card
 from portal.catalog.card_training import TrainingPart
 from portal.catalog.forms import RevisionForm
-from portal.catalog.models import CardDraft, CardRevision, ModelCard
+from portal.catalog.models import CardRevision, ModelCard
 from portal.catalog.queries import card_revisions, get_draft
 from portal.catalog.raw_text import raw_text_response
 from portal.catalog.services import (
@@ -107,7 +107,7 @@ def edit(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         return _editor(request, card, RevisionForm(current=card.current_revision, initial=_start(card, author)))
     form = RevisionForm(request.POST, current=card.current_revision)
     if not form.is_valid():
-        return _editor(request, card, form, status=422)
+        return _editor(request, card, form, status=422, problems=_messages(form))
     text, note, based_on = (form.cleaned_data[name] for name in ("text", "note", "based_on"))
     if request.POST.get("action") == "preview":
         return _preview(request, card, form)
@@ -117,7 +117,7 @@ def edit(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
         return _conflict(request, card, form, conflict.current)
     except ValidationError as error:
         form.add_error(None, error)
-        return _editor(request, card, form, status=422)
+        return _editor(request, card, form, status=422, problems=_keep(card, author, form))
     messages.success(request, _("Revision %(number)s is what readers see now.") % {"number": published.number})
     return redirect(card)
 
@@ -126,17 +126,10 @@ def edit(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
 def draft(request: HttpRequest, owner_name: str, slug: str) -> HttpResponse:
     """Keeps what is typed while it is typed; answers with one line about it."""
     card = get_maintained_card(request.user, owner_name, slug)
+    author = _author(request)
     form = RevisionForm(request.POST, current=card.current_revision)
-    problems: list[str] = []
-    kept: CardDraft | None = None
-    if form.is_valid():
-        try:
-            kept = save_draft(card, _author(request), **form.cleaned_data)
-        except ValidationError as error:
-            problems = error.messages
-    else:
-        problems = [str(message) for errors in form.errors.values() for message in errors]
-    context = {"draft": kept, "problems": problems}
+    problems = _keep(card, author, form) if form.is_valid() else _messages(form)
+    context = {"draft": None if problems else get_draft(card, author), "problems": problems}
     return render(request, "catalog/draft_state.html", context, status=422 if problems else 200)
 
 
@@ -169,6 +162,19 @@ def restore(request: HttpRequest, owner_name: str, slug: str, number: int) -> Ht
         % {"restored": restored.number, "number": number},
     )
     return redirect(card)
+
+
+def _keep(card: ModelCard, author: User, form: RevisionForm) -> list[str]:
+    """Keep what a valid form says as the author's draft; why not, where it cannot be."""
+    try:
+        save_draft(card, author, **form.said)
+    except ValidationError as error:
+        return error.messages
+    return []
+
+
+def _messages(form: RevisionForm) -> list[str]:
+    return [str(message) for errors in form.errors.values() for message in errors]
 
 
 def _author(request: HttpRequest) -> User:

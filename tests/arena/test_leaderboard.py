@@ -274,6 +274,23 @@ def test_a_card_that_is_not_shown_is_ranked_without_its_name(
         assert trio[1].model_id in text
 
 
+def test_without_a_pool_in_the_address_that_of_the_newest_ranked_vote_opens(
+    client: Client, votes: list[Vote], trio: list[Variant]
+) -> None:
+    def opened() -> str:
+        return str(client.get(reverse("arena:leaderboard")).context["pool"].slug)
+
+    assert opened() == "models"
+    precisions = Pool.objects.get(slug="precisions")
+    pair = (trio[0], trio[1], Outcome.A)
+    add_votes([pair], pool=precisions, void_reason="operator")
+    assert opened() == "models"
+    add_votes([pair], pool=precisions)
+    assert opened() == "precisions"
+    assert client.get(reverse("arena:votes", args=["csv"])).headers["Content-Disposition"].count("precisions") == 1
+    assert 'value="models"' in read(client, pool="models")
+
+
 def test_an_unknown_pool_does_not_exist(client: Client, db: None) -> None:
     assert client.get(reverse("arena:leaderboard"), {"pool": "none"}).status_code == 404
     assert client.get(reverse("arena:votes", args=["csv"]), {"pool": "none"}).status_code == 404

@@ -76,6 +76,7 @@ def test_a_folder_becomes_a_card_with_a_variant_that_can_run(source: Path, home:
         assert (variant.folder / path.name).read_bytes() == path.read_bytes()
     assert variant.card.current_revision is not None
     assert variant.card.current_revision.text == CARD_TEXT
+    assert variant.card.title == "Tiny model", "a folder's name says little"
     assert variant.card.current_revision.note == "Imported from tiny-model"
     assert not refresh_variant(variant)
 

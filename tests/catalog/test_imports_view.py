@@ -55,6 +55,24 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(maintainer_cl
     assert not Import.objects.exists()
 
 
+def test_a_path_where_none_is_offered_is_told_where_it_can_be_imported(
+    maintainer_client: Client, settings: Any
+) -> None:
+    offered = maintainer_client.post("/imports/", {"kind": "hub", "source": "/srv/models/tiny"})
+    assert "choose where it is from above" in offered.text
+    assert "a path below the folder" in offered.text
+    settings.IMPORT_SOURCES = ["hub", "upstream"]
+    for path in ("/srv/models/tiny", "./tiny", "~/tiny", "C:\\tiny", "weights/tiny.gguf"):
+        refused = maintainer_client.post("/imports/", {"kind": "hub", "source": path})
+        assert refused.status_code == 422
+        assert "manage.py import_model PATH" in refused.text
+        assert "IMPORT_FOLDER" in refused.text
+    assert "a path below" not in refused.text
+    assert "installed package" not in refused.text
+    assert "its base URL" in refused.text
+    assert not Import.objects.exists()
+
+
 def test_a_failed_import_says_why_and_offers_another_try(maintainer_client: Client, maintainer: User) -> None:
     job = Import.objects.create(
         source="hub:acme/<b>",

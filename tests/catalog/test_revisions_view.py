@@ -288,3 +288,22 @@ def test_a_hostile_text_is_only_text_in_every_view(maintainer_client: Client) ->
         html = page(maintainer_client, CARD + path).split('<main id="main"')[1].split("</main>")[0]
         assert "<script>" not in html
         assert "<img" not in html
+
+
+def test_a_refused_publication_keeps_what_was_typed_and_a_preview_takes_its_errors_away(
+    maintainer_client: Client,
+) -> None:
+    make_card()
+    broken = "---\npipeline_tag: [text-generation]\n---\nMy words.\n"
+    refused = maintainer_client.post(EDIT, typed(broken)).content.decode()
+    assert CardDraft.objects.get().text == broken
+    assert "Nothing typed yet" not in refused
+    assert "Draft kept at" in refused
+    button = refused[refused.index('value="preview"') :].split(">")[0]
+    assert "hx-post" not in button, "the part that htmx fetches has none of the errors to take away"
+    mended = maintainer_client.post(EDIT, typed("My words.\n", action="preview")).content.decode()
+    assert "data-error-summary" not in mended
+    assert "errorlist" not in mended
+    assert "hx-post" in mended[mended.index('value="preview"') :].split(">")[0]
+    unkept = maintainer_client.post(EDIT, typed("# Mine\n", note="n" * 301)).content.decode()
+    assert "Not kept:" in unkept

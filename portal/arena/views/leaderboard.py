@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -15,6 +16,7 @@ from portal.arena.forms import limit_words
 from portal.arena.leaderboard import read_filters, read_leaderboard, unknown_filters, voted_choices
 from portal.arena.models import Category, Pool
 from portal.arena.prompt_kinds import LONG_PROMPT
+from portal.arena.queries import pool_named, pools_with_newest_vote
 from portal.arena.ranking import HARD_FROM, LEAST_STYLED_VOTES, PERIODS, ROUNDS
 from portal.arena.vote_files import VOTE_FORMATS, vote_pieces
 from portal.arena.written_language import LEAST_LETTERS, LEAST_PROBABILITY
@@ -24,7 +26,7 @@ from portal.arena.written_language import LEAST_LETTERS, LEAST_PROBABILITY
 @require_safe
 def leaderboard(request: HttpRequest) -> HttpResponse:
     """The ranking of a pool; the address holds the filters. htmx gets the ranking alone."""
-    pools = list(Pool.objects.all())
+    pools = pools_with_newest_vote()
     pool = _chosen(request, pools)
     context: dict[str, Any] = {"pools": pools, "pool": pool}
     if pool is not None:
@@ -70,7 +72,7 @@ def method(request: HttpRequest) -> HttpResponse:
 def votes(request: HttpRequest, extension: str) -> StreamingHttpResponse:
     """The ranked votes that the filters select, as a file."""
     form = VOTE_FORMATS.get(extension)
-    pool = _chosen(request, list(Pool.objects.all()))
+    pool = _chosen(request, pools_with_newest_vote())
     if form is None or pool is None:
         raise Http404
     pieces = vote_pieces(read_filters(request.GET, pool.slug), form)
@@ -79,12 +81,10 @@ def votes(request: HttpRequest, extension: str) -> StreamingHttpResponse:
     )
 
 
-def _chosen(request: HttpRequest, pools: list[Pool]) -> Pool | None:
-    """The pool that the address names, else the first. Raises Http404 for one that is none."""
-    slug = request.GET.get("pool")
-    if not slug:
-        return pools[0] if pools else None
-    pool = next((pool for pool in pools if pool.slug == slug), None)
-    if pool is None:
+def _chosen(request: HttpRequest, pools: Sequence[Pool]) -> Pool | None:
+    """The pool that the address names, else the usual one. Raises Http404 for one that is none."""
+    slug = request.GET.get("pool", "")
+    pool = pool_named(slug, pools)
+    if pool is None and slug:
         raise Http404
     return pool
