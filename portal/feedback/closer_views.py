@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts.actors import current_actor
 from portal.accounts.limits import Blocked, LimitExceeded
 from portal.catalog.text_comparison import compare_texts
-from portal.feedback.answer_values import KINDS_ON_TEXT
+from portal.feedback.answer_values import KINDS_ON_TEXT, Refused, checked_value
+from portal.feedback.forms import answers_from_form, new_mark, version_from_form
 from portal.feedback.given_form import GivenForm, read_given
 from portal.feedback.models import Question, QuestionKind, Submission
 from portal.feedback.queries import answer_questionnaire, asked_about, judged_text, own_submission
@@ -40,13 +42,18 @@ _REFUSALS: Final = (ValidationError, AlreadyReviewed, VersionConflict, LimitExce
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def closer(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
-    """The questions about the words of an answer, with the answer beside them."""
+    """The questions about the words of an answer, with the answer beside them.
+
+    POST saves them; with `mark`, a question's key, it only puts the mark that is being made on that question's list.
+    """
     actor = current_actor(request)
     generation = get_generation(actor, generation_id)
     questions = _closer_questions()
     submission = own_submission(actor, generation)
     if request.method != "POST":
         return _closer(request, generation, submission, questions)
+    if "mark" in request.POST:
+        return _with_new_mark(request, generation, submission, questions)
     given = read_given(questions, request.POST, known=generation.output)
     if given.unseen or given.errors:
         return _closer(request, generation, submission, questions, given=given, status=422)
@@ -115,6 +122,27 @@ def token(request: HttpRequest, generation_id: uuid.UUID, index: int) -> HttpRes
     return redirect(f"{reverse('feedback:closer', args=[generation.pk])}?saved=1#saved")
 
 
+def _with_new_mark(
+    request: HttpRequest, generation: Generation, submission: Submission | None, questions: list[Question]
+) -> HttpResponse:
+    """The form as it was sent, its new mark on the list; nothing is stored, so personal data is asked about later."""
+    question = next((each for each in questions if each.key == request.POST["mark"]), None)
+    if question is None or question.kind != QuestionKind.SPANS:
+        raise Http404
+    answers = answers_from_form(questions, request.POST)
+    errors = {}
+    if new_mark(question, request.POST) is None:
+        errors[question.key] = [_("Select words of the answer first, or type them.")]
+    else:
+        try:
+            answers[question.key] = checked_value(question, answers.get(question.key), judged_text(generation))
+        except Refused as error:
+            errors[question.key] = [str(error)]
+    given = GivenForm(answers=answers, terms=None, version=version_from_form(request.POST))
+    status = 422 if errors else 200
+    return _closer(request, generation, submission, questions, given=given, errors=errors, status=status)
+
+
 def _closer_questions() -> list[Question]:
     """What is about the words of the answer, and what a judgement cannot do without."""
     questions = answer_questionnaire().questions.all()
@@ -134,14 +162,23 @@ def _closer(
 ) -> HttpResponse:
     answers = given.answers if given is not None else submission.values() if submission is not None else {}
     errors = errors or (given.errors if given is not None else {})
+    refused = _refused_mark(questions, errors, request.POST)
+    if refused:
+        # What cannot be a mark goes back into its fields.
+        answers = {**answers, refused["key"]: (answers.get(refused["key"]) or [])[:-1]}
     answers = {**answers, **_quoted(questions, answers, generation)}
     correction = next((answers.get(each.key) for each in questions if each.kind == QuestionKind.CORRECTION), None)
     is_corrected = isinstance(correction, str) and bool(correction)
+    current = submission.version if submission is not None else 0
     consent, licence = request.POST.get("consent", ""), request.POST.get("licence", "")
     context = {
         "generation": generation,
         "submission": submission,
+        # A form that was not saved is still about what it was made from.
+        "version": given.version if given is not None and given.version is not None and not problem else current,
         "questions": form_questions(questions, answers, errors),
+        "refused_mark": refused,
+        "listed": request.POST.get("mark") if not errors else None,
         "segments": compare_texts(_lines(generation.output), _lines(correction)) if is_corrected else [],
         "terms": shown_terms(
             consent or (submission.consent if submission else ""),
@@ -157,13 +194,25 @@ def _closer(
     return render(request, "feedback/closer.html", context, status=status)
 
 
+def _refused_mark(questions: list[Question], errors: Mapping[str, list[str]], data: QueryDict) -> dict[str, Any] | None:
+    """The fields of the mark that was being made, where its question has errors."""
+    for question in questions:
+        if question.kind == QuestionKind.SPANS and question.key in errors and new_mark(question, data):
+            names = ("quote", "start", "end", "label", "note")
+            return {"key": question.key, **{name: data.get(f"{question.key}.new_{name}", "") for name in names}}
+    return None
+
+
 def _quoted(questions: list[Question], answers: Mapping[str, Any], generation: Generation) -> dict[str, Any]:
-    """Marks as a form sends them lack the words that they are about."""
+    """Marks as a form sends them lack the words that they are about, or their place where the words were typed."""
     quoted = {}
     for question in questions:
         value = answers.get(question.key)
         if question.kind == QuestionKind.SPANS and isinstance(value, list):
-            quoted[question.key] = [mark if "quote" in mark else _with_quote(mark, generation.output) for mark in value]
+            quoted[question.key] = [
+                _with_place(mark, generation.output) if "quote" in mark else _with_quote(mark, generation.output)
+                for mark in value
+            ]
     return quoted
 
 
@@ -171,6 +220,14 @@ def _with_quote(mark: Mapping[str, Any], output: str) -> dict[str, Any]:
     start, end = mark.get("start"), mark.get("end")
     is_place = isinstance(start, int) and isinstance(end, int) and 0 <= start < end
     return {**mark, "quote": output[start:end] if is_place else ""}
+
+
+def _with_place(mark: Mapping[str, Any], output: str) -> Mapping[str, Any]:
+    quote = mark["quote"]
+    if "start" in mark or output.count(quote) != 1:
+        return mark
+    start = output.index(quote)
+    return {**mark, "start": start, "end": start + len(quote)}
 
 
 def _token(

@@ -91,12 +91,12 @@ def _marks(question: Question, data: QueryDict) -> list[dict[str, Any]]:
         for start, end, label, note in zip_longest(*columns)
         if f"{start}-{end}" not in taken_away
     ]
-    new = _new_mark(question, data)
+    new = new_mark(question, data)
     return [*marks, new] if new else marks
 
 
-def _new_mark(question: Question, data: QueryDict) -> dict[str, Any] | None:
-    """With offsets where a script knew them, else with the quoted words alone."""
+def new_mark(question: Question, data: QueryDict) -> dict[str, Any] | None:
+    """The mark being made, if any: with offsets where a script knew them, else with the quoted words alone."""
     quote = data.get(f"{question.key}.new_quote", "")
     start, end = data.get(f"{question.key}.new_start", ""), data.get(f"{question.key}.new_end", "")
     said = {"label": data.get(f"{question.key}.new_label", ""), "note": data.get(f"{question.key}.new_note", "")}

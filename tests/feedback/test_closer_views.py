@@ -67,6 +67,39 @@ def test_words_are_marked_by_their_place_or_by_quoting_them_and_taken_away_again
     assert "marks" not in said()
 
 
+def test_a_mark_goes_on_the_list_and_nothing_is_saved_before_save(alice_client: Client, run: Generation) -> None:
+    half = OUTPUT.replace("Napoleon", "niem")
+    new = {"marks.new_quote": "Napoleon", "marks.new_label": "wrong_fact", "marks.new_note": "Ask a@example.org"}
+    response = save(alice_client, run, correction=half, mark="marks", **new)
+    page = response.content.decode()
+    assert response.status_code == 200
+    start = OUTPUT.index("Napoleon")
+    assert f'name="marks.start" value="{start}"' in page
+    assert f"{half}</textarea>" in page
+    assert "It is not saved yet" in page
+    assert "looks like personal data" not in page, "nothing was sent"
+    assert not Submission.objects.exists()
+    listed = {"marks.start": start, "marks.end": start + 8, "marks.label": "wrong_fact", "marks.note": "He did not."}
+    assert save(alice_client, run, **listed).status_code == 302
+    assert [mark["quote"] for mark in said()["marks"]] == ["Napoleon"]
+    again = save(alice_client, run, **listed, correction="write to a@example.org", version="1").content.decode()
+    assert "What you changed has not been sent yet" in again
+    assert save(alice_client, run, mark="correction", version="1").status_code == 404
+
+
+def test_what_cannot_be_a_mark_stays_in_its_fields(alice_client: Client, run: Generation) -> None:
+    wrong = {"marks.new_quote": "Wellington", "marks.new_label": "needless", "marks.new_note": "Who?"}
+    for more in ({}, {"mark": "marks"}):
+        response = save(alice_client, run, **wrong, **more)
+        page = response.content.decode()
+        assert response.status_code == 422
+        assert "Wellington</textarea>" in page
+        assert 'value="needless" selected' in page
+        assert 'name="marks.start"' not in page
+    nothing = save(alice_client, run, mark="marks")
+    assert (nothing.status_code, "Select words of the answer first" in nothing.content.decode()) == (422, True)
+
+
 def test_words_that_do_not_stand_there_are_refused_and_nothing_is_stored(alice_client: Client, run: Generation) -> None:
     response = save(alice_client, run, **{"marks.new_quote": "Wellington", "marks.new_label": "wrong_fact"})
     assert response.status_code == 422

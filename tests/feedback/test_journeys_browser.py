@@ -94,8 +94,13 @@ def test_an_answer_is_marked_by_keyboard_and_corrected(live_server: Any, alice_c
         page.get_by_role("button", name="Show the difference").click()
         expect(page.locator(".difference ins").first).to_be_visible()
         page.get_by_role("button", name="Add the mark").click()
-        expect(page.get_by_text("Saved in the review database.")).to_be_visible()
+        expect(page.get_by_text("The mark is on the list.")).to_be_focused()
         sound(page)
+        assert not Submission.objects.exists()
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("Saved in the review database.")).to_be_visible()
+        page.get_by_role("textbox", name="Corrected answer").press_sequentially("!")
+        expect(page.get_by_text("Saved in the review database.")).to_be_hidden()
     start = OUTPUT.index("Napoleon")
     assert Submission.objects.get().values() == {
         "thumb": "down",
@@ -125,6 +130,7 @@ def test_words_are_marked_by_touch_on_a_phone(live_server: Any, alice_client: Cl
         expect(page.get_by_label("Words to mark")).to_have_value("Napoleon")
         page.get_by_label("What about them?").select_option("Wrong fact")
         page.get_by_role("button", name="Add the mark").tap()
+        page.get_by_role("button", name="Save", exact=True).tap()
         expect(page.get_by_text("Saved in the review database.")).to_be_visible(timeout=20_000)
         sound(page)
     [mark] = Submission.objects.get().values()["marks"]

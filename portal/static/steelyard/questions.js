@@ -34,6 +34,11 @@ function placesOf(raw) {
   return { places, characters };
 }
 
+// "Saved" is not said of what has been changed since.
+function forgetSaved() {
+  document.getElementById("saved")?.remove();
+}
+
 function takeSelection(marker, raw) {
   const text = marker.querySelector("[data-marker-text]");
   const { selectionStart, selectionEnd } = text;
@@ -45,6 +50,7 @@ function takeSelection(marker, raw) {
   marker.querySelector("[data-marker-start]").value = start;
   marker.querySelector("[data-marker-end]").value = end;
   marker.querySelector("[data-marker-quote]").value = raw.characters.slice(start, end).join("");
+  forgetSaved();
 }
 
 for (const marker of document.querySelectorAll("[data-marker]")) {
@@ -72,5 +78,6 @@ for (const marker of document.querySelectorAll("[data-marker]")) {
 for (const form of forms()) {
   showWhatIsAsked(form);
   form.addEventListener("change", () => showWhatIsAsked(form));
+  form.addEventListener("input", forgetSaved);
 }
 document.getElementById("saved")?.focus();
