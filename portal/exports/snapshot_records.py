@@ -87,7 +87,9 @@ def snapshot_notes(submissions: Collection[uuid.UUID]) -> dict[uuid.UUID, list[C
     """For the contributions page: in which snapshots each stands, the newest first."""
     return {
         submission: [
-            ContributionNote(_("In snapshot %(number)d.") % {"number": each.number}, each.get_absolute_url())
+            ContributionNote(
+                _("In snapshot %(number)d.") % {"number": each.number}, each.get_absolute_url(), keeps_copy=True
+            )
             for each in reversed(snapshots)
         ]
         for submission, snapshots in snapshots_with(submissions).items()

@@ -15,10 +15,11 @@ from django.utils.functional import Promise
 
 @dataclass(frozen=True, slots=True)
 class ContributionNote:
-    """One sentence about a submission, and where to read more."""
+    """One sentence about a submission, and where to read more. `keeps_copy`: what it is in outlives a withdrawal."""
 
     text: str | Promise
     url: str = ""
+    keeps_copy: bool = False
 
 
 Provider = Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, Iterable[ContributionNote]]]

@@ -44,6 +44,11 @@ class CastVote:
     reasons: tuple[str, ...]
     notes: tuple[ContributionNote, ...]
 
+    @property
+    def is_published(self) -> bool:
+        """Files that were given out have it, and keep it when it is withdrawn."""
+        return any(note.keeps_copy for note in self.notes)
+
 
 @never_cache
 @require_http_methods(["GET", "HEAD"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.utils.translation import gettext as _
 
+from inference.events import FinishReason
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.catalog.models import Variant
@@ -17,6 +18,8 @@ from portal.playground.queries import trace_tokens
 from portal.playground.services import Origin, start_generation
 
 _MAX_NAMED: Final = 5
+_STOPPED: Final = frozenset({FinishReason.CANCELLED, FinishReason.DEADLINE})
+Which = Literal["earlier", "later"]
 
 
 def rerun_generation(actor: Actor, generation: Generation, *, request_key: uuid.UUID | None = None) -> Generation:
@@ -91,22 +94,33 @@ class SplitText:
 
 @dataclass(frozen=True, slots=True)
 class RerunComparison:
-    """An earlier run and its repetition. `first_difference` counts tokens from 0; None when all are the same."""
+    """An earlier run and its repetition. `first_difference` counts tokens from 0; None when all are the same.
+
+    `stopped` is the one that was stopped where the other goes on, after the very same tokens: then none differs.
+    """
 
     first_difference: int | None
     earlier: SplitText
     later: SplitText
     reasons: tuple[str, ...]
+    stopped: Which | None = None
 
     @property
     def is_exact(self) -> bool:
         return self.first_difference is None
+
+    @property
+    def same_tokens(self) -> int | None:
+        """How many tokens were compared before one run was stopped, all of them the same."""
+        return self.first_difference if self.stopped else None
 
 
 def compare_rerun(earlier: Generation, later: Generation) -> RerunComparison:
     """Compare two finished runs, token by token."""
     before, after = trace_tokens(earlier), trace_tokens(later)
     at = first_difference(before, after)
+    if at is not None and (stopped := _stopped(earlier, later, at, len(before), len(after))):
+        return RerunComparison(at, _split(before, at, 0), _split(after, at, 0), (), stopped)
     reasons = (
         ()
         if at is None
@@ -114,6 +128,13 @@ def compare_rerun(earlier: Generation, later: Generation) -> RerunComparison:
         or (_("Nothing recorded differs: what the machine computed beside it may have rounded otherwise."),)
     )
     return RerunComparison(at, _split(before, at), _split(after, at), reasons)
+
+
+def _stopped(earlier: Generation, later: Generation, at: int, before: int, after: int) -> Which | None:
+    """The run that was stopped at its token `at`, the lengths being given."""
+    if at == before and earlier.finish_reason in _STOPPED:
+        return "earlier"
+    return "later" if at == after and later.finish_reason in _STOPPED else None
 
 
 def first_difference(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> int | None:
@@ -124,11 +145,11 @@ def first_difference(before: Sequence[Mapping[str, Any]], after: Sequence[Mappin
     return None if len(before) == len(after) else min(len(before), len(after))
 
 
-def _split(tokens: Sequence[Mapping[str, Any]], at: int | None) -> SplitText:
+def _split(tokens: Sequence[Mapping[str, Any]], at: int | None, differing: int = 1) -> SplitText:
     texts = [str(each["text"]) for each in tokens]
     if at is None:
         return SplitText("".join(texts), "", "")
-    return SplitText("".join(texts[:at]), "".join(texts[at : at + 1]), "".join(texts[at + 1 :]))
+    return SplitText("".join(texts[:at]), "".join(texts[at : at + differing]), "".join(texts[at + differing :]))
 
 
 def _reasons(earlier: Generation, later: Generation) -> Iterator[str]:

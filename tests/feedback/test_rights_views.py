@@ -42,6 +42,22 @@ def test_the_review_and_its_reason_and_what_higher_layers_know_are_shown(alice_c
     assert "cannot be brought back" in page, "it asks once"
 
 
+def test_what_a_snapshot_keeps_of_what_is_withdrawn_is_said_before_and_after(alice_client: Client, alice: User) -> None:
+    submission = judge(alice)
+    before, after = "whose files are not changed", "The files of a snapshot published before keep it."
+    assert before not in alice_client.get(LIST).text
+    note = ContributionNote("In snapshot 7.", "/exports/7/", keeps_copy=True)
+    register_contribution_notes("test", lambda ids: {submission.pk: [note]})
+    try:
+        assert before in alice_client.get(LIST).text
+        alice_client.post(withdraw_url(submission))
+        page = alice_client.get(LIST).text
+    finally:
+        register_contribution_notes("test", lambda ids: {})
+    assert (before in page, after in page) == (False, True)
+    assert after not in alice_client.get(LIST).text
+
+
 def test_what_was_reviewed_can_still_be_withdrawn(alice_client: Client, alice: User) -> None:
     submission = judge(alice, comment="Secret after all.")
     submission.move_review([ReviewState.UNREVIEWED], ReviewState.ACCEPTED)

@@ -151,7 +151,10 @@ def test_a_rerun_repeats_the_run_as_it_was_and_stands_beside_it(
     assert response["Location"] == reverse("playground:rerun", args=[again.pk])
     assert (again.messages, again.params, again.parent, again.is_repeatable) == (run.messages, run.params, None, True)
     assert alice_client.post(url, sent)["Location"] == response["Location"]
-    assert "under way" in alice_client.get(response["Location"]).content.decode()
+    waiting = alice_client.get(response["Location"]).content.decode()
+    assert "under way" in waiting
+    assert f'data-stream="{reverse("playground:events", args=[again.pk])}"' in waiting
+    assert f'action="{reverse("playground:cancel", args=[again.pk])}"' in waiting
     asks_again = {"HX-Request": "true"}
     assert alice_client.get(response["Location"], headers=asks_again).status_code == 204
     assert alice_client.get(url).status_code == 404
@@ -226,6 +229,26 @@ def test_why_a_rerun_differs_is_read_from_what_was_recorded(run: Generation, var
     assert "later run reused a prefix" in said
     assert "later run shared its batch" in said
     assert "torch" not in said
+
+
+@pytest.mark.parametrize(("stopped", "said"), [("earlier", "the earlier run went"), ("later", "this run went")])
+def test_a_rerun_is_exact_as_far_as_the_one_that_was_stopped_went(
+    alice_client: Client, run: Generation, variant: Variant, stopped: str, said: str
+) -> None:
+    again = add_turn(run.conversation, variant, rerun_of=run)
+    short, long = (run, again) if stopped == "earlier" else (again, run)
+    Generation.objects.filter(pk=short.pk).update(state=State.CANCELLED, finish_reason="cancelled")
+    trace(short, "So", " it")
+    trace(long, "So", " it", " is")
+    url = reverse("playground:rerun", args=[again.pk])
+    page = alice_client.get(url).content.decode()
+    assert f"Exact as far as {said}." in page
+    assert "All of its 2 tokens are the same" in page
+    assert ("<mark>" in page, "(stopped here)" in page) == (False, True)
+    trace(short, "So", " that")
+    assert "they part at token 2" in alice_client.get(url).content.decode()
+    trace(short)
+    assert "nothing to compare" in alice_client.get(url).content.decode()
 
 
 def test_the_first_difference_is_where_one_goes_on_and_the_other_ends() -> None:
