@@ -32,11 +32,15 @@ async def _as_sse(generations: Sequence[Generation], seen: Mark) -> AsyncIterato
     lockstep, news = Lockstep(seen), asyncio.Event()
     readers = [asyncio.create_task(_read(each, lockstep, side, news)) for side, each in enumerate(generations)]
     last_sent = time.monotonic()
+    was_reading = False
     try:
         while not lockstep.is_over:
             for reader in readers:
                 if reader.done():
                     reader.result()
+            if lockstep.is_reading and not was_reading:
+                yield b"event: reading\ndata: {}\n\n"
+            was_reading = lockstep.is_reading
             for piece in lockstep.release(time.monotonic()):
                 yield _event(piece, lockstep.mark)
                 last_sent = time.monotonic()

@@ -81,6 +81,11 @@ class Lockstep:
         return all(side.end_was_told for side in self._sides)
 
     @property
+    def is_reading(self) -> bool:
+        """Both runs are under way and nothing is shown yet: of one alone nothing is said."""
+        return all(side.attempt and not side.shown for side in self._sides)
+
+    @property
     def has_more(self) -> bool:
         """Something waits for its time."""
         return any(side.shown < len(side.text) for side in self._sides)

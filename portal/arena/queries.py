@@ -16,6 +16,7 @@ from portal.arena.models import Contender, Contest, Kind, Outcome, Pairing, Pool
 from portal.arena.pairing import Entrant, Pair, ordered, pair_weights
 from portal.catalog.models import Gate, Variant
 from portal.catalog.queries import runnable_variants
+from portal.playground.models import State
 
 # Large, and on no page: each turn's messages repeat all turns before it.
 _NOT_SHOWN: Final = tuple(f"generation__{name}" for name in ("messages", "rendered_prompt", "provenance"))
@@ -44,6 +45,10 @@ class Turn:
     prompt: str
     replies: tuple[Reply, ...]
     votes: tuple[Vote, ...] = ()
+
+    @property
+    def is_queued(self) -> bool:
+        return any(reply.generation.state == State.QUEUED for reply in self.replies)
 
     @property
     def is_active(self) -> bool:

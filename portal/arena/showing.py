@@ -49,6 +49,8 @@ class ShownTurn:
     number: int
     prompt: str
     replies: tuple[ShownReply, ...]
+    # One of them at least: which one would tell who is quicker.
+    is_queued: bool
     is_active: bool
     is_votable: bool
     verdict: Outcome | None
@@ -70,6 +72,7 @@ def show_turn(contest: Contest, turn: Turn) -> ShownTurn:
         number=turn.number,
         prompt=turn.prompt,
         replies=tuple(_show(contest, reply, turn, is_best=reply == best) for reply in turn.replies),
+        is_queued=turn.is_queued,
         is_active=turn.is_active,
         is_votable=turn.is_votable and not turn.votes,
         verdict=verdict if isinstance(verdict, Outcome) else None,

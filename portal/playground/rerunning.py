@@ -13,12 +13,11 @@ from inference.events import FinishReason
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.catalog.models import Variant
-from portal.playground.models import Generation, Kind
+from portal.playground.models import Generation, Kind, State
 from portal.playground.queries import trace_tokens
 from portal.playground.services import Origin, start_generation
 
 _MAX_NAMED: Final = 5
-_STOPPED: Final = frozenset({FinishReason.CANCELLED, FinishReason.DEADLINE})
 Which = Literal["earlier", "later"]
 
 
@@ -132,9 +131,13 @@ def compare_rerun(earlier: Generation, later: Generation) -> RerunComparison:
 
 def _stopped(earlier: Generation, later: Generation, at: int, before: int, after: int) -> Which | None:
     """The run that was stopped at its token `at`, the lengths being given."""
-    if at == before and earlier.finish_reason in _STOPPED:
+    if at == before and _was_stopped(earlier):
         return "earlier"
-    return "later" if at == after and later.finish_reason in _STOPPED else None
+    return "later" if at == after and _was_stopped(later) else None
+
+
+def _was_stopped(run: Generation) -> bool:
+    return run.state == State.CANCELLED or run.finish_reason == FinishReason.DEADLINE
 
 
 def first_difference(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> int | None:

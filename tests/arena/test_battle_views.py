@@ -79,7 +79,8 @@ def test_nothing_says_who_answers_before_the_vote(alice: User, bob_client: Clien
             assert told not in str(response.headers), told
     texts = {side: "".join(data["text"] for name, data in events if data.get("side") == side) for side in "ab"}
     assert texts == {"a": "A balance with two arms.", "b": "An old kind of scale, which is longer to tell."}
-    assert events[-1][0] == "done"
+    assert (events[0][0], events[-1][0]) == ("reading", "done")
+    assert "data-battle-status>Waiting in the queue<" in running.content.decode()
     # Nor do other ways to the runs.
     for run in Generation.objects.all():
         for name in ("playground:generation", "playground:events", "feedback:panel"):

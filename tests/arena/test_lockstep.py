@@ -30,6 +30,20 @@ def test_neither_side_is_ahead_while_both_are_written() -> None:
     assert both.release(0.2) == []
 
 
+def test_both_are_reading_once_both_have_begun_and_until_something_is_shown() -> None:
+    both = Lockstep()
+    assert not both.is_reading
+    both.begin(0, 1)
+    both.write(0, "quick")
+    assert not both.is_reading, "of one alone nothing is said"
+    both.begin(1, 1)
+    assert both.is_reading
+    both.write(1, "slow")
+    both.release(0.0)
+    assert not both.is_reading
+    assert not Lockstep(Mark(((1, 3), (1, 3)))).is_reading
+
+
 def test_what_has_piled_up_behind_a_short_answer_does_not_burst_out() -> None:
     both = Lockstep()
     both.write(0, "x" * 1000)

@@ -103,6 +103,20 @@ def test_nobody_else_reaches_a_comparison(
         assert owner.get(reverse(f"arena:side_by_side_{name}", args=[contest.pk, *args])).status_code == 405
 
 
+def test_of_two_answers_one_is_better_and_of_three_one_is_the_best(
+    alice: User, alice_client: Client, variants: list[Variant]
+) -> None:
+    two = make_contest(alice, variants, Kind.SIDE_BY_SIDE)
+    page = alice_client.get(two.get_absolute_url()).content.decode()
+    assert ("A is better" in page, "Both bad" in page, "is the best" in page) == (True, True, False)
+    url = reverse("arena:side_by_side_vote", args=[two.pk])
+    after = alice_client.post(url, {"turn": "1", "verdict": "both_bad"}, follow=True).content.decode()
+    assert "You said that both are bad." in after
+    three = make_contest(alice, [*variants, variants[0]], Kind.SIDE_BY_SIDE)
+    page = alice_client.get(three.get_absolute_url()).content.decode()
+    assert ("A is the best" in page, "All bad" in page, "is better" in page) == (True, True, False)
+
+
 def test_the_best_of_three_wins_against_both_others(
     alice: User, alice_client: Client, bob_client: Client, variants: list[Variant]
 ) -> None:

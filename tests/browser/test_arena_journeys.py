@@ -66,7 +66,7 @@ def test_compare_battle_and_leaderboard_by_keyboard(visitor: Visitor, two_models
     page.get_by_label("Prompt", exact=True).press("Control+Enter")
     expect(page.locator(".contest__column")).to_have_count(2)
     page.get_by_label("Next prompt").press_sequentially("Typed while")
-    expect(page.get_by_role("heading", name="Which is the best?")).to_be_visible(timeout=ANSWER_WITHIN_MS)
+    expect(page.get_by_role("heading", name="Which is better?")).to_be_visible(timeout=ANSWER_WITHIN_MS)
     expect(page.get_by_label("Next prompt")).to_have_value("Typed while")
     expect(page.get_by_label("Next prompt")).to_be_focused()
     expect(page.locator(".contest__column .prose--answer")).to_have_count(2)
@@ -76,7 +76,7 @@ def test_compare_battle_and_leaderboard_by_keyboard(visitor: Visitor, two_models
     expect(page.get_by_role("heading", name="What differs")).to_be_visible()
     visitor.expect_accessible()
     page.keyboard.press("1")
-    expect(page.get_by_text("You said that A is the best.")).to_be_visible()
+    expect(page.get_by_text("You said that A is better.")).to_be_visible()
 
     # All of them can be stopped.
     page.get_by_label("Next prompt").fill("Write a very long story about a balance.")

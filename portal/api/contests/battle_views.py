@@ -161,12 +161,13 @@ class BattleEvents(ContestView):
         operation_id="battles_events",
         summary="Follow both answers",
         description=(
-            "Server-sent events of the latest turn: `text` and `reset` (forget what came) of a side, `end` of a side, "
-            "and `done`. Neither side is ahead of the other. `Last-Event-ID` goes on behind that event."
+            "Server-sent events of the latest turn: `reading` (both runs have begun), `text` and `reset` (forget "
+            "what came) of a side, `end` of a side, and `done`. Neither side is ahead of the other. "
+            "`Last-Event-ID` goes on behind that event."
         ),
         parameters=[ID, schema.last_event_id(_MARK)],
         responses={
-            **schema.event_stream(("text", "reset", "end", "done")),
+            **schema.event_stream(("reading", "text", "reset", "end", "done")),
             **schema.problems(404),
         },
         examples=[schema.event_example("1.2-1.2", "text", {"side": "a", "text": "A "})],

@@ -90,15 +90,26 @@ function followBattle(battle) {
   const texts = {};
   for (const place of battle.querySelectorAll("[data-side]")) texts[place.dataset.side] = place.appendChild(new Text());
   const status = battle.querySelector("[data-battle-status]");
+  // What the status says while the connection stands.
+  let said = status.textContent;
   let lost = 0;
   let retryMs = FIRST_RETRY_MS;
+
+  function show(sentence) {
+    said = sentence;
+    status.textContent = sentence;
+  }
 
   function open() {
     // A new EventSource hears everything from the beginning.
     for (const text of Object.values(texts)) text.data = "";
     const source = new EventSource(battle.dataset.battle);
     const on = (type, react) => source.addEventListener(type, (event) => react(JSON.parse(event.data)));
-    on("text", ({ side, text }) => texts[side].appendData(text));
+    on("reading", () => show(announcer.dataset.reading));
+    on("text", ({ side, text }) => {
+      texts[side].appendData(text);
+      if (said !== announcer.dataset.writing) show(announcer.dataset.writing);
+    });
     on("reset", ({ side }) => {
       texts[side].data = "";
       say(announcer.dataset.again);
@@ -112,7 +123,7 @@ function followBattle(battle) {
       clearTimeout(lost);
       lost = 0;
       retryMs = FIRST_RETRY_MS;
-      status.textContent = announcer.dataset.answering;
+      status.textContent = said;
     });
     source.addEventListener("error", () => {
       lost ||= setTimeout(() => { status.textContent = announcer.dataset.lost; }, LOST_AFTER_MS);
