@@ -106,6 +106,11 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=re.compile("Token 3"))).to_be_visible()
     expect(page).to_have_url(re.compile(r"token=2"))
+    page.keyboard.press("Escape")
+    expect(page.locator("#alternatives")).to_have_text("Nothing is chosen yet.")
+    expect(tokens.nth(2)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=re.compile("Token 3"))).to_be_visible()
     # Each way on fits beside the text.
     assert page.locator("#alternatives .table-scroll").evaluate("each => each.scrollWidth <= each.clientWidth")
     look(visitor)

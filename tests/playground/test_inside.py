@@ -85,6 +85,7 @@ def test_a_token_opens_with_its_alternatives_without_scripts(alice_client: Clien
     assert page.count("Continue from here<") == 2
     assert "≥ 1.68 bit" in page or "≥ 1.67 bit" in page or "≥ 1.66 bit" in page
     assert 'href="?by=entropy&amp;token=2"' in page
+    assert f'href="{url}?by=entropy" hx-get' in page, "it can be closed"
     for nonsense in ("99", "-1", "x", "9" * 50):
         assert "Nothing is chosen yet" in alice_client.get(url, {"token": nonsense}).content.decode()
 

@@ -42,6 +42,14 @@ if (group) {
   // On a narrow page what opens covers half of the text; the token that it is about stays in view.
   document.addEventListener("htmx:afterSettle", () => group.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }));
 
+  // What was open is closed: the keyboard goes on at its token.
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest("[data-close]")) return;
+    const open = group.querySelector("[aria-current]");
+    open?.removeAttribute("aria-current");
+    open?.focus({ preventScroll: true });
+  });
+
   group.addEventListener("click", ({ target }) => {
     const token = target.closest("a");
     if (!token) return;
