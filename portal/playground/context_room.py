@@ -35,12 +35,16 @@ class Room(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContextUse:
-    """What a prompt takes of a context. `context_length` is None where an upstream does not tell it."""
+    """What a prompt takes of a context. `context_length` is None where an upstream does not tell it.
+
+    `is_growing`: an answer before it is being written, and is not counted yet.
+    """
 
     prompt_tokens: int
     max_tokens: int
     context_length: int | None
     is_exact: bool
+    is_growing: bool = False
 
     @property
     def left(self) -> int | None:

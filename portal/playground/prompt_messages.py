@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,13 +41,15 @@ def preview_context(
     """What a run would make the model read, measured; a foreign turn's id counts as none."""
     prompt = prompt[: settings.MAX_PROMPT_CHARACTERS]
     before: list[dict[str, Any]] = []
+    parent: Generation | None = None
     if not is_completion:
         named = edits_id or parent_id
         turn = conversation.generations.filter(pk=named).first() if conversation is not None and named else None
         parent = turn.parent if turn is not None and edits_id is not None else turn
         before = turns_before(conversation, system_prompt[: settings.MAX_SYSTEM_PROMPT_CHARACTERS], parent, ())
     messages = [Message(**each) for each in [*before, {"role": "user", "content": prompt}]]
-    return measure_context(variant, messages, max_tokens=max_tokens, is_completion=is_completion)
+    use = measure_context(variant, messages, max_tokens=max_tokens, is_completion=is_completion)
+    return replace(use, is_growing=parent is not None and parent.is_active)
 
 
 def fitted(
@@ -94,7 +96,8 @@ def turns_before(
     if parent is not None:
         # The system prompt may have been changed since.
         turns = parent.messages[1:] if parent.messages[0]["role"] == "system" else list(parent.messages)
-        if parent.state != State.FAILED and parent.output:
+        if parent.is_active or (parent.state != State.FAILED and parent.output):
+            # Nothing follows an answer under way; measured ahead, it has its place.
             turns.append({"role": "assistant", "content": parent.output})
         else:
             # An answer that never came leaves no gap: two user turns in a row break most chat templates.

@@ -19,6 +19,7 @@ from portal.accounts.actors import Actor, current_actor, identified_actor
 from portal.accounts.limits import LimitExceeded
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.models import Conversation, Generation
+from portal.playground.record_words import figure_facts, parameter_facts
 from portal.playground.rerunning import compare_rerun, rerun_generation, rerun_shared
 from portal.playground.run_record import (
     branch_as_markdown,
@@ -178,6 +179,8 @@ def _run_context(request: HttpRequest, run: Generation) -> dict[str, object]:
     return {
         "run": run,
         "record": found,
+        "parameters": parameter_facts(run.params),
+        "figures": figure_facts(run.usage, run.timings),
         "provenance_text": record_as_json(found["provenance"]),
         "bibtex": record_as_bibtex(found, _cited_url(request, run)),
     }

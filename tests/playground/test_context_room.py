@@ -15,7 +15,7 @@ from inference.sampling_params import SamplingParams
 from portal.accounts.models import User
 from portal.catalog.models import Backend, Relation, Variant
 from portal.playground.context_room import Room, measure_context
-from portal.playground.models import Generation
+from portal.playground.models import Generation, State
 from portal.playground.prompt_messages import Overflow
 from portal.playground.services import start_generation
 from tests.inference.test_prompt_tokens import write_folder
@@ -139,6 +139,11 @@ def test_the_meter_follows_what_is_typed_where_it_would_be_sent(
         return alice_client.post(url, prompt_form(counted, **here | fields)).content.decode()
 
     assert "10 of 20 tokens of context" in meter(prompt="w w", parent=str(first.pk))
+    waits = add_turn(conversation, counted, first, prompt="w w w", state=State.RUNNING)
+    waits.messages = [*first.messages, {"role": "assistant", "content": "w w w"}, {"role": "user", "content": "w w w"}]
+    waits.save()
+    growing = meter(prompt="", parent=str(waits.pk))
+    assert "14 of 20 tokens of context, the answer that is being written not counted yet" in " ".join(growing.split())
     # The prompt that is written anew is not read itself.
     assert "3 of 20 tokens" in meter(prompt="w w", edits=str(first.pk))
     assert "it would be cut there" in meter(prompt="w " * 9, parent=str(first.pk))

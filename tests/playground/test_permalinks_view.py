@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import timedelta
 
@@ -55,6 +56,23 @@ def test_a_record_holds_what_a_repetition_needs_in_each_form(alice_client: Clien
     assert text["Content-Type"].startswith("text/plain")
     assert 'model.safetensors: "ab12"' in text.content.decode()
     assert alice_client.get(url, {"form": "exe"}).status_code == 404
+
+
+def test_a_records_page_has_words_and_units_beside_the_names(alice_client: Client, run: Generation) -> None:
+    Generation.objects.filter(pk=run.pk).update(
+        params={"temperature": 0.5, "stop": ["END", "a\n"], "logit_bias": {}, "added_later": 3},
+        usage={"prompt_tokens": 1200, "completion_tokens": 8, "is_counted": False},
+        timings={"first_token_s": 0.25},
+    )
+    page = alice_client.get(reverse("playground:record", args=[run.pk])).content.decode()
+    facts = re.findall(r"<dt>(?:([^<]+) )?<span[^>]*>(\w+)</span></dt><dd[^>]*>([^<]*)</dd>", page)
+    assert facts == [
+        ("Temperature", "temperature", "0.5"), ("Stop texts", "stop", "END\na\\n"), ("Logit bias", "logit_bias", "\N{EN DASH}"),
+        ("", "added_later", "3"),
+        ("Tokens in the prompt", "prompt_tokens", "1,200"), ("Tokens in the answer", "completion_tokens", "8"),
+        ("Who counted the tokens", "is_counted", "the engine that ran it"),
+        ("From sending to the first token", "first_token_s", "0.25 s"),
+    ]  # fmt: skip
 
 
 def test_a_citation_is_well_formed_whatever_the_names_hold(run: Generation) -> None:
