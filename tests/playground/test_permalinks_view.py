@@ -67,7 +67,8 @@ def test_a_records_page_has_words_and_units_beside_the_names(alice_client: Clien
     page = alice_client.get(reverse("playground:record", args=[run.pk])).content.decode()
     facts = re.findall(r"<dt>(?:([^<]+) )?<span[^>]*>(\w+)</span></dt><dd[^>]*>([^<]*)</dd>", page)
     assert facts == [
-        ("Temperature", "temperature", "0.5"), ("Stop texts", "stop", "END\na\\n"), ("Logit bias", "logit_bias", "\N{EN DASH}"),
+        ("Temperature", "temperature", "0.5"), ("Stop texts", "stop", "END\na\\n"),
+        ("Logit bias", "logit_bias", "\N{EN DASH}"),
         ("", "added_later", "3"),
         ("Tokens in the prompt", "prompt_tokens", "1,200"), ("Tokens in the answer", "completion_tokens", "8"),
         ("Who counted the tokens", "is_counted", "the engine that ran it"),
