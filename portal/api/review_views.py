@@ -79,7 +79,7 @@ class ItemList(ApiView):
         rows = [
             item_row(
                 item,
-                hides_outcome=item.is_gold and item.is_held_by(reviewer),
+                hides_outcome=item.hides_outcome_from(reviewer),
                 answers=page.said.get(item.submission_id, {}),
             )
             for item in page.items

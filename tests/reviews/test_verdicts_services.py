@@ -303,6 +303,29 @@ def test_withdrawing_closes_the_item_and_deletes_what_could_show_the_words(
     assert (item.state, item.verdict_count) == (ItemState.WAITING, 0)
 
 
+GERMAN, FRENCH = (
+    "Die Antwort nennt den zweiten Arm der Waage nicht, und das Gewicht fehlt auch.",
+    "La réponse ne dit rien du second bras de la balance, et le poids manque aussi.",
+)
+
+
+def test_what_entered_is_counted_once_where_it_is_whatever_is_withdrawn_and_given_again(alice: User) -> None:
+    def entered() -> dict[str, int]:
+        rows = DailyCount.objects.filter(flow="entered").values_list("language", "count")
+        return {language: count for language, count in rows if count}
+
+    def say(words: str) -> None:
+        submit_feedback(Actor(user=alice), submission.generation, {"thumb": "up", "comment": words})
+
+    submission = judge(alice, comment=GERMAN)
+    assert entered() == {"de": 1}
+    withdraw_feedback(Actor(user=alice), submission.generation)
+    assert entered() == {"": 1}
+    for words, language in ((FRENCH, "fr"), (GERMAN, "de")):
+        say(words)
+        assert entered() == {language: 1}
+
+
 def test_gold_items_come_unmarked_and_change_nothing(
     alice: User, reviewer: User, second_reviewer: User, third_reviewer: User, maintainer: User
 ) -> None:

@@ -29,10 +29,10 @@ from portal.reviews.queries.overview import overview
 from portal.reviews.services.abuse import Person, block_contributor
 from portal.reviews.services.bulk import judge_many
 from portal.reviews.services.claims import claim_item, claim_next
-from portal.reviews.services.entering import answer_inquiry, enter_queue
+from portal.reviews.services.entering import answer_inquiry
 from portal.reviews.services.verdicts import ClaimLost, Judgement, record_verdict
 from portal.reviews.settling import ItemState
-from tests.arena.contests import compare, make_contest, make_vote
+from tests.arena.contests import make_contest
 from tests.feedback.judgements import judge
 from tests.playground.turns import make_variant
 from tests.reviews.desk import give_verdict, item_of
@@ -127,13 +127,6 @@ def test_one_person_who_votes_both_ways_is_no_disagreement(alice: User, variants
     cast(alice, variants, Outcome.A)
     cast(alice, variants, Outcome.B)
     assert not ReviewItem.objects.exists()
-
-
-def test_a_vote_of_before_is_put_in_by_hand(alice: User, variants: list[Variant]) -> None:
-    vote = make_vote(compare(make_contest(alice, variants)))
-    item = enter_queue(vote, by_hand=True, actor=alice)
-    assert item is not None
-    assert item.entered_by == "hand"
 
 
 def test_two_who_agree_decide_it_and_rankings_exports_and_the_voter_read_it(

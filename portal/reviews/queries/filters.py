@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from portal.arena.models import Kind as ContestKind
@@ -101,18 +101,13 @@ class QueueFilters:
             items = items.filter(campaign__slug=self.campaign)
         if self.signs:
             items = items.filter(is_suspicious=True)
-        return self._narrow_to_decided(items.filter(self.entered()))
+        return self._narrow_to_times(items)
 
-    def entered(self) -> Q:
-        """Of the items, those that entered in the period."""
-        period = Q()
+    def _narrow_to_times(self, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
         if self.since:
-            period &= Q(entered_at__gte=_start(self.since))
+            items = items.filter(entered_at__gte=_start(self.since))
         if self.until:
-            period &= Q(entered_at__lt=_start(self.until + timedelta(days=1)))
-        return period
-
-    def _narrow_to_decided(self, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
+            items = items.filter(entered_at__lt=_start(self.until + timedelta(days=1)))
         if self.decided_since:
             items = items.filter(decided_at__gte=_start(self.decided_since))
         if self.decided_until:

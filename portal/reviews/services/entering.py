@@ -1,4 +1,4 @@
-"""How submissions and votes come under review: by rule or by hand; and what a change or a withdrawal does then."""
+"""How submissions and votes come under review: by rule; and what a change or a withdrawal does then."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from portal.accounts.models import User
 from portal.arena.models import Vote
 from portal.feedback.models import Submission
 from portal.reviews.models import ContributorRecord, Inquiry, QueuePolicy, ReviewItem, TextBand
@@ -30,38 +29,30 @@ _PRIORITY_OF_ENTRY: Final = {
     EnteredBy.SAMPLE: 0,
     EnteredBy.DISAGREEMENT: 20,
     EnteredBy.FLAGGED: 30,
-    EnteredBy.HAND: 50,
 }
 TRUST_WEIGHT: Final = 20
 
 
-class AlreadyInQueue(Exception):
-    """The submission or vote is under review."""
-
-
-def enter_queue(subject: Subject, *, by_hand: bool = False, actor: User | None = None) -> ReviewItem | None:
+def enter_queue(subject: Subject) -> ReviewItem | None:
     """Put a new submission or vote under review if a rule says so; None when none does, and it stays as it is.
 
-    Call inside the transaction that stored it, with its answers. Raises AlreadyInQueue.
+    Call inside the transaction that stored it, with its answers.
     """
     is_new = isinstance(subject, Vote) or subject.is_first_version
-    record = None if by_hand else count_given(subject) if is_new else contributor_of(subject)
-    item, others = _enter(subject, record, by_hand=by_hand, actor=actor)
+    item, others = _enter(subject, count_given(subject) if is_new else contributor_of(subject))
     if item is not None:
         count_entries(Counter(map(Entry.of, [item, *_bring_in(others)])))
     return item
 
 
-def _enter(
-    subject: Subject, record: ContributorRecord | None, *, by_hand: bool = False, actor: User | None = None
-) -> tuple[ReviewItem | None, list[Subject]]:
+def _enter(subject: Subject, record: ContributorRecord | None) -> tuple[ReviewItem | None, list[Subject]]:
     """The item that a rule makes, not counted yet, and others who say otherwise and come in with it."""
     policy = current_policy()
     answers = said(subject)
     signs = find_signs(subject, answers, record.given if record is not None else None)
     # Asked for once: it decides whether the subject enters, and who enters with it.
-    others = others_say_otherwise(subject, answers) if policy.enter_disagreement and not by_hand else []
-    entered_by = EnteredBy.HAND if by_hand else _rule_for(policy, subject, answers, bool(signs), bool(others))
+    others = others_say_otherwise(subject, answers) if policy.enter_disagreement else []
+    entered_by = _rule_for(policy, subject, answers, bool(signs), bool(others))
     if entered_by is None:
         return None, []
     trust = record.trust if record is not None else 0.5
@@ -75,22 +66,10 @@ def _enter(
         is_suspicious=bool(signs),
         **item_facts(subject, answers),
     )
-    _insert(item, is_new=isinstance(subject, Submission) and subject.is_first_version)
+    item.save(force_insert=True)
     _write_bands(item, answers)
-    record_event(item, "entered", actor, rule=entered_by, policy=policy.version, signs=signs)
+    record_event(item, "entered", None, rule=entered_by, policy=policy.version, signs=signs)
     return item, others
-
-
-def _insert(item: ReviewItem, *, is_new: bool) -> None:
-    """Of what is new in this transaction nobody else can have made an item: no savepoint is needed to find out."""
-    if is_new:
-        item.save(force_insert=True)
-        return
-    try:
-        with transaction.atomic():
-            item.save(force_insert=True)
-    except IntegrityError as error:
-        raise AlreadyInQueue from error
 
 
 def follow_submission(submission: Submission) -> None:
@@ -109,17 +88,14 @@ def follow_submission(submission: Submission) -> None:
     if item.submission_version == submission.version:
         return
     superseded = [each for each in item.reviews.filter(superseded_at=None) if each.supersede(Superseded.EDITED)]
-    # Of what was withdrawn, it is not known any more where it was counted.
-    steps = Counter({Entry.of(item): -1}) if item.state != ItemState.WITHDRAWN else None
+    before = Entry.of(item)
     answers = submission.values()
     item.signs = find_signs(submission, answers)
     item.is_suspicious = bool(item.signs)
     for column, value in item_facts(submission, answers).items():
         setattr(item, column, value)
     item.save(update_fields=["signs", "is_suspicious", *item_facts(submission, answers)])
-    if steps is not None:
-        steps[Entry.of(item)] += 1
-        count_entries(steps)
+    _count_elsewhere(before, item)
     item.text_bands.all().delete()
     _write_bands(item, answers)
     record_event(item, "edited", submission.owner, version=submission.version, verdicts_set_aside=len(superseded))
@@ -156,11 +132,20 @@ def _close(item: ReviewItem, subject: Subject) -> None:
     if item.state == ItemState.WITHDRAWN:
         return
     item.text_bands.all().delete()
+    before = Entry.of(item)
     item.thumb = item.language = ""
     item.save(update_fields=["thumb", "language"])
+    _count_elsewhere(before, item)
     # An answer to a question is a contributor's words too.
     Inquiry.objects.filter(item=item).update(answer="")
     resettle(item, subject, subject.owner)
+
+
+def _count_elsewhere(before: Entry, item: ReviewItem) -> None:
+    """The item, counted as `before` until now, is counted as it is."""
+    steps = Counter({before: -1})
+    steps[Entry.of(item)] += 1
+    count_entries(steps)
 
 
 def _locked_item(subject: Subject) -> ReviewItem | None:
