@@ -1,4 +1,4 @@
-"""Bearer tokens for the API: `Authorization: Bearer sy_…`."""
+"""Who asks the API: a bearer token, `Authorization: Bearer sy_…`, or the session of a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Final
 from django.utils.translation import gettext_lazy as _
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework import authentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
 
 from portal.accounts.models import ApiToken, User
 
@@ -37,3 +39,20 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
             raise AuthenticationFailed(_("The account of this token is not active."), code="account_inactive")
         found.record_use()
         return found.user, found
+
+
+class SessionNotVerified(PermissionDenied):  # type: ignore[misc]  # rest_framework is untyped
+    """What would be written under a session lacks the token that only the portal's own pages know."""
+
+    default_detail = _("Send the value of the cookie csrftoken as X-CSRFToken too, or use a token instead.")
+
+
+class SessionAuthentication(authentication.SessionAuthentication):  # type: ignore[misc]  # rest_framework is untyped
+    """Django's session, whose missing CSRF token is told apart from a missing right."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Raises SessionNotVerified."""
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied as error:
+            raise SessionNotVerified from error

@@ -23,6 +23,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from portal.accounts.limits import LimitExceeded
+from portal.api.authentication import SessionNotVerified
 from portal.arena.voting import AlreadyVoted, NotVotable
 from portal.catalog.access import GateClosed
 from portal.exports.criteria import InvalidCriterion
@@ -69,7 +70,10 @@ PROBLEMS: Final = {
     "body-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, gettext_lazy("The body is too large")),
     "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, gettext_lazy("The body's type is not supported")),
     "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, gettext_lazy("Too many requests")),
-    "form-not-verified": (HTTPStatus.FORBIDDEN, gettext_lazy("The session's request lacks its X-CSRFToken")),
+    "form-not-verified": (
+        HTTPStatus.FORBIDDEN,
+        gettext_lazy("The form's or the session's CSRF token is missing or old"),
+    ),
     "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, gettext_lazy("Something broke here; the operator's log says what")),
     "unavailable": (
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -192,6 +196,8 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
             return Problem("invalid-request", _("The request is malformed."))
         case exceptions.ValidationError():
             return Problem("invalid-request", _("The body is not valid."), tuple(_drf_errors(exc.detail, ())))
+        case SessionNotVerified():
+            return Problem("form-not-verified", str(exc.detail))
         case exceptions.APIException():
             return _drf_problem(exc)
         case _:

@@ -281,6 +281,8 @@ def test_a_session_writes_with_its_csrf_token_and_not_without(alice: User) -> No
     refused = client.post(URL, body, JSON)
     assert refused.status_code == 403
     assert refused["Content-Type"] == "application/problem+json"
+    assert refused.json()["type"] == "/api/problems/#form-not-verified"
+    assert "X-CSRFToken" in refused.json()["detail"]
     assert not Submission.objects.exists()
     client.get(reverse("feedback:panel", args=[body["generation"]]))
     csrf = client.cookies["csrftoken"].value
