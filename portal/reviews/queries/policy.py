@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from portal.accounts.models import User
 from portal.accounts.roles import Role
@@ -15,6 +15,8 @@ from portal.reviews.settling import ItemState
 
 # Who may judge (see portal/reviews/access.py); a superuser has every role.
 _JUDGING_ROLES: Final = (Role.REVIEWER.value, Role.MAINTAINER.value)
+# Of those that come next: where older rules keep items waiting they are the oldest, and a long queue is not read whole.
+_NEXT_LOOKED_AT: Final = 1_000
 # Counted no further than this: who has more waiting items reads "more than".
 MOST_WAITING_COUNTED: Final = 10_000
 
@@ -61,9 +63,10 @@ def shortage_of_reviewers() -> Shortage | None:
     needed = current_policy().needed_reviews
     if may < needed:
         return Shortage(needed, may, by_rule=True)
-    stuck = ReviewItem.objects.filter(state=ItemState.WAITING, needed__gt=may)
-    asked = stuck.order_by().values_list("needed", flat=True).first()
-    return Shortage(asked, may, by_rule=False) if asked is not None else None
+    next_ones = ReviewItem.objects.filter(is_claimable=True, state=ItemState.WAITING)
+    next_ones = next_ones.order_by("-priority", "entered_at", "pk")[:_NEXT_LOOKED_AT]
+    asked: int = next_ones.aggregate(most=Max("needed"))["most"] or 0
+    return Shortage(asked, may, by_rule=False) if asked > may else None
 
 
 def shortage_for(item: ReviewItem) -> Shortage | None:
