@@ -136,7 +136,7 @@ def test_somebody_elses_key_is_refused(client: Client, alice_client: Client, var
     [
         ({"prompt": "  "}, "Write a prompt."),
         ({"temperature": "3"}, "At most 2."),
-        ({"max_tokens": "5000"}, "At most 2048 tokens per answer here."),
+        ({"max_tokens": "5000"}, "Must be a whole number from 1 to 2048."),
         ({"variant": "nobody/nothing:none"}, "This variant cannot run here."),
         ({"request_key": ""}, "The form&#x27;s key is missing."),
         ({"system_prompt": "y" * 8_001}, "At most 8000 characters; this has 8001."),
