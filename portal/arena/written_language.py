@@ -31,14 +31,17 @@ def written_language(text: str) -> str:
 
 
 def load_languages() -> None:
-    """Have what `written_language` needs at hand, so that no transaction waits the second that unpacking it takes."""
+    """Have what `written_language` needs at hand, so that no transaction waits the second that unpacking it takes.
+
+    A web process does so when it starts.
+    """
     _identifier()
 
 
 def _identifier() -> Any:
     with _LOADING:
         if not _loaded:
-            # 0.8 s and 60 MB that a process without texts need not spend.
+            # 0.8 s and 60 MB that workers and commands need not spend.
             from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
             identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -18,7 +18,6 @@ from portal.accounts.actors import Actor
 from portal.accounts.limits import check_rate
 from portal.accounts.models import User
 from portal.arena.models import Comparison
-from portal.arena.written_language import load_languages
 from portal.catalog.models import ModelCard
 from portal.feedback import token_choice
 from portal.feedback.answer_rules import validate_answers
@@ -26,7 +25,7 @@ from portal.feedback.answer_values import KINDS_ON_TEXT, NO_JUDGED_TEXT, JudgedT
 from portal.feedback.models import Answer, Campaign, CampaignDraft, Question, Questionnaire, Submission, Target
 from portal.feedback.queries import answer_questionnaire, judged_text
 from portal.feedback.terms import Terms
-from portal.feedback.text_facts import columns_of, has_words, output_digest
+from portal.feedback.text_facts import columns_of, output_digest
 from portal.feedback.wording import page_language
 from portal.playground.models import Conversation, Generation, State
 
@@ -192,8 +191,6 @@ def give_answers(giving: Giving, answers_after: Callable[[Answers], Answers]) ->
     """Store what `answers_after` makes of the answers given before; every way to give something ends here."""
     _require_may_judge(giving)
     check_rate(giving.actor, RATE_NAME, settings.FEEDBACK_RATE)
-    if has_words(answers_after({})):
-        load_languages()
     with transaction.atomic():
         submission = giving.existing()
         if submission is None:

@@ -25,12 +25,6 @@ def own_words(accepted: Iterable[tuple[Question, Any]]) -> str:
     return "\n".join(words)
 
 
-def has_words(answers: Mapping[str, Any]) -> bool:
-    """Whether the language of some answer will be asked for."""
-    texts = (value for value in answers.values() if isinstance(value, str))
-    return any(letters_in(text) >= LEAST_LETTERS_OF_A_LANGUAGE for text in texts)
-
-
 def language_of(words: str, otherwise: str) -> str:
     """ISO 639-1 of the words, or `und` where it cannot be told; `otherwise` for too few to ask."""
     return otherwise if letters_in(words) < LEAST_LETTERS_OF_A_LANGUAGE else written_language(words)
