@@ -41,13 +41,13 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
         return found.user, found
 
 
-class SessionNotVerified(PermissionDenied):  # type: ignore[misc]  # rest_framework is untyped
+class SessionNotVerified(PermissionDenied):
     """What would be written under a session lacks the token that only the portal's own pages know."""
 
     default_detail = _("Send the value of the cookie csrftoken as X-CSRFToken too, or use a token instead.")
 
 
-class SessionAuthentication(authentication.SessionAuthentication):  # type: ignore[misc]  # rest_framework is untyped
+class SessionAuthentication(authentication.SessionAuthentication):
     """Django's session, whose missing CSRF token is told apart from a missing right."""
 
     def enforce_csrf(self, request: Request) -> None:
