@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from inference.memory_at_context import MemoryAtContext, weight_bytes_in
@@ -138,7 +139,7 @@ class ImportForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(kind.value, kind.label) for kind in kinds]
         field.initial = kinds[0].value if kinds else None
-        self.fields["source"].help_text = "; ".join(dict.fromkeys(str(_WRITTEN[kind]) for kind in kinds))
+        self.fields["source"].help_text = capfirst("; ".join(dict.fromkeys(str(_WRITTEN[kind]) for kind in kinds)))
 
 
 class CardForm(forms.ModelForm):  # type: ignore[type-arg]

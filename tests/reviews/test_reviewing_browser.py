@@ -39,6 +39,12 @@ def test_a_reviewer_clears_twenty_items_by_keyboard_alone(live_server: Any, alic
         accessible(page)
         page.keyboard.press("j")
         expect(page.get_by_role("link", name=f"#{numbers[-1]}", exact=True)).to_be_focused()
+        page.keyboard.press("o")
+        on_item(page, numbers[-1])
+        # It is nobody's yet, so that keys of verdicts say what comes first.
+        expect(page.get_by_role("status").filter(has_text="take this item first")).to_have_count(0)
+        page.keyboard.press("1")
+        expect(page.get_by_role("status").filter(has_text="take this item first")).to_be_visible()
         page.keyboard.press("n")
         on_item(page, numbers[0])
         accessible(page)
