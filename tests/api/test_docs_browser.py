@@ -14,6 +14,7 @@ from portal.accounts.models import User
 from portal.feedback.models import Submission
 from tests.feedback.browsing import browsing
 from tests.feedback.judgements import make_generation
+from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -44,6 +45,11 @@ def test_swagger_ui_shows_the_api_and_tries_it_out(live_server: Any, alice_clien
         assert hosts == {urlsplit(live_server.url).netloc}
 
 
+def menu_is_beside_the_text(page: Page) -> bool:
+    menu, text = (page.locator(each).bounding_box() for each in (".menu-content", ".api-content"))
+    return menu is not None and text is not None and menu["x"] + menu["width"] <= text["x"] + 1
+
+
 def test_redoc_shows_the_api(live_server: Any) -> None:
     with browsing(live_server.url, viewport={"width": 1280, "height": 1000}) as context:
         page = context.new_page()
@@ -51,11 +57,7 @@ def test_redoc_shows_the_api(live_server: Any) -> None:
         page.goto(reverse("api:redoc"))
         expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible(timeout=60_000)
         # Its own look is there: the menu stands beside the text.
-        menu = page.locator(".menu-content").bounding_box()
-        text = page.locator(".api-content").bounding_box()
-        assert menu is not None
-        assert text is not None
-        assert menu["x"] + menu["width"] <= text["x"] + 1
+        eventually(lambda: menu_is_beside_the_text(page), 30, "the menu stands beside the text")
         assert hosts == {urlsplit(live_server.url).netloc}
         # Its badge has no picture of another server, nor the frame of a missing one.
         expect(page.get_by_text("API docs by Redocly")).to_be_visible()
