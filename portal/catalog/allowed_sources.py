@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy
 
 from portal.catalog.hub_source import HubSource
 from portal.catalog.import_source import HUB_PREFIX, PACKAGE_PREFIX, ImportRequest, SourceKind
 from portal.catalog.importing import ImportRefused
 
-NO_PATHS: Final = (
+NO_PATHS: Final = gettext_lazy(
     "Folders and files of this machine are not offered on this page (IMPORT_SOURCES, IMPORT_FOLDER). "
     "Whoever operates it can import them at the machine, with “manage.py import_model PATH”."
 )
+A_PATH: Final = gettext_lazy("This is a path, and no hub's id: choose where it is from above.")
 _PATHS: Final = frozenset({SourceKind.FOLDER, SourceKind.FILE})
 # What nobody means as a hub's id: from the root, the home or here, a Windows path, or a GGUF file.
 _PATH: Final = re.compile(r"[/~.\\]|[A-Za-z]:[\\/]|.*\.gguf$", re.IGNORECASE)
@@ -32,7 +34,7 @@ def request_for(kind: SourceKind, text: str) -> str:
     """What somebody typed for a kind of source, so that it is taken for no other kind. Raises ImportRefused."""
     if kind == SourceKind.HUB and _PATH.match(text):
         offered = _PATHS.intersection(allowed_kinds())
-        raise ImportRefused("This is a path, and no hub's id: choose where it is from above." if offered else NO_PATHS)
+        raise ImportRefused(str(A_PATH if offered else NO_PATHS))
     if kind == SourceKind.HUB:
         HubSource.of(text.removeprefix(HUB_PREFIX))
         return HUB_PREFIX + text.removeprefix(HUB_PREFIX)

@@ -14,7 +14,7 @@ MAX_CHARACTERS: Final = 200
 # Only the start is read: a title stands above the text.
 _READ: Final = 4_000
 # Headings of templates, which name no model.
-_OPENING: Final = re.compile(r"\A(?:model card (?:for|of|:)\s*)", re.IGNORECASE)
+_OPENING: Final = re.compile(r"\Amodel card(?:\s+(?:for|of)\b|\s*:)\s*", re.IGNORECASE)
 _NO_TITLE: Final = re.compile(
     r"model id|model card|table of contents|contents|readme|introduction|overview|description", re.IGNORECASE
 )

@@ -34,7 +34,7 @@ def start_import(
     """
     if kind not in allowed_kinds():
         is_path = kind in {SourceKind.FOLDER, SourceKind.FILE}
-        refusal = NO_PATHS if is_path else f"This kind of source is not allowed here: {kind.label}."
+        refusal = str(NO_PATHS) if is_path else f"This kind of source is not allowed here: {kind.label}."
         raise ValidationError({"source": refusal})
     try:
         source = request_for(kind, source.strip())

@@ -39,6 +39,12 @@ def rerun_generation(actor: Actor, generation: Generation, *, request_key: uuid.
     )
 
 
+def may_run_again(generation: Generation) -> bool:
+    """Whether others than its owner may start it again: it is over, and its model is still offered here."""
+    variant = generation.variant
+    return not generation.is_active and variant.is_runnable and variant.card.is_published
+
+
 def rerun_shared(actor: Actor, generation: Generation, *, request_key: uuid.UUID | None = None) -> Generation:
     """Start somebody's run once more for a reader whom its link shows it, in a conversation of the reader's own.
 

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -20,7 +21,7 @@ from portal.accounts.limits import LimitExceeded
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.models import Conversation, Generation
 from portal.playground.record_words import figure_facts, parameter_facts
-from portal.playground.rerunning import compare_rerun, rerun_generation, rerun_shared
+from portal.playground.rerunning import compare_rerun, may_run_again, rerun_generation, rerun_shared
 from portal.playground.run_record import (
     branch_as_markdown,
     conversation_record,
@@ -94,7 +95,11 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         if form:
             response = _run_file(request, link.generation, form)
         else:
-            context = _run_context(request, link.generation) | {"is_own": False, "token": token}
+            context = _run_context(request, link.generation) | {
+                "is_own": False,
+                "token": token,
+                "may_run_again": may_run_again(link.generation),
+            }
             response = render(request, "playground/record.html", context)
     else:
         assert link.conversation is not None
@@ -115,7 +120,11 @@ def rerun(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
     run = get_generation(actor, generation_id)
     if request.method == "POST":
         return _begun_again(request, actor, run, rerun_generation) or redirect("playground:record", run.pk)
-    earlier, earlier_url = _earlier_of(request, actor, run)
+    found = _earlier_of(request, actor, run)
+    if found is None:
+        messages.info(request, _("The run that this one repeats is not shown any more."))
+        return _on(request, run.get_absolute_url())
+    earlier, earlier_url = found
     is_over = not (run.is_active or earlier.is_active)
     if not is_over and request.headers.get("HX-Request"):
         return HttpResponse(status=204)
@@ -129,7 +138,7 @@ def rerun(request: HttpRequest, generation_id: uuid.UUID) -> HttpResponse:
 def rerun_link(request: HttpRequest, token: str) -> HttpResponse:
     """Whoever has a run's link runs it once more, in a conversation of their own."""
     link = find_shared(token)
-    if link is None or link.generation is None or link.generation.is_active:
+    if link is None or link.generation is None or not may_run_again(link.generation):
         raise Http404
     actor = identified_actor(request)
     return _begun_again(request, actor, link.generation, rerun_shared) or redirect("playground:shared", token)
@@ -150,8 +159,18 @@ def _begun_again(
     return redirect("playground:rerun", again.pk)
 
 
-def _earlier_of(request: HttpRequest, actor: Actor, run: Generation) -> tuple[Generation, str]:
-    """The run that this one repeats and where it stands: one's own, or somebody's as long as its link shows it."""
+def _on(request: HttpRequest, address: str) -> HttpResponse:
+    """Leave this page, also where only a part of it was asked for."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=204, headers={"HX-Redirect": address})
+    return redirect(address)
+
+
+def _earlier_of(request: HttpRequest, actor: Actor, run: Generation) -> tuple[Generation, str] | None:
+    """The run that this one repeats and where it stands: one's own, or somebody's as long as its link shows it.
+
+    None once it does not. Raises Http404 for a run that repeats none.
+    """
     if run.rerun_of_id is None:
         raise Http404
     with suppress(Http404):
@@ -160,7 +179,7 @@ def _earlier_of(request: HttpRequest, actor: Actor, run: Generation) -> tuple[Ge
     link = live_link(run.rerun_of)
     shown = find_shared(link.token) if link is not None else None
     if shown is None or shown.generation is None:
-        raise Http404
+        return None
     return shown.generation, _shared_url(request, shown.token)
 
 

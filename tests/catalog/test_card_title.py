@@ -18,6 +18,8 @@ from portal.catalog.card_title import MAX_CHARACTERS, title_of
         ("---\npretty_name: Acme 7B\n---\n# Another\n", "Acme 7B"),
         ("# Model Card for My Tiny\n", "My Tiny"),
         ("# Model Card for Model ID\n", ""),
+        ("# Model Card: Foo\n", "Foo"),
+        ("# Model card format demo\n", "Model card format demo"),
         ("# Table of Contents\n# My model\n", ""),
         ("Only words.", ""),
         ("# <script>alert(1)</script><b>Bold</b> \u202egnp.exe\n", "alert(1)Bold gnp.exe"),

@@ -215,7 +215,21 @@ def test_whoever_has_the_link_runs_it_again_as_their_own_until_the_link_is_revok
     assert alice_client.get(response["Location"]).status_code == 404
     link.revoke()
     assert bob_client.post(url, {"request_key": str(uuid.uuid4())}).status_code == 404
-    assert bob_client.get(response["Location"]).status_code == 404
+    # What bob ran stays his, without what he was shown beside it.
+    assert bob_client.get(response["Location"])["Location"] == again.get_absolute_url()
+    polled = bob_client.get(response["Location"], headers={"HX-Request": "true"})
+    assert polled["HX-Redirect"] == again.get_absolute_url()
+    assert "is not shown any more" in bob_client.get(again.get_absolute_url()).content.decode()
+
+
+def test_a_link_runs_no_model_that_is_not_offered_any_more(client: Client, run: Generation) -> None:
+    card = run.variant.card
+    card.is_published = False
+    card.save()
+    link = share(run)
+    shared, url = (reverse(f"playground:{name}", args=[link.token]) for name in ("shared", "rerun_link"))
+    assert url not in client.get(shared).content.decode()
+    assert client.post(url, {"request_key": str(uuid.uuid4())}).status_code == 404
 
 
 def test_a_shared_conversation_and_a_run_under_way_are_not_run_again_by_link(

@@ -28,7 +28,7 @@ from portal.reviews.services.verdicts import ClaimLost, Judgement, record_verdic
 from portal.reviews.services.waiting import apply_needed_reviews
 from portal.reviews.settling import ItemState, settle
 from tests.arena.contests import make_contest
-from tests.feedback.judgements import judge, make_variant
+from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.feedback.test_submitting_concurrently import at_once
 from tests.reviews.desk import item_of
 
@@ -102,6 +102,23 @@ def test_verdicts_on_many_beside_claims_and_withdrawals_lose_nothing(
     assert all(isinstance(result, int) for result in results), results
     assert Review.objects.count() == sum(results) == Event.objects.filter(action="verdict").count()  # type: ignore[arg-type]
     all_as_their_verdicts_say()
+
+
+def test_who_withdraws_everything_at_the_same_moment_about_the_same_cards_waits_for_nobody_forever(
+    alice: User, bob: User
+) -> None:
+    variants = [make_variant(f"smol/lm{number}") for number in range(8)]
+    said = "This answer explains the whole matter in a few plain words."
+    for person, order in ((alice, variants), (bob, variants[::-1])):
+        for variant in order:
+            judge(person, make_generation(person, variant=variant), comment=said)
+    assert set(DailyCount.objects.filter(flow="entered").values_list("language", flat=True)) == {"en"}
+    results = at_once(*(lambda who=who: withdraw_everything(Actor(user=who)) for who in (alice, bob)))
+    assert results == [len(variants), len(variants)]
+    # All are counted where nothing says what they were about.
+    rows = DailyCount.objects.filter(flow="entered")
+    assert sum(rows.filter(language="en").values_list("count", flat=True)) == 0
+    assert sum(rows.filter(language="").values_list("count", flat=True)) == 2 * len(variants)
 
 
 def test_a_new_number_of_reviewers_beside_verdicts_and_withdrawals_counts_each_item_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,10 +71,14 @@ def shortage_of_reviewers() -> Shortage | None:
 
 
 def shortage_for(item: ReviewItem) -> Shortage | None:
-    """What keeps this item waiting; nobody judges their own, so its contributor does not count."""
+    """What keeps this item waiting: those who judged it and those who may are too few.
+
+    Nobody judges their own, so its contributor does not count.
+    """
     if item.state != ItemState.WAITING:
         return None
-    may = _count_judges(besides=item.subject.owner_id)
+    judged = list(item.reviews.filter(superseded_at=None).values_list("reviewer", flat=True))
+    may = item.verdict_count + _count_judges(besides=[*judged, item.subject.owner_id])
     if may >= item.needed:
         return None
     return Shortage(item.needed, may, by_rule=item.needed <= current_policy().needed_reviews)
@@ -94,8 +99,8 @@ def _bounded(items: QuerySet[ReviewItem]) -> int:
     return items.order_by()[:MOST_WAITING_COUNTED].count()
 
 
-def _count_judges(besides: int | None = None) -> int:
+def _count_judges(besides: Iterable[int | None] = ()) -> int:
     """The accounts that may judge, counted no further than a rule can ask for."""
     may = Q(is_superuser=True) | Q(groups__name__in=_JUDGING_ROLES)
-    people = User.objects.filter(may, is_active=True).exclude(pk=besides or 0)
+    people = User.objects.filter(may, is_active=True).exclude(pk__in=[each for each in besides if each is not None])
     return people.order_by().values("pk").distinct()[:MOST_REVIEWS].count()

@@ -38,6 +38,9 @@ def apply_needed_reviews(maintainer: User, needed: int) -> Applied:
     applied = Applied()
     numbers = list(waiting_under_another_number(needed).order_by("pk").values_list("pk", flat=True)[:MOST_ITEMS])
     for turn in in_turns(numbers):
+        if current_policy().needed_reviews != needed:
+            # Decided cannot be taken back by another rule.
+            break
         for number in turn:
             _apply_to_one(maintainer, number, needed, applied)
     return applied
