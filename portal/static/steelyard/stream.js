@@ -22,13 +22,18 @@ function fill(text, values) {
 }
 
 // The end of the conversation is the composer: who sees it is following, and goes on seeing it while text grows above.
+// A re-run's own page has no such end.
+function end() {
+  return document.getElementById("composer") ?? document.getElementById("turns");
+}
+
 function isFollowing() {
-  const end = document.getElementById("composer") ?? document.getElementById("turns");
-  return end.getBoundingClientRect().bottom < window.innerHeight + AT_END_PX;
+  const at = end()?.getBoundingClientRect().bottom ?? Infinity;
+  return at < window.innerHeight + AT_END_PX;
 }
 
 function showEnd() {
-  (document.getElementById("composer") ?? document.getElementById("turns")).scrollIntoView({ block: "nearest" });
+  end()?.scrollIntoView({ block: "nearest" });
 }
 
 // --- Screen readers hear sentences
