@@ -19,7 +19,7 @@ NO_PATHS: Final = gettext_lazy(
     "Whoever operates it can import them at the machine, with “manage.py import_model PATH”."
 )
 A_PATH: Final = gettext_lazy("This is a path, and no hub's id: choose where it is from above.")
-_PATHS: Final = frozenset({SourceKind.FOLDER, SourceKind.FILE})
+PATHS: Final = frozenset({SourceKind.FOLDER, SourceKind.FILE})
 # What nobody means as a hub's id: from the root, the home or here, a Windows path, or a GGUF file.
 _PATH: Final = re.compile(r"[/~.\\]|[A-Za-z]:[\\/]|.*\.gguf$", re.IGNORECASE)
 
@@ -27,13 +27,13 @@ _PATH: Final = re.compile(r"[/~.\\]|[A-Za-z]:[\\/]|.*\.gguf$", re.IGNORECASE)
 def allowed_kinds() -> list[SourceKind]:
     """The kinds of source that a page offers, in the order of IMPORT_SOURCES."""
     kinds = [SourceKind(name) for name in settings.IMPORT_SOURCES]
-    return [kind for kind in kinds if kind not in _PATHS or settings.IMPORT_FOLDER]
+    return [kind for kind in kinds if kind not in PATHS or settings.IMPORT_FOLDER]
 
 
 def request_for(kind: SourceKind, text: str) -> str:
     """What somebody typed for a kind of source, so that it is taken for no other kind. Raises ImportRefused."""
     if kind == SourceKind.HUB and _PATH.match(text):
-        offered = _PATHS.intersection(allowed_kinds())
+        offered = PATHS.intersection(allowed_kinds())
         raise ImportRefused(str(A_PATH if offered else NO_PATHS))
     if kind == SourceKind.HUB:
         HubSource.of(text.removeprefix(HUB_PREFIX))
@@ -51,7 +51,7 @@ def checked_request(request: ImportRequest) -> ImportRequest:
     """The same request, held to public hosts. Raises ImportRefused for a source that no page may use (any more)."""
     kind = request.kind
     # A folder that a link has replaced since, and a GGUF file in place of a folder, are looked at as they are now.
-    if kind in _PATHS:
+    if kind in PATHS:
         request = replace(request, source=str(_inside(request.source)))
     if kind not in allowed_kinds():
         raise ImportRefused(f"The operator of this installation does not allow this kind of source here: {kind.label}.")

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from portal.accounts.models import User
-from portal.catalog.allowed_sources import NO_PATHS, allowed_kinds, request_for
+from portal.catalog.allowed_sources import NO_PATHS, PATHS, allowed_kinds, request_for
 from portal.catalog.import_source import ImportRequest, SourceKind
 from portal.catalog.importing import CardChoice, ImportRefused
 from portal.catalog.job_dispatch import dispatch_soon
@@ -33,8 +33,7 @@ def start_import(
     Raises ValidationError({"source": …}) or ({"card": …}); both change nothing.
     """
     if kind not in allowed_kinds():
-        is_path = kind in {SourceKind.FOLDER, SourceKind.FILE}
-        refusal = str(NO_PATHS) if is_path else f"This kind of source is not allowed here: {kind.label}."
+        refusal = str(NO_PATHS) if kind in PATHS else f"This kind of source is not allowed here: {kind.label}."
         raise ValidationError({"source": refusal})
     try:
         source = request_for(kind, source.strip())
