@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from http import HTTPMethod
+from functools import cache
+from http import HTTPMethod, HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
@@ -150,12 +151,26 @@ class SubmissionCheck(ApiView):
             "before "
             "they send. Finding nothing proves nothing."
         ),
+        parameters=[schema.IDEMPOTENCY_KEY],
         request=GiveSubmissionSerializer,
-        responses={200: CheckedSubmissionSerializer, **schema.problems(404, 409, 413, 415)},
+        responses={200: CheckedSubmissionSerializer, **schema.problems(404, 409, 413, 415, 422)},
         examples=[*GIVE_EXAMPLES, CHECK_EXAMPLE],
         tags=["submissions"],
     )
     def post(self, request: Request) -> Response:
+        @cache
+        def checked() -> dict[str, Any]:
+            return self._checked(request)
+
+        def check() -> Done:
+            checked()
+            return Done(HTTPStatus.OK, "")
+
+        # Nothing was stored: the same request sent again is checked again.
+        done = do_once(request, self.actor, check)
+        return Response(checked(), headers={"Cache-Control": "no-store", **done.headers})
+
+    def _checked(self, request: Request) -> dict[str, Any]:
         given = _read(request, GiveSubmissionSerializer)
         asked = read_asked(self.actor, given)
         if isinstance(asked.target, Generation):
@@ -168,16 +183,13 @@ class SubmissionCheck(ApiView):
             {question.key: value for question, value in validate_answers(questions, answers, judged)}
             for answers in (given["answers"], redacted(found, given["answers"]))
         )
-        return Response(
-            {
-                "questionnaire": asked.questionnaire.slug,
-                "questionnaire_version": asked.questionnaire.version,
-                "answers": kept,
-                "redacted": without,
-                "personal_data": [datum_json(datum) for datum in found],
-            },
-            headers={"Cache-Control": "no-store"},
-        )
+        return {
+            "questionnaire": asked.questionnaire.slug,
+            "questionnaire_version": asked.questionnaire.version,
+            "answers": kept,
+            "redacted": without,
+            "personal_data": [datum_json(datum) for datum in found],
+        }
 
 
 class SubmissionDetail(ApiView):

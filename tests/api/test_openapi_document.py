@@ -62,6 +62,20 @@ def test_every_body_and_every_row_has_an_example(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_every_post_may_be_sent_again_under_a_key(client: Client) -> None:
+    document = json.loads(client.get(reverse("api:schema"), headers={"Accept": "application/json"}).content)
+    posts = {path: operations["post"] for path, operations in document["paths"].items() if "post" in operations}
+    assert posts
+    lacking = [
+        path
+        for path, operation in posts.items()
+        if "Idempotency-Key" not in {each["name"] for each in operation.get("parameters", ())}
+        or "422" not in operation["responses"]
+    ]
+    assert lacking == []
+
+
+@pytest.mark.django_db
 def test_where_an_answer_leads_is_an_operation_that_there_is(client: Client) -> None:
     document = json.loads(client.get(reverse("api:schema"), headers={"Accept": "application/json"}).content)
     operations = [each for path in document["paths"].values() for each in path.values() if isinstance(each, dict)]

@@ -185,6 +185,23 @@ def test_the_check_refuses_what_giving_would_refuse(writer: Client, alice: User)
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (400, "/answers/helpfulness")
 
 
+def test_a_check_under_a_key_is_of_one_body_and_a_refused_one_leaves_the_key_unused(
+    writer: Client, alice: User
+) -> None:
+    run = str(make_generation(alice).pk)
+    under_key: dict[str, Any] = {"content_type": JSON, "headers": {"Idempotency-Key": "checking"}}
+    refused = writer.post(CHECK, {"generation": run, "answers": {"helpfulness": 9}}, **under_key)
+    assert refused.status_code == 400
+    first, again = (
+        writer.post(CHECK, {"generation": run, "answers": {"thumb": "up"}}, **under_key) for _ in range(2)
+    )
+    assert first.json() == again.json()
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert ("Idempotency-Replayed" in first, again["Idempotency-Replayed"]) == (False, "true")
+    other = writer.post(CHECK, {"generation": run, "answers": {"thumb": "down"}}, **under_key)
+    assert (other.status_code, other.json()["type"]) == (422, "/api/problems/#idempotency-key-reused")
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
