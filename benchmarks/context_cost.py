@@ -30,6 +30,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from benchmarks._weights import default_folder
 from benchmarks.engine_throughput import GENERATE, Ends
+from inference.compute_threads import computing
 from inference.engine import GenerationRequest, Message
 from inference.sampling_params import SamplingParams
 from inference.transformers_engine import TransformersEngine, estimate_memory, load_engine
@@ -88,6 +89,7 @@ class GenerateSide:
     def step_ms(self, context: int, batch: int, tokens: int) -> float:
         return 1_000 * (self._seconds(context, batch, tokens) - self._seconds(context, batch, 1)) / (tokens - 1)
 
+    @computing()
     @torch.inference_mode()
     def _seconds(self, context: int, batch: int, tokens: int) -> float:
         ids = self._ids[:, :context].expand(batch, -1)

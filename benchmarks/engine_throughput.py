@@ -30,6 +30,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks._weights import default_folder
+from inference.compute_threads import computing
 from inference.engine import Engine, GenerationRequest, Message
 from inference.events import TERMINAL_EVENTS, Emission, Finished
 from inference.sampling_params import SamplingParams
@@ -88,6 +89,7 @@ def engine_speed(engine: Engine, ends: Ends, batch: int, tokens: int, *, sampled
     return batch * (tokens - 1) / max(each.timings.decode_s for each in finished)
 
 
+@computing()
 def generate_speed(model: Any, tokenizer: Any, batch: int, tokens: int, *, sampled: bool = False) -> float:
     """The same of one dense batch; the time of a run for a single token is taken off."""
     chats = [[{"role": "user", "content": PROMPT.format(number=number)}] for number in range(batch)]

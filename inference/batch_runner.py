@@ -16,6 +16,7 @@ from inference.admission import given_tokens, require_runnable
 from inference.answer_text import AnswerText
 from inference.channels import AnswerOnly
 from inference.chat_prompt import PromptRefused
+from inference.compute_threads import let_go
 from inference.engine_thread import Submission
 from inference.events import Alternative, Emission, Failed, FailureCode, FinishReason, Token
 from inference.forward_failure import failure_of, isolated_logits
@@ -301,6 +302,10 @@ class BatchRunner:
     def waiting(self) -> Iterable[str]:
         """The requests without a slot."""
         return [request.request_id for request in self._waiting]
+
+    def rest(self) -> None:
+        """Let go of torch's threads, so that those of another engine may spin."""
+        let_go()
 
     def release_memory(self) -> None:
         """Let go of the weights and the slots."""

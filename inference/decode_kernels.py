@@ -3,16 +3,22 @@
 Between two products that stream weights through the caches, every torch operation begins cold: 20 to 70 µs instead of 3
 to 10, a dozen per layer. Three compiled functions with little code take their place. They let go of the interpreter's
 lock, take addresses of contiguous tensors (what torch owns stays its own), and compute in float32 whatever those hold.
-`kind` is a number of the type that stands for the tensors' dtype, see `KINDS`.
+`kind` is a number of the type that stands for the tensors' dtype, see `KINDS`. Attention has all of torch's threads.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
+import torch
 
-from inference.native_code import compiled, exponential, narrow, pointer, wide
+from inference.compute_threads import NUMBERS, run_shared, shared, take_shares
+from inference.native_code import KINDS, compiled, exponential, float_of, inlined, narrow, pointer, wide
+
+_BFLOAT16: Final = KINDS[torch.bfloat16]
+_FLOAT32: Final = KINDS[torch.float32]
 
 
 @compiled
@@ -48,76 +54,70 @@ def gate(kind: Any, gates_and_ups_at: int, out_at: int, count: int, width: int) 
             out[row * width + index] = narrow(opened * wide(gates_and_ups[first + width + index]), kind)
 
 
-@compiled
-def attend(  # noqa: C901, PLR0912 - cut into functions, it takes two and a half times as long
-    kind: Any,
-    states_at: int,
-    cosines_at: int,
-    sines_at: int,
-    store_at: int,
-    slots_at: int,
-    positions_at: int,
-    out_at: int,
-    count: int,
-    heads: int,
-    groups: int,
-    size: int,
-    capacity: int,
-    window: int,
-    scaling: float,
-) -> None:
-    """Rotate queries and keys of `count` rows, store keys and values at the rows' slots and positions, and attend.
+# What attention's threads read: addresses, numbers of rows, of query heads, of key heads, of numbers in a head, of
+# positions in a slot and in the window, the scores' factor as bits, and how many rows in turn one thread computes.
+(
+    _STATES, _COSINES, _SINES, _STORE, _SLOTS, _POSITIONS, _OUT,
+    _COUNT, _HEADS, _GROUPS, _SIZE, _CAPACITY, _WINDOW, _SCALING, _TOGETHER,
+) = range(NUMBERS, NUMBERS + 15)  # fmt: skip
 
-    A row of states holds `heads` queries, `groups` keys and `groups` values of `size` numbers each; the store is
-    `(slots, keys then values, capacity, size)`; sines have the sign that rotating by halves gives each half. A row
-    sees its slot up to its own position, and the last `window` positions of that (0: all).
-    """
-    states, out, store = pointer(states_at, kind), pointer(out_at, kind), pointer(store_at, kind)
-    cosines, sines = pointer(cosines_at, kind), pointer(sines_at, kind)
-    slots, positions = pointer(slots_at, count), pointer(positions_at, count)
-    shared, half = heads // groups, size // 2
-    queries = np.empty((heads, size), dtype=np.float32)
-    weights = np.empty((shared, capacity), dtype=np.float32)
-    sums = np.empty((shared, size), dtype=np.float32)
-    totals = np.empty(shared, dtype=np.float32)
+
+@inlined
+def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in functions, it takes 2.5 times as long
+    """Each share is a key head of some rows: its queries, its place in the store, its part of what comes out."""
+    states, out, store = pointer(order[_STATES], kind), pointer(order[_OUT], kind), pointer(order[_STORE], kind)
+    cosines, sines = pointer(order[_COSINES], kind), pointer(order[_SINES], kind)
+    slots, positions = pointer(order[_SLOTS], order[0]), pointer(order[_POSITIONS], order[0])
+    count, heads, groups, size = order[_COUNT], order[_HEADS], order[_GROUPS], order[_SIZE]
+    capacity, window, together = order[_CAPACITY], order[_WINDOW], order[_TOGETHER]
+    scaling = float_of(np.uint32(order[_SCALING]))
+    members, half = heads // groups, size // 2
+    queries = np.empty((members, size), dtype=np.float32)
+    weights = np.empty((members, capacity), dtype=np.float32)
+    sums = np.empty((members, size), dtype=np.float32)
+    totals = np.empty(members, dtype=np.float32)
     widened = np.empty(size, dtype=np.float32)
-    for row in range(count):
-        position = positions[row]
-        slot = slots[row] * 2 * groups * capacity * size
-        state = row * (heads + 2 * groups) * size
-        turn = row * size
-        for head in range(heads + groups):
-            begin = state + head * size
-            for index in range(half):
-                left, right = wide(states[begin + index]), wide(states[begin + half + index])
-                first = left * wide(cosines[turn + index]) + right * wide(sines[turn + index])
-                second = right * wide(cosines[turn + half + index]) + left * wide(sines[turn + half + index])
-                if head < heads:
-                    queries[head, index] = wide(narrow(first, kind)) * np.float32(scaling)
-                    queries[head, half + index] = wide(narrow(second, kind)) * np.float32(scaling)
-                else:
-                    to = slot + ((head - heads) * capacity + position) * size
-                    store[to + index] = narrow(first, kind)
-                    store[to + half + index] = narrow(second, kind)
-        for group in range(groups):
+    while True:
+        share = take_shares(order, 1)
+        first_row, group = (share // groups) * together, share % groups
+        if first_row >= count:
+            return
+        for row in range(first_row, min(first_row + together, count)):
+            position = positions[row]
+            state = row * (heads + 2 * groups) * size
+            turn = row * size
+            keys = (slots[row] * 2 * groups + group) * capacity * size
+            values = keys + groups * capacity * size
+            for member in range(members + 1):
+                # The last one is the key.
+                head = group * members + member if member < members else heads + group
+                begin = state + head * size
+                for index in range(half):
+                    left, right = wide(states[begin + index]), wide(states[begin + half + index])
+                    first = left * wide(cosines[turn + index]) + right * wide(sines[turn + index])
+                    second = right * wide(cosines[turn + half + index]) + left * wide(sines[turn + half + index])
+                    if member < members:
+                        queries[member, index] = wide(narrow(first, kind)) * scaling
+                        queries[member, half + index] = wide(narrow(second, kind)) * scaling
+                    else:
+                        to = keys + position * size
+                        store[to + index] = narrow(first, kind)
+                        store[to + half + index] = narrow(second, kind)
             begin = state + (heads + groups + group) * size
-            to = slot + ((groups + group) * capacity + position) * size
+            to = values + position * size
             for index in range(size):
                 store[to + index] = states[begin + index]
-        start = max(0, position - window + 1) if window > 0 else 0
-        for group in range(groups):
-            keys = slot + group * capacity * size
-            values = keys + groups * capacity * size
+            start = max(0, position - window + 1) if window > 0 else 0
             # A key is widened once for all heads that share it.
             for key in range(start, position + 1):
                 for index in range(size):
                     widened[index] = wide(store[keys + key * size + index])
-                for member in range(shared):
+                for member in range(members):
                     score = np.float32(0)
                     for index in range(size):
-                        score += queries[group * shared + member, index] * widened[index]
+                        score += queries[member, index] * widened[index]
                     weights[member, key] = score
-            for member in range(shared):
+            for member in range(members):
                 greatest, checked = np.float32(-np.inf), np.float32(0)
                 for key in range(start, position + 1):
                     score = weights[member, key]
@@ -134,11 +134,61 @@ def attend(  # noqa: C901, PLR0912 - cut into functions, it takes two and a half
             for key in range(start, position + 1):
                 for index in range(size):
                     widened[index] = wide(store[values + key * size + index])
-                for member in range(shared):
+                for member in range(members):
                     weight = weights[member, key]
                     for index in range(size):
                         sums[member, index] += weight * widened[index]
-            for member in range(shared):
-                to = (row * heads + group * shared + member) * size
+            for member in range(members):
+                to = (row * heads + group * members + member) * size
                 for index in range(size):
                     out[to + index] = narrow(sums[member, index] / totals[member], kind)
+
+
+def _attend_in_bfloat16(order: Any) -> None:
+    _attend(_BFLOAT16, order)
+
+
+def _attend_in_float32(order: Any) -> None:
+    _attend(_FLOAT32, order)
+
+
+_ATTEND: Final = {torch.bfloat16: _attend_in_bfloat16, torch.float32: _attend_in_float32}
+
+
+@cache
+def compiled_attention(dtype: torch.dtype) -> Any:
+    """What torch's threads run, compiled when a model of that dtype is first loaded."""
+    return shared(_ATTEND[dtype])
+
+
+def attend(
+    dtype: torch.dtype,
+    states_at: int,
+    cosines_at: int,
+    sines_at: int,
+    store_at: int,
+    slots_at: int,
+    positions_at: int,
+    out_at: int,
+    count: int,
+    heads: int,
+    groups: int,
+    size: int,
+    capacity: int,
+    window: int,
+    scaling: float,
+    *,
+    together: int,
+    threads: int,
+) -> None:
+    """Rotate queries and keys of `count` rows, store keys and values at the rows' slots and positions, and attend.
+
+    A row of states holds `heads` queries, `groups` keys and `groups` values of `size` numbers each; the store is
+    `(slots, keys then values, capacity, size)`; sines have the sign that rotating by halves gives each half. A row
+    sees its slot up to its own position, and the last `window` positions of that (0: all). Rows of one slot, which see
+    what those before them store, are `together` in turn; of others that is 1.
+    """
+    addresses = (states_at, cosines_at, sines_at, store_at, slots_at, positions_at, out_at)
+    sizes = (count, heads, groups, size, capacity, window)
+    scaling_bits = int(np.float32(scaling).view(np.uint32))
+    run_shared(compiled_attention(dtype), (*addresses, *sizes, scaling_bits, together), threads=threads)

@@ -58,6 +58,9 @@ class Runner(Protocol):
     def waiting(self) -> Iterable[str]:
         """The requests that have no slot yet."""
 
+    def rest(self) -> None:
+        """There is nothing to do for now: let go of what others could use meanwhile."""
+
     def release_memory(self) -> None:
         """The thread ends: let go of weights and caches."""
 
@@ -160,7 +163,9 @@ class EngineThread:
     def _turn(self) -> bool:
         """One look at the inbox and one step; false when the engine has closed."""
         with self._wake:
-            while not (self._inbox or self._accepted or self._close_at is not None):
+            if self._is_idle():
+                self._runner.rest()
+            while self._is_idle():
                 self._wake.wait()
             inbox, self._inbox = self._inbox, []
             cancelled, self._cancelled = self._cancelled, set()
@@ -188,6 +193,9 @@ class EngineThread:
                 self._unwanted.discard(request_id)
             self._wake.notify_all()
             return bool(self._accepted) or self._close_at is None
+
+    def _is_idle(self) -> bool:
+        return not (self._inbox or self._accepted or self._close_at is not None)
 
     def _admit(self, submission: Submission) -> Sequence[Emission]:
         try:

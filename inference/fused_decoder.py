@@ -25,9 +25,11 @@ from inference.step_plan import RowWrite, Span, StepPlan
 
 MODEL_TYPES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 FIRST_POSITIONS: Final = 1_024
-# The native operations have one core. With more rows or keys than these in a step, torch's on all cores are faster.
+# Native operations but attention have one core. With more rows or keys than these in a step, torch's are faster.
 MOST_NATIVE_ROWS: Final = 64
-MOST_NATIVE_KEYS: Final = 1_500
+MOST_NATIVE_KEYS: Final = 3_000
+# Fewer are not worth a second thread.
+FEWEST_SHARED_KEYS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +243,13 @@ class FusedDecoder:
         sines: Tensor,
     ) -> Tensor:
         heads, item = self._heads, states.element_size()
+        threads = torch.get_num_threads() if plan.keys_read >= FEWEST_SHARED_KEYS else 1
         self._normalise_heads(layer, states)
         attended = states.new_empty((len(states), heads.queries * heads.size))
         for write in rows:
             both = store.whole(write.capacity, cosines)
             attend(
-                self._kind,
+                states.dtype,
                 states.data_ptr() + write.offset * states.shape[1] * item,
                 cosines.data_ptr() + write.offset * heads.size * item,
                 sines.data_ptr() + write.offset * heads.size * item,
@@ -261,6 +264,8 @@ class FusedDecoder:
                 write.capacity,
                 layer.window or 0,
                 layer.attention.scaling,
+                together=write.together,
+                threads=threads,
             )
         return attended
 

@@ -14,6 +14,7 @@ import transformers
 from gguf import GGUFReader
 from tokenizers import pre_tokenizers
 
+from inference.compute_threads import computing
 from inference.gguf_reading import read_once
 from inference.model_loading import ONE_LOAD_AT_A_TIME
 
@@ -24,6 +25,7 @@ class DamagedFile(ValueError):
     """The file's content cannot be read as weights with a tokenizer."""
 
 
+@computing()
 def write_folder(source: Path, folder: Path, report: Report) -> None:
     """Write config, tokenizer and bfloat16 safetensors into the existing `folder`.
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from inference.product_kernel import can_multiply, multiply
+from inference.compute_threads import can_share
+from inference.product_kernel import multiply
 
 # Up to so many rows reading half the bytes wins; beyond, the bfloat16 products do. On 2 cores with AVX512-BF16 int8 won
 # clearly at 1, 2 and 4 rows and lost at 8 and more; the border between 4 and 8 is a guess.
@@ -213,4 +214,4 @@ def bfloat16_maker() -> LinearMaker:
     has_packing = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     if torch._C._has_mkldnn and has_packing and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return PackedLinear
-    return NativeLinear if can_multiply() else PlainLinear
+    return NativeLinear if can_share() else PlainLinear

@@ -282,6 +282,9 @@ class ManagedRunner:
             manager.stop(block=True, timeout=STOP_S, hard_stop=True)
             manager.destroy()
 
+    def rest(self) -> None:
+        """The manager's own thread rests by itself."""
+
     def release_memory(self) -> None:
         """Stop the manager and let go of the weights."""
         self._stop_manager()

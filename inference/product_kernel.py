@@ -4,24 +4,19 @@ For processors that multiply float32 alone (AVX2): torch's own products of bfloa
 weights that are widened first go through the caches twice. Weights are read once for every `ROWS_AT_ONCE` rows, four
 rows and two outputs at a time, which is what sixteen vector registers hold. A product is one parallel region, whose
 threads take outputs as they get to it: on cores that do something else as well, none waits for a share of a slower one.
-
-The threads are those of libgomp, which torch's Linux builds bring and whose entry `GOMP_parallel` is what compilers
-call (https://gcc.gnu.org/onlinedocs/libgomp/Implementing-PARALLEL-construct.html): a pool of our own would fight with
-torch's for the cores.
 """
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import torch
-from numba import types
 from torch import Tensor
 
-from inference.native_code import callback, fetch_and_add, inlined, narrow, pointer, wide
+from inference.compute_threads import NUMBERS, run_shared, shared, take_shares
+from inference.native_code import inlined, narrow, pointer, wide
 
 # Rows of 1,536 numbers and the weights of as many outputs as a thread takes stay in half a mebibyte of cache.
 ROWS_AT_ONCE: Final = 32
@@ -105,16 +100,14 @@ def _multiply(
                 row += 4
 
 
-# What a product's threads read: addresses (0: there is none), the numbers of rows, of numbers in one, and of outputs,
-# and the next output that nobody has taken.
-_ROWS, _WEIGHTS, _SCALES, _BIASES, _OUT, _COUNT, _WIDTH, _OUTPUTS, _NEXT, _NEXT_AT = range(10)
-_ORDER: Any = types.void(types.CPointer(types.int64))  # type: ignore[no-untyped-call]
+# What a product's threads read: addresses (0: there is none), the numbers of rows, of numbers in one, and of outputs.
+_ROWS, _WEIGHTS, _SCALES, _BIASES, _OUT, _COUNT, _WIDTH, _OUTPUTS = range(NUMBERS, NUMBERS + 8)
 
 
 @inlined
 def _take_shares(kind: Any, order: Any) -> None:
     while True:
-        begin = fetch_and_add(order[_NEXT_AT], OUTPUTS_AT_ONCE)
+        begin = take_shares(order, OUTPUTS_AT_ONCE)
         if begin >= order[_OUTPUTS]:
             return
         _multiply(
@@ -146,25 +139,7 @@ _SHARES: Final = {torch.bfloat16: _bfloat16_shares, torch.int8: _int8_shares}
 @cache
 def _compiled_shares(dtype: torch.dtype) -> Any:
     """Compiled when the first product is wanted, which on other processors is never."""
-    return callback(_ORDER)(_SHARES[dtype])
-
-
-def _parallel_region() -> Any:
-    try:
-        region = ctypes.CDLL(None).GOMP_parallel
-    except (AttributeError, OSError, TypeError):  # another OpenMP, or a system where programs have no common names
-        return None
-    region.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-    region.restype = None
-    return region
-
-
-_PARALLEL_REGION: Final = _parallel_region()
-
-
-def can_multiply() -> bool:
-    """Whether torch's threads can be had for these products."""
-    return _PARALLEL_REGION is not None
+    return shared(_SHARES[dtype])
 
 
 def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases: Tensor | None = None) -> Tensor:
@@ -183,22 +158,15 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
     wide_rows = rows.float().contiguous()
     outputs, width = weights.shape
     out = torch.empty((len(rows), outputs), dtype=torch.bfloat16)
-    order = np.array(
-        (
-            wide_rows.data_ptr(),
-            weights.data_ptr(),
-            0 if scales is None else scales.data_ptr(),
-            0 if biases is None else biases.data_ptr(),
-            out.data_ptr(),
-            len(rows),
-            width,
-            outputs,
-            0,
-            0,
-        ),
-        dtype=np.int64,
+    numbers = (
+        wide_rows.data_ptr(),
+        weights.data_ptr(),
+        0 if scales is None else scales.data_ptr(),
+        0 if biases is None else biases.data_ptr(),
+        out.data_ptr(),
+        len(rows),
+        width,
+        outputs,
     )
-    at = order.ctypes.data
-    order[_NEXT_AT] = at + _NEXT * order.itemsize
-    _PARALLEL_REGION(_compiled_shares(weights.dtype).address, at, torch.get_num_threads(), 0)
+    run_shared(_compiled_shares(weights.dtype), numbers, threads=torch.get_num_threads())
     return out

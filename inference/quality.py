@@ -19,6 +19,7 @@ from inference.adapter_facts import short_base_name
 from inference.adapter_folder import read_adapter_folder
 from inference.adapters import AdapterBank
 from inference.batch_forward import BatchForward
+from inference.compute_threads import computing
 from inference.forward_choice import ROUNDINGS, choose_forward, choose_rounded_forward
 from inference.key_value_slots import KeyValueSlots
 from inference.model_loading import load_model, load_tokenizer
@@ -82,6 +83,7 @@ class Quality:
     same_best: Estimate
 
 
+@computing()
 @torch.inference_mode()
 def measure_quality(
     folder: Path,

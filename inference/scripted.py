@@ -139,5 +139,8 @@ class _ScriptRunner:
     def waiting(self) -> Iterable[str]:
         return ()
 
+    def rest(self) -> None:
+        pass
+
     def release_memory(self) -> None:
         self._runs.clear()

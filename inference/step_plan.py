@@ -55,12 +55,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RowWrite:
-    """Where the packed tokens `offset …` of one group of slots are stored."""
+    """Where the packed tokens `offset …` of one group of slots are stored; so many in turn are `together` in one."""
 
     capacity: int
     offset: int
     slots: Tensor
     positions: Tensor
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ class StepPlan:
         rows = list(self.writes)
         for chunk in self.chunks:
             slots = torch.full((chunk.length,), chunk.place.index)
-            rows.append(RowWrite(chunk.place.capacity, chunk.offset, slots, torch.arange(chunk.start, chunk.end)))
+            positions = torch.arange(chunk.start, chunk.end)
+            rows.append(RowWrite(chunk.place.capacity, chunk.offset, slots, positions, together=chunk.length))
         return rows
 
     def _lay_out_rows(self, rows: Sequence[Span]) -> None:

@@ -18,6 +18,7 @@ from inference.batch_forward import BatchForward
 from inference.batch_runner import BatchRunner
 from inference.channels import channel_reader_maker
 from inference.chat_prompt import PromptRenderer
+from inference.compute_threads import computing
 from inference.detokenizer import Vocabulary
 from inference.engine import Listener
 from inference.engine_thread import EngineThread
@@ -82,6 +83,7 @@ class TransformersEngine(EngineThread):
         return AdaptedEngine(self, name, facts, detach=lambda: self._adapters.detach(name))
 
 
+@computing()
 def load_engine(
     folder: Path,
     *,

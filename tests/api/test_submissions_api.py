@@ -192,9 +192,7 @@ def test_a_check_under_a_key_is_of_one_body_and_a_refused_one_leaves_the_key_unu
     under_key: dict[str, Any] = {"content_type": JSON, "headers": {"Idempotency-Key": "checking"}}
     refused = writer.post(CHECK, {"generation": run, "answers": {"helpfulness": 9}}, **under_key)
     assert refused.status_code == 400
-    first, again = (
-        writer.post(CHECK, {"generation": run, "answers": {"thumb": "up"}}, **under_key) for _ in range(2)
-    )
+    first, again = (writer.post(CHECK, {"generation": run, "answers": {"thumb": "up"}}, **under_key) for _ in range(2))
     assert first.json() == again.json()
     assert (first.status_code, again.status_code) == (200, 200)
     assert ("Idempotency-Replayed" in first, again["Idempotency-Replayed"]) == (False, "true")

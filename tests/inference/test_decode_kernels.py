@@ -45,13 +45,22 @@ def test_gates_open_their_ups(dtype: torch.dtype) -> None:
 
 
 def _attended(
-    states: Tensor, cosines: Tensor, sines: Tensor, store: Tensor, slots: Tensor, positions: Tensor, window: int
+    states: Tensor,
+    cosines: Tensor,
+    sines: Tensor,
+    store: Tensor,
+    slots: Tensor,
+    positions: Tensor,
+    window: int,
+    together: int = 1,
 ) -> Tensor:
     out = torch.empty(len(slots), HEADS, SIZE, dtype=states.dtype)
     attend(
-        KINDS[states.dtype],
+        states.dtype,
         *(each.data_ptr() for each in (states, cosines, sines, store, slots, positions, out)),
         *(len(slots), HEADS, GROUPS, SIZE, CAPACITY, window, SIZE**-0.5),
+        together=together,
+        threads=2,
     )
     return out
 
@@ -85,6 +94,22 @@ def test_each_row_attends_to_its_own_slot_up_to_its_position(dtype: torch.dtype,
             out[row].float(), expected.view(HEADS, SIZE), rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype]
         )
     assert torch.equal(store.nan_to_num(), before.nan_to_num()), "nothing else was written"
+
+
+@both_dtypes
+def test_rows_of_one_slot_see_those_before_them_however_many_threads_there_are(dtype: torch.dtype) -> None:
+    count, start = 24, 9
+    states = _random(count, HEADS + 2 * GROUPS, SIZE, dtype=dtype)
+    ones, zeros = torch.ones(count, SIZE, dtype=dtype), torch.zeros(count, SIZE, dtype=dtype)
+    slots, positions = torch.full((count,), 2), torch.arange(start, start + count)
+    store = _random(SLOTS, 2 * GROUPS, CAPACITY, SIZE, dtype=dtype, seed=3)
+    at_once, one_by_one = store.clone(), store.clone()
+    out = _attended(states.clone(), ones, zeros, at_once, slots, positions, 0, together=count)
+    for row in range(count):
+        only = slice(row, row + 1)
+        alone = _attended(states[only].clone(), ones[only], zeros[only], one_by_one, slots[only], positions[only], 0)
+        assert torch.equal(out[only], alone)
+    assert torch.equal(at_once, one_by_one)
 
 
 @both_dtypes
