@@ -1,12 +1,30 @@
 """The Celery application. Tasks carry ids only: the database row is the truth, the broker only wakes workers."""
 
+from __future__ import annotations
+
 import os
+from typing import Any, Final
 
 from celery import Celery
+from celery.app.amqp import AMQP
+from kombu import Connection
+
+# Celery's pause between two tries grows to half a minute, which prompts would wait for after the broker is back.
+RECONNECT_EVERY_S: Final = 2
+
+
+class _SteadyConnection(Connection):
+    def ensure_connection(self, *args: Any, **options: Any) -> Connection:  # type: ignore[override]  # passed on
+        return super().ensure_connection(*args, **{"interval_max": RECONNECT_EVERY_S, **options})
+
+
+class _SteadyAMQP(AMQP):
+    Connection = _SteadyConnection
+
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
-app = Celery("portal")
+app = Celery("portal", amqp=_SteadyAMQP)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.autodiscover_tasks(related_name="job_tasks")

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from portal.accounts.actors import Actor
 from portal.catalog.card_metadata import Example, describe_metadata
 from portal.catalog.models import Variant
-from portal.playground.models import Conversation, Generation, TokenTrace
+from portal.playground.models import Conversation, Generation, State, TokenTrace
 
 MAX_SEARCH_CHARACTERS: Final = 200
 
@@ -51,6 +51,11 @@ def own_generations(actor: Actor) -> QuerySet[Generation]:
     """The actor's runs, newest first, each with its variant and card and without what grows with its conversation."""
     own = Generation.objects.filter(conversation__in=Conversation.objects.filter(actor.owns(), deleted_at=None))
     return own.select_related("variant__card").defer("messages", "rendered_prompt", "provenance")
+
+
+def are_any_queued(generations: Iterable[Generation]) -> bool:
+    """Whether one of them waits for a worker."""
+    return Generation.objects.filter(pk__in=[each.pk for each in generations], state=State.QUEUED).exists()
 
 
 def latest_variants(conversations: Iterable[Conversation]) -> dict[int, Variant]:

@@ -63,11 +63,15 @@ def _end_expired_leases(now: datetime) -> None:
 
 def _redispatch_stale(now: datetime) -> None:
     stale = Generation.objects.select_related("variant").filter(state=State.QUEUED, dispatch_after__lte=now)
-    for generation in stale.order_by("queued_at")[:BATCH]:
+    for generation in stale.order_by("dispatch_after", "queued_at")[:BATCH]:
         # A long queue is no reason to send its messages ever again: the pause doubles.
         pause_s = min(LONGEST_REDISPATCH_S, settings.GENERATION_REDISPATCH_S * 2 ** min(generation.dispatches, 16))
         taken = Generation.objects.filter(
             pk=generation.pk, state=State.QUEUED, dispatches=generation.dispatches
         ).update(dispatches=F("dispatches") + 1, dispatch_after=now + timedelta(seconds=pause_s))
         if taken and not publish(generation.pk, generation.variant.queue):
-            return  # The broker is away: the next sweep goes on here.
+            # The broker is away: the next sweep goes on, with this one last, and its pause has not grown by it.
+            Generation.objects.filter(
+                pk=generation.pk, state=State.QUEUED, dispatches=generation.dispatches + 1
+            ).update(dispatches=generation.dispatches, dispatch_after=timezone.now())
+            return

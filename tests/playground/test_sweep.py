@@ -84,12 +84,17 @@ def test_a_queued_run_is_announced_again_at_growing_intervals(variant: Variant, 
     assert pauses == [10, 20, 40, 60, 60]
 
 
-def test_a_broker_that_is_away_is_asked_once_a_sweep(variant: Variant, published: mock.Mock) -> None:
+def test_a_broker_that_is_away_is_asked_once_a_sweep_and_by_every_sweep(variant: Variant, published: mock.Mock) -> None:
     published.return_value = False
-    for _ in range(3):
-        add_turn(make_conversation(uuid.uuid4()), variant, state=State.QUEUED)
+    runs = [add_turn(make_conversation(uuid.uuid4()), variant, state=State.QUEUED) for _ in range(3)]
+    for sweeps in range(1, 7):
+        run_sweep()
+        assert published.call_count == sweeps
+    # One whose own queue is broken does not stand before the others.
+    assert {call.args[0] for call in published.call_args_list} == {run.pk for run in runs}
+    published.return_value = True
     run_sweep()
-    assert published.call_count == 1
+    assert published.call_count == 6 + len(runs)
 
 
 def test_one_process_at_a_time_sweeps(variant: Variant, published: mock.Mock) -> None:

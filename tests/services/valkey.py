@@ -6,6 +6,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -41,11 +43,19 @@ class Valkey:
         self._process.send_signal(number)
         self._process.wait(timeout=20)
 
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Answers nothing meanwhile, without closing a connection."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def freeze(self, seconds: float) -> None:
         """Stop answering without closing a connection, then go on."""
-        self._process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self._process.send_signal(signal.SIGCONT)
+        with self.halted():
+            time.sleep(seconds)
 
     def restart_empty(self) -> None:
         """End, lose everything on disk, and start."""

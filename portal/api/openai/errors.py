@@ -93,6 +93,17 @@ def run_began_anew() -> OpenAIError:
     )
 
 
+def unavailable() -> OpenAIError:
+    """The error while something that the portal depends on does not answer."""
+    return OpenAIError(
+        _("A service that the portal depends on does not answer. Try again in a few seconds."),
+        code="unavailable",
+        type=SERVER_ERROR,
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        headers={"Retry-After": str(UNAVAILABLE_RETRY_S)},
+    )
+
+
 def error_response(request: HttpRequest, error: Exception) -> JsonResponse:
     """The answer that tells a client of any error."""
     known = openai_error(request, error)
@@ -137,13 +148,7 @@ def _known_error(error: Exception) -> OpenAIError | None:  # noqa: PLR0911 - one
             return OpenAIError(str(error.detail), status=HTTPStatus(error.status_code))
         case _ if isinstance(error, UNAVAILABLE):
             logger.error("A data service is away", exc_info=error)
-            return OpenAIError(
-                _("A service that the portal depends on does not answer. Try again in a few seconds."),
-                code="unavailable",
-                type=SERVER_ERROR,
-                status=HTTPStatus.SERVICE_UNAVAILABLE,
-                headers={"Retry-After": str(UNAVAILABLE_RETRY_S)},
-            )
+            return unavailable()
         case _:
             return None
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
-from typing import IO, Any, cast
+from typing import IO, Any, Final, cast
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
@@ -34,14 +34,20 @@ from portal.api.openai.errors import (
     openai_error,
     run_cancelled,
     run_failed,
+    unavailable,
 )
 from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
+from portal.playground.dispatch import wait_until_sent
 from portal.playground.following import KEEP_ALIVE_S, give_connection_back, run_query
 from portal.playground.models import Generation, TokenTrace
+from portal.playground.queries import are_any_queued
 from portal.playground.quota import Quota
 from portal.playground.services import prepare_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
+
+# How long a client waits for a queue that does not answer: longer than an embedded one takes to come back.
+QUEUE_PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
     run = AttendedRun()
     try:
         asked, generations, quota = await sync_to_async(_start_and_let_go)(request, form, run)
+        await _require_queue(generations)
         if asked.stream:
             writers = [form.writer(each, asked, generations[0], index) for index, each in enumerate(generations)]
             response = _streamed(request, writers, generations, run)
@@ -121,6 +128,18 @@ def _started(actor: Actor, asked: AskedRun) -> tuple[list[Generation], tuple[Quo
             for params in params_of_choices(asked.params, asked.choices)
         ]
     return [generation for generation, _quotas in started], started[-1][1]
+
+
+async def _require_queue(generations: Sequence[Generation]) -> None:
+    """Before anything is answered, or a stream could no longer say 503. Raises OpenAIError.
+
+    A short restart is waited for. Behind it the client is told to come again: its runs are stopped, so none is doubled.
+    """
+    if await wait_until_sent([each.pk for each in generations], QUEUE_PATIENCE_S):
+        return
+    # The sweep, in another process, may have reached the queue.
+    if await run_query(are_any_queued, generations):
+        raise unavailable()
 
 
 @dataclass(slots=True)
