@@ -19,6 +19,7 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
 from portal.accounts.roles import Role
+from portal.playground import dispatch
 
 pytest_plugins = ["tests.services.fixtures"]
 
@@ -108,6 +109,12 @@ def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
 
 def _lasts_long(item: pytest.Item) -> bool:
     return any(map(item.get_closest_marker, ("browser", "processes", "weights")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_broker_is_waited_for() -> None:
+    """Tests have none, and what one of them queued must not be sent on and on beside the others."""
+    dispatch.GIVE_UP_S = 0.0  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True)

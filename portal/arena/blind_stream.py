@@ -22,9 +22,9 @@ RHYTHM_S: Final = 0.08
 IDLE_S: Final = 1.0
 
 
-def blind_response(generations: Sequence[Generation], seen: Mark) -> StreamingHttpResponse:
+def blind_response(generations: Sequence[Generation], seen: Mark, method: str | None) -> StreamingHttpResponse:
     """What comes of the two runs, from left to right, behind what was `seen`."""
-    return server_sent(_as_sse(generations, seen))
+    return server_sent(_as_sse(generations, seen), method)
 
 
 async def _as_sse(generations: Sequence[Generation], seen: Mark) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
 from portal.playground import following
 from portal.playground.models import State
+from portal.playground.server_sent import server_sent
 from tests.arena.contests import make_contest
 from tests.playground.turns import add_turn, make_conversation, make_variant
 
@@ -72,18 +73,48 @@ def test_a_battle_is_followed_without_a_name(alice: User, bearer: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["generation", "battle"])
-def test_a_stream_is_refused_in_a_problem_document(
+def test_a_head_has_a_streams_headers_and_is_over_at_once(
     token_client: Callable[..., Client], alice: User, charlie: User, kind: str
 ) -> None:
+    address = events_of_a_waiting_run(alice, kind)
+    own = token_client(alice, Scope.READ)
+    about: Any = own.head(address)
+    assert about.status_code == 200
+    assert about.headers.keys() == own.get(address).headers.keys()
+    assert about["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert own.head(address, headers={"Last-Event-ID": "nonsense"}).status_code == 400
+    assert token_client(charlie, Scope.READ).head(address).status_code == 404
+
+
+def test_no_run_is_followed_for_a_head() -> None:
+    async def collect() -> list[bytes]:
+        # The test client drops what a HEAD answers, and with it whatever made it last.
+        return [chunk async for chunk in server_sent(never_ending(), "HEAD")]
+
+    assert async_to_sync(collect)() == []
+
+
+async def never_ending() -> AsyncIterator[bytes]:
+    while True:
+        yield b"data: 1\n\n"
+
+
+def events_of_a_waiting_run(alice: User, kind: str) -> str:
     if kind == "battle":
         thing = make_contest(alice, [make_variant(), make_variant("other/tiny")]).pk
     else:
         thing = add_turn(make_conversation(alice), make_variant(), state=State.QUEUED).pk
-    address = reverse(f"api:{kind}-events", args=[thing])
+    return reverse(f"api:{kind}-events", args=[thing])
+
+
+@pytest.mark.parametrize("kind", ["generation", "battle"])
+def test_a_stream_is_refused_in_a_problem_document(
+    token_client: Callable[..., Client], alice: User, charlie: User, kind: str
+) -> None:
+    address = events_of_a_waiting_run(alice, kind)
     own = token_client(alice, Scope.READ)
     bad = own.get(address, headers={"Last-Event-ID": "nonsense"})
     assert (bad.status_code, bad.json()["errors"][0]["parameter"]) == (400, "Last-Event-ID")
-    assert own.head(address).status_code == 405
     assert own.get(address, headers={"Accept": "application/json"}).status_code == 406
     assert token_client(charlie, Scope.READ).get(address).status_code == 404
     assert token_client(alice, Scope.EXPORT).get(address).status_code == 403

@@ -30,8 +30,9 @@ PARAMS = SamplingParams(max_tokens=64)
 
 
 @pytest.fixture(autouse=True)
-def sent() -> Iterator[mock.Mock]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[mock.Mock]:
     """What would go to the broker, which these tests do without."""
+    monkeypatch.setattr(dispatch, "GIVE_UP_S", 30.0)
     with mock.patch.object(dispatch, "current_app") as app:
         yield app.send_task
 

@@ -152,9 +152,7 @@ class BattleVote(ContestView):
 
 class BattleEvents(ContestView):
     kind = Kind.BATTLE
-    scopes = own_scopes(HTTPMethod.GET)
-    # A HEAD would last as long as the runs.
-    http_method_names = ["get"]
+    scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
     renderer_classes = [EventStreamRenderer]
 
     @operation(
@@ -181,7 +179,7 @@ class BattleEvents(ContestView):
         except ValueError as error:
             raise bad_last_event_id(error) from error
         give_connection_back()
-        return blind_response(runs, seen)
+        return blind_response(runs, seen, request.method)
 
 
 def _pool(slug: str | None) -> Pool:

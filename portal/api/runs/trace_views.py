@@ -54,9 +54,7 @@ class GenerationTrace(ApiView):
 
 
 class GenerationEvents(ApiView):
-    scopes = own_scopes(HTTPMethod.GET)
-    # A HEAD would last as long as the run.
-    http_method_names = ["get"]
+    scopes = own_scopes(HTTPMethod.GET, HTTPMethod.HEAD)
     renderer_classes = [EventStreamRenderer]
 
     @operation(
@@ -85,7 +83,7 @@ class GenerationEvents(ApiView):
         except ValueError as error:
             raise bad_last_event_id(error) from error
         give_connection_back()
-        return events_response(generation, after)
+        return events_response(generation, after, request.method)
 
 
 def bad_last_event_id(error: ValueError) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from portal.accounts.actors import current_actor
 from portal.arena.access import get_battle_runs
@@ -15,7 +15,7 @@ from portal.playground.following import run_query
 from portal.playground.models import Generation
 
 
-@require_GET
+@require_safe
 async def blind_events(request: HttpRequest, contest_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Stream a battle's latest turn; `Last-Event-ID` resumes behind that event."""
     generations = await run_query(_load, request, contest_id)
@@ -24,7 +24,7 @@ async def blind_events(request: HttpRequest, contest_id: uuid.UUID) -> HttpRespo
         seen = Mark.parse(offered) if offered else Mark()
     except ValueError as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
-    return blind_response(generations, seen)
+    return blind_response(generations, seen, request.method)
 
 
 def _load(request: HttpRequest, contest_id: uuid.UUID) -> list[Generation]:
