@@ -142,9 +142,10 @@ class BattleVote(ContestView):
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            contest = get_contest(self.actor, contest_id, self.kind)
             outcome = Outcome(read_body(request, BattleVoteBody)["outcome"])
             with placing({}):
-                vote_on_battle(self.actor, get_contest(self.actor, contest_id, self.kind), outcome)
+                vote_on_battle(self.actor, contest, outcome)
             return Done(201, str(contest_id))
 
         return answer_once(request, self.actor, act, self._shown)

@@ -134,8 +134,8 @@ class ComparisonVote(ContestView):
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
-            given = read_body(request, ComparisonVoteBody)
             contest = get_contest(self.actor, contest_id, self.kind)
+            given = read_body(request, ComparisonVoteBody)
             turn = given["turn"] if "turn" in given else latest_replies(contest)[0].turn
             reasons = list(dict.fromkeys(given.get("reasons", ())))
             with placing({}):

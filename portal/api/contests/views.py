@@ -90,9 +90,9 @@ class ContestView(OwnView):
 
     def _send(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            contest = get_contest(self.actor, contest_id, self.kind)
             prompt = read_body(request, TurnBody)["prompt"]
             with placing(PLACES):
-                contest = get_contest(self.actor, contest_id, self.kind)
                 send_turn(self.actor, contest, prompt=prompt, request_key=uuid.uuid4())
             return Done(201, str(contest_id))
 
@@ -100,8 +100,9 @@ class ContestView(OwnView):
 
     def _stop(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            contest = get_contest(self.actor, contest_id, self.kind)
             read_body(request, NoMembers)
-            stop_contest(get_contest(self.actor, contest_id, self.kind))
+            stop_contest(contest)
             return Done(200, str(contest_id))
 
         return answer_once(request, self.actor, act, self._shown)

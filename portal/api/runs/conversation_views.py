@@ -146,10 +146,10 @@ class ConversationDetail(ConversationView):
         tags=["conversations"],
     )
     def patch(self, request: Request, conversation_id: uuid.UUID) -> HttpResponseBase:
-        given = read_body(request, ConversationBody)
         # Nobody changes it between the comparison of the tags and the change.
         with transaction.atomic(), placing({}):
             conversation = get_conversation(self.actor, conversation_id, for_update=True)
+            given = read_body(request, ConversationBody)
             require_match(request, self._shown(conversation_id))
             revise_conversation(conversation, **given)
         return tagged(self._shown(conversation_id))
@@ -184,8 +184,9 @@ class ConversationRestore(ConversationView):
     )
     def post(self, request: Request, conversation_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            conversation = get_deleted_conversation(self.actor, conversation_id)
             read_body(request, NoMembers)
-            restore_conversation(get_deleted_conversation(self.actor, conversation_id))
+            restore_conversation(conversation)
             return Done(200, str(conversation_id))
 
         return answer_once(request, self.actor, act, self._shown)

@@ -143,8 +143,9 @@ class GenerationCancel(GenerationView):
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            generation = get_generation(self.actor, generation_id)
             read_body(request, NoMembers)
-            cancel_generation(get_generation(self.actor, generation_id))
+            cancel_generation(generation)
             return Done(200, str(generation_id))
 
         return answer_once(request, self.actor, act, self._shown)
@@ -165,8 +166,9 @@ class GenerationAgain(GenerationView):
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            generation = get_generation(self.actor, generation_id)
             given = read_body(request, AgainBody)
-            return Done(201, str(start_again(self.actor, get_generation(self.actor, generation_id), given).pk))
+            return Done(201, str(start_again(self.actor, generation, given).pk))
 
         return answer_once(request, self.actor, act, self._shown, "generation-detail")
 
@@ -186,9 +188,10 @@ class GenerationRerun(GenerationView):
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            generation = get_generation(self.actor, generation_id)
             read_body(request, NoMembers)
             with placing(PLACES):
-                started = rerun_generation(self.actor, get_generation(self.actor, generation_id))
+                started = rerun_generation(self.actor, generation)
             return Done(201, str(started.pk))
 
         return answer_once(request, self.actor, act, self._shown, "generation-detail")
@@ -209,9 +212,10 @@ class GenerationBranch(GenerationView):
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
         def act() -> Done:
+            generation = get_generation(self.actor, generation_id)
             given = read_body(request, BranchBody)
             with placing(PLACES):
-                started = continue_from_token(self.actor, get_generation(self.actor, generation_id), **given)
+                started = continue_from_token(self.actor, generation, **given)
             return Done(201, str(started.pk))
 
         return answer_once(request, self.actor, act, self._shown, "generation-detail")

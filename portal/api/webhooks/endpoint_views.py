@@ -131,6 +131,7 @@ class WebhookDetail(WebhookView):
         tags=["webhooks"],
     )
     def patch(self, request: Request, endpoint_id: uuid.UUID) -> HttpResponseBase:
+        get_endpoint(self.person, endpoint_id)
         values = read_body(request, EndpointChangeSerializer)
         with transaction.atomic():
             changed = change_endpoint(self._unchanged(request, endpoint_id), values)
