@@ -217,11 +217,9 @@ EXAMPLE_DETAIL: Final = {
 }
 
 
-def item_row(
-    item: ReviewItem, *, hides_outcome: bool = False, answers: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """An item as the queue lists it. `hides_outcome` is for who is measured by it; without `answers` they are read."""
-    decided_at = None if hides_outcome else item.decided_at
+def item_row(item: ReviewItem, *, answers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An item as the queue lists it; without `answers` they are read."""
+    decided_at = item.decided_at
     return {
         "id": item.pk,
         "submission": str(item.submission_id) if item.submission_id is not None else None,
@@ -236,11 +234,11 @@ def item_row(
         "entered_by": item.entered_by,
         "entered_at": iso_utc(item.entered_at),
         "priority": item.priority,
-        "state": ItemState.WAITING.value if hides_outcome else item.state,
-        "outcome": "" if hides_outcome else item.outcome,
-        "reason": "" if hides_outcome else item.reason,
-        "duplicate_of": None if hides_outcome else item.duplicate_of_id,
-        "verdict_count": 0 if hides_outcome else item.verdict_count,
+        "state": item.state,
+        "outcome": item.outcome,
+        "reason": item.reason,
+        "duplicate_of": item.duplicate_of_id,
+        "verdict_count": item.verdict_count,
         "needed": item.needed,
         "needs_maintainer": item.needs_maintainer,
         "decided_at": iso_utc(decided_at) if decided_at is not None else None,
@@ -251,15 +249,16 @@ def item_row(
     }
 
 
-def item_detail(item: ReviewItem, page: ItemPage, reviewer: User) -> dict[str, Any]:
+def item_detail(page: ItemPage, reviewer: User) -> dict[str, Any]:
     """An item as its page shows it to `reviewer`."""
+    item = page.item
     submission = item.submission
     claim = None
     if item.is_held_by(reviewer) and item.claim_expires_at is not None:
         claim = {"number": item.claim_number, "expires_at": iso_utc(item.claim_expires_at)}
     runs = [] if item.subject.is_withdrawn else page.runs
     return {
-        **item_row(item, hides_outcome=page.is_held and item.is_gold),
+        **item_row(item),
         "claim": claim,
         "is_blind": page.is_blind,
         "is_own": page.is_own,

@@ -75,15 +75,8 @@ class ItemList(ApiView):
         cursor = asked.get("cursor", "")
         if "cursor" in asked and read_cursor(cursor) is None:
             raise InvalidCriterion("cursor", _("Is not a cursor that this API gave out."))
-        page = list_items(filters, cursor, read_limit(asked.get("limit")), as_data=True)
-        rows = [
-            item_row(
-                item,
-                hides_outcome=item.hides_outcome_from(reviewer),
-                answers=page.said.get(item.submission_id, {}),
-            )
-            for item in page.items
-        ]
+        page = list_items(reviewer, filters, cursor, read_limit(asked.get("limit")), as_data=True)
+        rows = [item_row(item, answers=page.said.get(item.submission_id, {})) for item in page.items]
         return list_answer(request, rows, next_address(request, page.older) if page.older else None, ROW_MEMBERS)
 
 
@@ -228,7 +221,7 @@ class ItemReopening(ApiView):
 def item_answer(request: Request, reviewer: User, item_id: int, done: Done | None = None) -> HttpResponse:
     """The item as this reviewer may see it."""
     item = get_item(item_id)
-    row = item_detail(item, item_page(item, reviewer), reviewer)
+    row = item_detail(item_page(item, reviewer), reviewer)
     done = done or Done(200, str(item_id))
     headers = done_headers(done, reverse("api:review-item", args=[item_id]))
     return row_answer(

@@ -40,6 +40,7 @@ from portal.reviews.models import Review
 from portal.reviews.proportions import Share
 from portal.reviews.queries.agreeing import AgreementReport, agreement_report
 from portal.reviews.queries.item_page import item_page
+from portal.reviews.queries.measuring import shown_verdicts
 from portal.reviews.services.verdicts import Judgement, record_verdict, undo_verdict
 
 _VERDICT_PATH: Final = [
@@ -81,7 +82,10 @@ class VerdictGiving(ApiView):
         reviewer = require_reviewer(page_request(request))
         get_item(item_id)
         done = do_once(request, self.actor, lambda: self._judge(request, reviewer, item_id))
-        review = get_object_or_404(Review.objects.select_related("reviewer"), pk=done.made, reviewer=reviewer)
+        given = Review.objects.select_related("reviewer").filter(pk=done.made, reviewer=reviewer)
+        review = next(iter(shown_verdicts(reviewer, given)), None)
+        if review is None:
+            raise Http404
         headers = done_headers(done, reverse("api:review-verdict", args=[review.pk]))
         return row_answer(
             request, verdict_row(review), _MEMBERS, version=review.pk, status=done.status, headers=headers

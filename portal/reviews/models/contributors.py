@@ -10,9 +10,18 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.reviews.settling import Verdict
+
 # What everybody starts with: nothing is known, which is neither good nor bad.
 PRIOR_GOOD: Final = 2
 PRIOR_BAD: Final = 2
+# Where each outcome is counted.
+COLUMN_OF_OUTCOME: Final = {
+    Verdict.ACCEPT: "accepted",
+    Verdict.REJECT: "rejected",
+    Verdict.DUPLICATE: "duplicates",
+    Verdict.SPAM: "spam",
+}
 
 
 class ContributorRecord(models.Model):

@@ -170,10 +170,6 @@ class ReviewItem(models.Model):
     def is_held_by(self, user: User) -> bool:
         return self.claimed_by_id == user.pk and self.is_claimed
 
-    def hides_outcome_from(self, user: User) -> bool:
-        """Whether they are measured by it now, and must not read its answer off anything."""
-        return self.is_gold and self.is_held_by(user)
-
     # Leases. Each is one conditional UPDATE and says whether it took place.
 
     def claim(self, reviewer: User, lease: timedelta) -> bool:

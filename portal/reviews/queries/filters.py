@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -83,6 +83,13 @@ class QueueFilters:
     def query(self) -> str:
         """As they stand in an address."""
         return urlencode(self.pairs)
+
+    def of_unjudged(self) -> QueueFilters | None:
+        """What these ask of an item without a verdict, but for its state; None where no such item fits them."""
+        asks_for_verdicts = (self.outcome, self.reason, self.took, self.decided_since, self.decided_until)
+        if any(asks_for_verdicts) or self.state not in {"", "open", ItemState.WAITING}:
+            return None
+        return replace(self, state="")
 
     def narrow(self, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
         if self.state == "open":

@@ -13,13 +13,16 @@ from portal.feedback import token_choice
 from portal.feedback.models import Submission
 from portal.playground.models import Generation
 from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, ReviewItem
+from portal.reviews.models.contributors import COLUMN_OF_OUTCOME
 from portal.reviews.models.queue import Sign
 from portal.reviews.queries.entry import said
 from portal.reviews.queries.items import hides_verdicts
+from portal.reviews.queries.measuring import shown_events, shown_to, shown_verdicts
 from portal.reviews.queries.policy import Shortage, shortage_for
 from portal.reviews.queries.resemblance import similar_items
 from portal.reviews.queries.told_history import HistoryEntry, told_history
 from portal.reviews.queries.vote_sides import Side, sides_of
+from portal.reviews.settling import Verdict
 
 _HISTORY_SHOWN: Final = 30
 _JUST_GIVEN: Final = timedelta(minutes=30)
@@ -29,11 +32,13 @@ _TELLING: Final = ("verdict", "state", "undone", "gold")
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """`is_blind` keeps other people's verdicts off the page; `last` is the reviewer's own newest one, for undoing.
+    """`item` is what they may read of it. `is_blind` keeps other people's verdicts off the page.
 
-    `sides` are a vote's two conversations; whose they are is in them once the reviewer has judged, or nobody has to.
+    `last` is the reviewer's own newest one, for undoing. `sides` are a vote's two conversations; whose they are is in
+    them once the reviewer has judged, or nobody has to.
     """
 
+    item: ReviewItem
     runs: list[Generation]
     sides: list[Side]
     is_held: bool
@@ -50,23 +55,20 @@ class ItemPage:
     shortage: Shortage | None
 
 
-def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
+def item_page(stored: ReviewItem, reviewer: User) -> ItemPage:
+    [item] = shown_to(reviewer, [stored])
     is_held = item.is_held_by(reviewer)
-    reviews = list(item.reviews.select_related("reviewer", "duplicate_of"))
-    # Who is measured by an item must not read its answer off the page.
-    is_measured = is_held and item.is_gold
-    is_blind = hides_verdicts(item) or is_measured
+    reviews = shown_verdicts(reviewer, item.reviews.select_related("reviewer", "duplicate_of"))
+    is_blind = hides_verdicts(item)
     events = Event.objects.filter(target="reviews.reviewitem", target_id=str(item.pk))
     if is_blind:
         events = events.exclude(action__in=_TELLING)
         reviews = [each for each in reviews if each.reviewer_id == reviewer.pk]
-    elif not is_held:
-        # Verdicts on gold measure their givers; they are for maintainers' statistics and no part of the item.
-        reviews = [each for each in reviews if each.kind != "gold" or each.reviewer_id == reviewer.pk]
     has_judged = any(each.is_live and each.reviewer_id == reviewer.pk for each in reviews)
-    is_named = not is_measured and (has_judged or not item.is_claimable)
+    is_named = has_judged or not item.is_claimable
     left = (item.claim_expires_at - timezone.now()).total_seconds() if item.claim_expires_at else 0
     return ItemPage(
+        item=item,
         runs=runs_of(item.submission) if item.submission is not None else [],
         sides=sides_of(item.vote, is_named=is_named) if item.vote is not None else [],
         is_held=is_held,
@@ -75,10 +77,10 @@ def item_page(item: ReviewItem, reviewer: User) -> ItemPage:
         seconds_left=max(0, int(left)) if is_held else 0,
         reviews=reviews,
         inquiries=[each for each in item.inquiries.all() if each.answered_at is not None or not is_blind],
-        similar=similar_items(item, said(item.subject)),
-        record=contributor_record(item),
+        similar=similar_items(item, said(item.subject), reviewer),
+        record=_shown_record(stored, item),
         signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
-        history=told_history(events[:_HISTORY_SHOWN]),
+        history=told_history(shown_events(reviewer, events[:_HISTORY_SHOWN])),
         last=last_verdict(reviewer),
         shortage=shortage_for(item),
     )
@@ -100,6 +102,15 @@ def contributor_record(item: ReviewItem) -> ContributorRecord | None:
     if subject.owner_id is not None:
         return ContributorRecord.objects.filter(owner_id=subject.owner_id).first()
     return ContributorRecord.objects.filter(visitor=subject.visitor).first() if subject.visitor else None
+
+
+def _shown_record(stored: ReviewItem, shown: ReviewItem) -> ContributorRecord | None:
+    """Without this item's own outcome where that is kept back; a copy that is never to be saved, as `shown` is."""
+    record = contributor_record(stored)
+    if record is not None and stored.outcome != shown.outcome:
+        name = COLUMN_OF_OUTCOME[Verdict(stored.outcome)]
+        setattr(record, name, getattr(record, name) - 1)
+    return record
 
 
 def last_verdict(reviewer: User) -> Review | None:

@@ -17,6 +17,7 @@ from portal.feedback.models import Answer, Submission
 from portal.feedback.queries import said_in
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.queries.measuring import items_for, shown_to
 from portal.reviews.settling import ItemState
 
 PER_PAGE: Final = 50
@@ -55,9 +56,11 @@ def claimable_by(reviewer: User, filters: QueueFilters | None = None) -> QuerySe
     return (filters or QueueFilters()).narrow(items).select_related("policy").order_by("-priority", "entered_at", "id")
 
 
-def gold_for(reviewer: User) -> QuerySet[ReviewItem]:
-    """Gold items that this reviewer has not met."""
-    return _judgeable_by(reviewer, ReviewItem.objects.filter(is_gold=True)).order_by("id")
+def gold_for(reviewer: User, filters: QueueFilters | None = None) -> QuerySet[ReviewItem]:
+    """Gold items that this reviewer has not met, as far as they would fit the filters if they waited."""
+    rest = (filters or QueueFilters()).of_unjudged()
+    gold = ReviewItem.objects.filter(is_gold=True) if rest is not None else ReviewItem.objects.none()
+    return _judgeable_by(reviewer, rest.narrow(gold) if rest is not None else gold).order_by("id")
 
 
 def _judgeable_by(reviewer: User, items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
@@ -86,18 +89,23 @@ class ItemPage:
     said: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def list_items(filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE, *, as_data: bool = False) -> ItemPage:
+def list_items(
+    reviewer: User, filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE, *, as_data: bool = False
+) -> ItemPage:
     """Newest first. The cursor is the last row that was seen, so that page 10,000 costs what the first one does.
 
     `as_data` are rows for programs: without their runs, and without who gave and who holds them.
     """
-    items = filters.narrow(ReviewItem.objects.all()).order_by("-entered_at", "-id")
     at = read_cursor(cursor)
-    if at is not None:
-        items = items.filter(Q(entered_at__lt=at[0]) | Q(entered_at=at[0], id__lt=at[1]), entered_at__lte=at[0])
-    rows = list((_told(items) if as_data else _with_what_was_said(items))[: per_page + 1])
+    found: list[ReviewItem] = []
+    for fitting in items_for(reviewer, filters):
+        items = fitting.order_by("-entered_at", "-id")
+        if at is not None:
+            items = items.filter(Q(entered_at__lt=at[0]) | Q(entered_at=at[0], id__lt=at[1]), entered_at__lte=at[0])
+        found += (_told(items) if as_data else _with_what_was_said(items))[: per_page + 1]
+    rows = sorted(found, key=lambda item: (item.entered_at, item.pk), reverse=True)[: per_page + 1]
     has_older = len(rows) > per_page
-    rows = rows[:per_page]
+    rows = shown_to(reviewer, rows[:per_page])
     older = f"{rows[-1].entered_at.isoformat()}~{rows[-1].pk}" if has_older else ""
     said = said_in([item.submission_id for item in rows if item.submission_id is not None]) if as_data else {}
     return ItemPage(rows, older, at is None, said)

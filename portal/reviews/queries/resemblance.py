@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from django.db.models import Count, Prefetch, QuerySet
 
+from portal.accounts.models import User
 from portal.feedback.models import Answer, Submission
 from portal.reviews.models import ReviewItem, TextBand
 from portal.reviews.models.queue import Sign, Subject
+from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.queries.measuring import items_for
 from portal.reviews.text_similarity import jaccard, shingles, text_bands
 
 FLOOD_WINDOW: Final = timedelta(minutes=10)
@@ -59,8 +62,8 @@ def _signs_of_copying(submission: Submission, answers: Mapping[str, Any]) -> lis
     return [Sign.NEAR_COPY] if is_near else []
 
 
-def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[ReviewItem, int | None]]:
-    """Items that say nearly the same, with how alike in percent; then others about the same variant.
+def similar_items(item: ReviewItem, answers: Mapping[str, Any], reviewer: User) -> list[tuple[ReviewItem, int | None]]:
+    """Items that say nearly the same, with how alike in percent; then others about the same variant in the same state.
 
     At most five; the percentage is None for those that are merely about the same.
     """
@@ -73,8 +76,10 @@ def similar_items(item: ReviewItem, answers: Mapping[str, Any]) -> list[tuple[Re
     ]
     if item.variant_id is not None and len(found) < _SIMILAR_SHOWN:
         known = {item.pk, *items}
-        same = _listed(ReviewItem.objects.filter(variant_id=item.variant_id, state=item.state))
-        found += [(each, None) for each in same[: _SIMILAR_SHOWN + len(known)] if each.pk not in known]
+        in_state, beside = items_for(reviewer, QueueFilters(variant=item.variant_id, state=item.state))
+        most = _SIMILAR_SHOWN + len(known)
+        same = [*_listed(beside)[:most], *_listed(in_state)[:most]]
+        found += [(each, None) for each in same if each.pk not in known]
     return found[:_SIMILAR_SHOWN]
 
 

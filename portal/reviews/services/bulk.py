@@ -16,6 +16,7 @@ from portal.accounts.writing_turns import in_turns
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import Subject
+from portal.reviews.queries.measuring import shown_to
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.services.verdicts import Judgement, kind_of_next, write_verdict
 from portal.reviews.settling import ItemState, LiveVerdict, settle
@@ -60,9 +61,9 @@ def preview_verdict(reviewer: User, item_ids: Iterable[int], judgement: Judgemen
     """What `judge_many` would do now."""
     effect = Effect()
     items = ReviewItem.objects.filter(pk__in=list(item_ids)[:MOST_ITEMS]).select_related("submission", "vote")
-    for item in items.prefetch_related("reviews").order_by("pk"):
+    for item in shown_to(reviewer, items.prefetch_related("reviews").order_by("pk")):
         words, touches = _consequence(reviewer, item, item.subject, judgement)
-        is_blind = item.state != ItemState.ADJUDICATION and any(each.is_live for each in item.reviews.all())
+        is_blind = item.state != ItemState.ADJUDICATION and bool(_live_reviews(item))
         # Whether they would agree is what the other one said, which is not told before one's own verdict.
         effect.add(SETTLED if touches and is_blind and words in (DECIDED, DISAGREE) else words, item, touches=touches)
     return effect
@@ -93,7 +94,8 @@ def judge_each(reviewer: User, item_ids: Iterable[int], judgement: Judgement, ef
                 item, subject = lock_item(key)
             except ReviewItem.DoesNotExist:
                 continue
-            words, touches = _consequence(reviewer, item, subject, judgement)
+            [shown] = shown_to(reviewer, [item])
+            words, touches = _consequence(reviewer, shown, subject, judgement)
             if touches:
                 try:
                     columns = judgement.check(item, subject)
@@ -136,8 +138,8 @@ def _quarantine_one(operator: User, item_id: int, *, release: bool) -> bool:
 
 
 def _consequence(reviewer: User, item: ReviewItem, subject: Subject, judgement: Judgement) -> tuple[Any, bool]:
-    """What a verdict would make of an item, and whether it would be recorded at all."""
-    live = [each for each in item.reviews.all() if each.is_live]
+    """What a verdict would make of an item, by what the reviewer may read of it, and whether it would be recorded."""
+    live = _live_reviews(item)
     obstacle = _obstacle(reviewer, item, subject, live)
     if obstacle is not None:
         return obstacle, False
@@ -147,6 +149,12 @@ def _consequence(reviewer: User, item: ReviewItem, subject: Subject, judgement: 
     if settlement.state == ItemState.ADJUDICATION and settlement.needs_maintainer:
         return ASKED, True
     return _BECOMES[settlement.state], True
+
+
+def _live_reviews(item: ReviewItem) -> list[Review]:
+    """The verdicts that count. An item whose verdicts are kept back says that there are none."""
+    reviews = item.reviews.all() if item.verdict_count else []
+    return [each for each in reviews if each.is_live]
 
 
 def _obstacle(reviewer: User, item: ReviewItem, subject: Subject, live: Sequence[Review]) -> Any:

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db import connection
 from django.db.models import F, Model
 
 from portal.reviews.models import ContributorRecord, DailyCount, ReviewItem
+from portal.reviews.models.contributors import COLUMN_OF_OUTCOME
 from portal.reviews.models.counts import HOURS, Flow
 from portal.reviews.models.queue import Subject
 from portal.reviews.settling import Verdict
-
-_COLUMN_OF_OUTCOME: Final = {
-    Verdict.ACCEPT: "accepted",
-    Verdict.REJECT: "rejected",
-    Verdict.DUPLICATE: "duplicates",
-    Verdict.SPAM: "spam",
-}
 
 
 def hours_class(entered_at: datetime, decided_at: datetime) -> int:
@@ -92,7 +86,7 @@ def count_outcome(subject: Subject, outcome: str, step: int) -> None:
     if person is None:
         return
     record, _is_new = ContributorRecord.objects.get_or_create(**person)
-    column = _COLUMN_OF_OUTCOME[Verdict(outcome)]
+    column = COLUMN_OF_OUTCOME[Verdict(outcome)]
     ContributorRecord.objects.filter(pk=record.pk).update(**{column: F(column) + step})
 
 

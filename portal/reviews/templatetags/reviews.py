@@ -18,7 +18,6 @@ from portal.feedback.models import Submission
 from portal.feedback.question_display import marks_in
 from portal.playground.models import Generation
 from portal.reviews.agreement import Metric
-from portal.reviews.models import ReviewItem
 from portal.reviews.queries.queue_page import Choice
 
 register = template.Library()
@@ -56,12 +55,6 @@ def roles_of_reviewer(user: Any) -> dict[str, bool]:
 def answer_with_marks(run: Generation, submission: Submission) -> SafeString:
     """The run's answer as safe HTML, with the passages that the submission marks in it."""
     return render_marked(run.output, marks_in(submission, run.output))
-
-
-@register.filter
-def hides_outcome_from(item: ReviewItem, person: User) -> bool:
-    """Whether the list keeps back how the item was decided."""
-    return item.hides_outcome_from(person)
 
 
 @register.filter

@@ -173,7 +173,7 @@ def _page(
     filters = QueueFilters.from_form(request.POST) if is_sent else QueueFilters.from_query(request.GET.dict())
     page = item_page(wanted, reviewer)
     context: dict[str, Any] = {
-        "item": wanted,
+        "item": page.item,
         "submission": wanted.submission,
         "vote": wanted.vote,
         "vote_reasons": [label for key, label in REASONS if wanted.vote is not None and key in wanted.vote.reasons],

@@ -30,14 +30,14 @@ def queue(request: HttpRequest) -> HttpResponse:
     """Everything that is or was under review, newest first."""
     reviewer = require_staff(request)
     filters = QueueFilters.from_query(request.GET.dict())
-    page = list_items(filters, request.GET.get("before", ""))
+    page = list_items(reviewer, filters, request.GET.get("before", ""))
     context = {
         "filters": filters,
         "query": filters.query(),
         "choices": filter_choices(filters),
         "page": page,
-        "matches": matches(filters) if filters.pairs else None,
-        "counts": open_counts(),
+        "matches": matches(reviewer, filters) if filters.pairs else None,
+        "counts": open_counts(reviewer),
         "shortage": shortage_of_reviewers(),
         "saved_views": saved_views(reviewer),
         "verdicts": [each for each in Verdict if each != Verdict.DUPLICATE],

@@ -1,0 +1,107 @@
+"""Gold items as those read them whom they measure: in lists, counts and pages like any that wait for a verdict."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from portal.accounts.models import User
+from portal.accounts.roles import Role
+from portal.reviews.models import Event, QueuePolicy, Review, ReviewItem
+from portal.reviews.queries.filters import QueueFilters
+from portal.reviews.settling import ItemState, Kind
+
+_Row = TypeVar("_Row", ReviewItem, Review, Event)
+# What a verdict makes of an item, as it is before the first one.
+_BEFORE_VERDICTS: Final = {
+    "state": ItemState.WAITING.value,
+    "is_claimable": True,
+    "needs_maintainer": False,
+    "is_gold": False,
+    "outcome": "",
+    "reason": "",
+    "duplicate_of": None,
+    "verdict_count": 0,
+    "decided_at": None,
+}
+
+
+def measuring(person: User) -> QuerySet[ReviewItem]:
+    """Gold items whose answer this person must not read: what they hold and, of reviewers, what they can be given.
+
+    Maintainers choose gold items, so that they know them; what one of them holds measures them all the same.
+    """
+    gold = ReviewItem.objects.filter(is_gold=True)
+    held = Q(claimed_by=person, claim_expires_at__gt=timezone.now())
+    if person.has_role(Role.MAINTAINER):
+        return gold.filter(held)
+    if not person.has_role(Role.REVIEWER):
+        return gold.none()
+    are_given = Exists(QueuePolicy.objects.filter(is_current=True, gold_percent__gt=0))
+    judged = Review.objects.filter(item=OuterRef("pk"), reviewer=person, superseded_at=None)
+    given = gold.filter(held | Q(are_given), ~Exists(judged))
+    return given.exclude(submission__owner=person).exclude(vote__owner=person)
+
+
+def measured_by(person: User, items: Iterable[ReviewItem]) -> set[int]:
+    """The numbers of those of these items that measure this person."""
+    gold = [item.pk for item in items if item.is_gold]
+    return set(measuring(person).filter(pk__in=gold).values_list("pk", flat=True)) if gold else set()
+
+
+def shown_to(person: User, items: Iterable[ReviewItem]) -> list[ReviewItem]:
+    """The items as this person may read them; what measures them is a copy, which is never to be saved."""
+    listed = list(items)
+    measured = measured_by(person, listed)
+    return [_like_a_waiting_one(item) if item.pk in measured else item for item in listed]
+
+
+def items_for(person: User, filters: QueueFilters) -> tuple[QuerySet[ReviewItem], QuerySet[ReviewItem]]:
+    """What fits the filters for this person: by what is stored, and beside it what only looks to them as if it waited.
+
+    Two, since each walks along its own index; no item is in both.
+    """
+    items = filters.narrow(ReviewItem.objects.all())
+    measures_them = measuring(person)
+    rest = filters.of_unjudged()
+    if rest is None:
+        return items.exclude(pk__in=measures_them.values("pk")), ReviewItem.objects.none()
+    # Without a state asked for, the first has all of them.
+    return items, rest.narrow(measures_them) if filters.state else ReviewItem.objects.none()
+
+
+def shown_verdicts(person: User, reviews: Iterable[Review]) -> list[Review]:
+    """Verdicts on gold measure their givers and are no part of the item; one's own looks like any other."""
+    shown = [each for each in reviews if each.kind != Kind.GOLD or each.reviewer_id == person.pk]
+    if person.has_role(Role.MAINTAINER):
+        return shown
+    return [_with(each, kind=Kind.INDEPENDENT.value) if each.kind == Kind.GOLD else each for each in shown]
+
+
+def shown_events(person: User, events: Iterable[Event]) -> list[Event]:
+    """An item's history without what tells that it is gold."""
+    if person.has_role(Role.MAINTAINER):
+        return list(events)
+    shown = []
+    for event in events:
+        if event.changes.get("kind") == Kind.GOLD:
+            if event.actor_id == person.pk:
+                shown.append(_with(event, changes={**event.changes, "kind": Kind.INDEPENDENT.value}))
+        elif event.action != "gold":
+            shown.append(event)
+    return shown
+
+
+def _like_a_waiting_one(item: ReviewItem) -> ReviewItem:
+    return _with(item, **_BEFORE_VERDICTS)
+
+
+def _with(row: _Row, **columns: Any) -> _Row:
+    shown = copy.copy(row)
+    for name, value in columns.items():
+        setattr(shown, name, value)
+    return shown
