@@ -14,6 +14,7 @@ from portal.accounts.roles import Role
 from portal.reviews.models import DailyCount, Event, Notice, QueuePolicy, ReviewItem
 from portal.reviews.services.claims import claim_item
 from portal.reviews.settling import ItemState
+from tests.conftest import signed_in
 from tests.feedback.judgements import judge
 from tests.reviews.desk import give_verdict, item_of
 
@@ -135,3 +136,54 @@ def test_a_number_that_the_rules_do_not_ask_for_is_not_applied(
     assert maintainer_client.get(APPLY).status_code == 405
     item.refresh_from_db()
     assert item.needed == 2
+
+
+def test_two_who_disagree_with_no_third_read_what_it_waits_for_and_what_to_do(
+    reviewer: User, superuser: User, superuser_client: Client, alice: User, make_user: Callable[..., User]
+) -> None:
+    item, other = item_of(judge(alice)), item_of(judge(alice))
+    give_verdict(reviewer, item, "accept")
+    give_verdict(superuser, item, "reject")
+    give_verdict(reviewer, other)
+    for address in (QUEUE, item.get_absolute_url()):
+        page = superuser_client.get(address).text
+        assert "no account may take" in page if address == QUEUE else "there is no such account" in page
+        assert f'href="{PEOPLE}"' in page
+        assert f'href="{RULES}#id_needed_reviews"' in page
+    assert f'<a href="{item.get_absolute_url()}">#{item.pk}</a>' in superuser_client.get(QUEUE).text
+    assert "review-shortage" not in superuser_client.get(other.get_absolute_url()).text
+    assert "review-shortage" not in signed_in(reviewer).get(item.get_absolute_url()).text, "they can change nothing"
+    # What it says helps: set aside and under a rule of one, the first verdict decides.
+    superuser_client.post(reverse("reviews:reopen", args=[item.pk]))
+    ask_for(1)
+    superuser_client.post(APPLY, {"needed": "1"})
+    item.refresh_from_db()
+    give_verdict(reviewer, item)
+    assert item.state == ItemState.DECIDED
+
+
+def test_a_third_account_ends_it_unless_the_item_is_its_own(
+    reviewer: User, superuser: User, superuser_client: Client, make_user: Callable[..., User]
+) -> None:
+    contributor = make_user("both", Role.REVIEWER)
+    item = item_of(judge(contributor))
+    give_verdict(reviewer, item, "accept")
+    give_verdict(superuser, item, "reject")
+    assert "there is no such account" in superuser_client.get(item.get_absolute_url()).text
+    third = make_user("third", Role.REVIEWER)
+    for address in (QUEUE, item.get_absolute_url()):
+        assert "review-shortage" not in superuser_client.get(address).text
+    give_verdict(third, item)
+    assert item.state == ItemState.DECIDED
+
+
+def test_what_the_only_maintainer_escalated_waits_for_another_maintainer(
+    reviewer: User, maintainer: User, maintainer_client: Client, operator: User, alice: User
+) -> None:
+    item = item_of(judge(alice))
+    give_verdict(maintainer, item, "escalate")
+    page = maintainer_client.get(item.get_absolute_url()).text
+    assert "a maintainer who neither judged nor gave it decides, and there is none" in page
+    assert "Ask an operator to give another account the role of a maintainer." in page
+    assert f'href="{PEOPLE}"' in signed_in(operator).get(item.get_absolute_url()).text
+    assert "#id_needed_reviews" not in page, "that would not help"

@@ -20,9 +20,10 @@ from portal.reviews.queries.items import hides_verdicts
 from portal.reviews.queries.measuring import shown_events, shown_to, shown_verdicts
 from portal.reviews.queries.policy import Shortage, shortage_for
 from portal.reviews.queries.resemblance import similar_items
+from portal.reviews.queries.stalemates import Stalemate, stalemate
 from portal.reviews.queries.told_history import HistoryEntry, told_history
 from portal.reviews.queries.vote_sides import Side, sides_of
-from portal.reviews.settling import Verdict
+from portal.reviews.settling import ItemState, Verdict
 
 _HISTORY_SHOWN: Final = 30
 _JUST_GIVEN: Final = timedelta(minutes=30)
@@ -53,6 +54,7 @@ class ItemPage:
     history: list[HistoryEntry]
     last: Review | None
     shortage: Shortage | None
+    stalemate: Stalemate | None
 
 
 def item_page(stored: ReviewItem, reviewer: User) -> ItemPage:
@@ -83,6 +85,7 @@ def item_page(stored: ReviewItem, reviewer: User) -> ItemPage:
         history=told_history(shown_events(reviewer, events[:_HISTORY_SHOWN])),
         last=last_verdict(reviewer),
         shortage=shortage_for(item),
+        stalemate=stalemate(ReviewItem.objects.filter(pk=item.pk)) if item.state == ItemState.ADJUDICATION else None,
     )
 
 

@@ -14,8 +14,8 @@ from portal.reviews.models import QueuePolicy, ReviewItem
 from portal.reviews.models.policy import MOST_REVIEWS
 from portal.reviews.settling import ItemState
 
-# Who may judge (see portal/reviews/access.py); a superuser has every role.
-_JUDGING_ROLES: Final = (Role.REVIEWER.value, Role.MAINTAINER.value)
+# Who may judge (see portal/reviews/access.py).
+_JUDGING_ROLES: Final = (Role.REVIEWER, Role.MAINTAINER)
 # Of those that come next: where older rules keep items waiting they are the oldest, and a long queue is not read whole.
 _NEXT_LOOKED_AT: Final = 1_000
 # Counted no further than this: who has more waiting items reads "more than".
@@ -95,12 +95,17 @@ def waiting_under_another_number(needed: int) -> QuerySet[ReviewItem]:
     return ReviewItem.objects.filter(state=ItemState.WAITING).exclude(needed=needed)
 
 
+def accounts_with(*roles: Role) -> QuerySet[User]:
+    """Accounts that have one of these roles; a superuser has each."""
+    has_one = Q(is_superuser=True) | Q(groups__name__in=[role.value for role in roles])
+    return User.objects.filter(has_one, is_active=True).order_by().distinct()
+
+
 def _bounded(items: QuerySet[ReviewItem]) -> int:
     return items.order_by()[:MOST_WAITING_COUNTED].count()
 
 
 def _count_judges(besides: Iterable[int | None] = ()) -> int:
     """The accounts that may judge, counted no further than a rule can ask for."""
-    may = Q(is_superuser=True) | Q(groups__name__in=_JUDGING_ROLES)
-    people = User.objects.filter(may, is_active=True).exclude(pk__in=[each for each in besides if each is not None])
-    return people.order_by().values("pk").distinct()[:MOST_REVIEWS].count()
+    people = accounts_with(*_JUDGING_ROLES).exclude(pk__in=[each for each in besides if each is not None])
+    return people.values("pk")[:MOST_REVIEWS].count()

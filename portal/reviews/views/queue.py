@@ -20,6 +20,7 @@ from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
 from portal.reviews.queries.policy import shortage_of_reviewers
 from portal.reviews.queries.queue_page import filter_choices, matches, open_counts, saved_views
+from portal.reviews.queries.stalemates import stalemate
 from portal.reviews.services.claims import claim_next
 from portal.reviews.settling import Reason, Verdict
 
@@ -39,6 +40,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "matches": matches(reviewer, filters) if filters.pairs else None,
         "counts": open_counts(reviewer),
         "shortage": shortage_of_reviewers(),
+        "stalemate": stalemate(),
         "saved_views": saved_views(reviewer),
         "verdicts": [each for each in Verdict if each != Verdict.DUPLICATE],
         "reasons": Reason,
