@@ -22,6 +22,11 @@ class ContributionNote:
     keeps_copy: bool = False
 
 
+def keeps_copy(notes: Iterable[ContributionNote]) -> bool:
+    """Whether files that were given out have it, and keep it when it is withdrawn."""
+    return any(note.keeps_copy for note in notes)
+
+
 Provider = Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, Iterable[ContributionNote]]]
 _PROVIDERS: Final[dict[str, Provider]] = {}
 

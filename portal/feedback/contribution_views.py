@@ -22,7 +22,7 @@ from portal.accounts.actors import current_actor
 from portal.arena.queries import own_votes
 from portal.arena.withdrawing import withdraw_all_votes
 from portal.feedback import answer_quality, token_choice
-from portal.feedback.contribution_notes import ContributionNote, contribution_notes
+from portal.feedback.contribution_notes import ContributionNote, contribution_notes, keeps_copy
 from portal.feedback.models import ReviewState, Submission, Target
 from portal.feedback.queries import contributions, place_among_contributions
 from portal.feedback.question_display import ShownAnswer, shown_answers
@@ -53,8 +53,7 @@ class Contribution:
 
     @property
     def is_published(self) -> bool:
-        """Files that were given out have it, and keep it when it is withdrawn."""
-        return any(note.keeps_copy for note in self.notes)
+        return keeps_copy(self.notes)
 
 
 @never_cache

@@ -20,7 +20,7 @@ from portal.arena.forms import REASONS
 from portal.arena.models import Kind, Vote
 from portal.arena.queries import own_votes
 from portal.arena.withdrawing import withdraw_own_vote
-from portal.feedback.contribution_notes import ContributionNote, contribution_notes
+from portal.feedback.contribution_notes import ContributionNote, contribution_notes, keeps_copy
 
 VOTES_PER_PAGE: Final = 25
 
@@ -46,8 +46,7 @@ class CastVote:
 
     @property
     def is_published(self) -> bool:
-        """Files that were given out have it, and keep it when it is withdrawn."""
-        return any(note.keeps_copy for note in self.notes)
+        return keeps_copy(self.notes)
 
 
 @never_cache

@@ -183,6 +183,7 @@ def test_texts_are_translated_and_fall_back_to_what_was_written(maintainer_clien
 
 def test_a_draft_can_be_discarded(maintainer_client: Client) -> None:
     begin(maintainer_client)
+    assert "are deleted and cannot be brought back" in maintainer_client.get(DRAFT).text, "it asks once"
     assert step(maintainer_client, "discard/")["Location"] == LIST
     assert not Questionnaire.objects.filter(slug="trial").exists()
 

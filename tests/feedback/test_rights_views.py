@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import User
+from portal.arena.models import Kind, Outcome
+from portal.arena.voting import vote_on_battle, vote_side_by_side
 from portal.feedback.contribution_notes import ContributionNote, register_contribution_notes
 from portal.feedback.models import Campaign, CampaignDraft, ReviewState, Submission
+from tests.arena.contests import make_contest
 from tests.conftest import signed_in
-from tests.feedback.judgements import judge
+from tests.feedback.judgements import judge, make_variant
 from tests.feedback.test_campaign_views import WHOLE
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +26,7 @@ pytestmark = pytest.mark.django_db
 LIST = "/contributions/"
 DELETE = "/contributions/delete/"
 DOWNLOAD = "/contributions/download/"
+COPIES_STAY = "files, which are not changed, and in copies of them"
 
 
 def withdraw_url(submission: Submission) -> str:
@@ -42,20 +48,54 @@ def test_the_review_and_its_reason_and_what_higher_layers_know_are_shown(alice_c
     assert "cannot be brought back" in page, "it asks once"
 
 
+@pytest.fixture
+def in_a_snapshot() -> Iterator[None]:
+    """Everything that somebody gave stands in one."""
+    note = ContributionNote("In snapshot 7.", "/exports/7/", keeps_copy=True)
+    register_contribution_notes("test", lambda ids: {each: [note] for each in ids})
+    yield
+    register_contribution_notes("test", lambda ids: {})
+
+
+@pytest.mark.usefixtures("in_a_snapshot")
 def test_what_a_snapshot_keeps_of_what_is_withdrawn_is_said_before_and_after(alice_client: Client, alice: User) -> None:
     submission = judge(alice)
-    before, after = "whose files are not changed", "The files of a snapshot published before keep it."
-    assert before not in alice_client.get(LIST).text
-    note = ContributionNote("In snapshot 7.", "/exports/7/", keeps_copy=True)
-    register_contribution_notes("test", lambda ids: {submission.pk: [note]})
-    try:
-        assert before in alice_client.get(LIST).text
-        alice_client.post(withdraw_url(submission))
-        page = alice_client.get(LIST).text
-    finally:
-        register_contribution_notes("test", lambda ids: {})
-    assert (before in page, after in page) == (False, True)
-    assert after not in alice_client.get(LIST).text
+    panel = reverse("feedback:panel", args=[submission.generation_id])
+    for address in (LIST, DELETE, panel):
+        assert COPIES_STAY in alice_client.get(address).text, address
+    assert "Withdraw my judgement…" in alice_client.get(panel).text, "it asks once"
+    withdrawn = alice_client.post(reverse("feedback:withdraw", args=[submission.generation_id])).text
+    assert COPIES_STAY in withdrawn
+    assert "Undo" in withdrawn
+    assert COPIES_STAY in alice_client.get(LIST).text
+
+
+def test_what_stands_in_no_snapshot_is_withdrawn_without_a_word_of_one(alice_client: Client, alice: User) -> None:
+    submission = judge(alice)
+    panel = reverse("feedback:panel", args=[submission.generation_id])
+    for address in (LIST, panel):
+        assert COPIES_STAY not in alice_client.get(address).text, address
+    assert "Withdraw my judgement…" not in alice_client.get(panel).text
+    alice_client.post(withdraw_url(submission))
+    assert COPIES_STAY not in alice_client.get(LIST).text
+
+
+@pytest.mark.parametrize("is_battle", [True, False], ids=["battle", "side by side"])
+@pytest.mark.usefixtures("in_a_snapshot")
+def test_a_contests_page_says_it_of_a_vote_too(is_battle: bool, alice_client: Client, alice: User) -> None:
+    variants = [make_variant("smol/lm2"), make_variant("other/tiny")]
+    contest = make_contest(alice, variants, kind=Kind.BATTLE if is_battle else Kind.SIDE_BY_SIDE)
+    if is_battle:
+        vote_on_battle(Actor(user=alice), contest, Outcome.A)
+    else:
+        vote_side_by_side(Actor(user=alice), contest, 1, 0)
+    page = alice_client.get(contest.get_absolute_url()).text
+    assert COPIES_STAY in page
+    assert "cannot be brought back" in page, "it asks once"
+    assert COPIES_STAY in alice_client.get(reverse("feedback:vote_contributions")).text
+    after = alice_client.post(reverse("arena:withdraw_vote", args=[contest.pk, 1]), follow=True).text
+    assert "You withdrew your vote" in after
+    assert COPIES_STAY in after
 
 
 def test_what_was_reviewed_can_still_be_withdrawn(alice_client: Client, alice: User) -> None:
