@@ -9,21 +9,18 @@ from typing import Final, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 from inference.compute_threads import can_share
-from inference.product_kernel import multiply
+from inference.product_kernel import multiply, padded
 
-# Up to so many rows reading half the bytes wins; beyond, the bfloat16 products do. On 2 cores with AVX512-BF16 int8 won
-# clearly at 1, 2 and 4 rows and lost at 8 and more; the border between 4 and 8 is a guess.
+# Up to so many rows torch's own product of int8 wins beside bfloat16 tiles (AMX); elsewhere native products always do,
+# which took 0.67, 0.62 and 0.52 times as long for 1, 4 and 8 rows on 2 cores with AVX-512.
 INT8_ROWS: Final = 6
-# With native products (AVX2 alone) of int8: they took as long as torch's kernel for 1 row, 1.4 times as long for 2, and
-# 0.9 and 0.55 times as long for 4 and 8.
-INT8_ROWS_BESIDE_NATIVE: Final = 2
-# The same for int4: it took 0.6 times as long as bfloat16 at 8 rows, and 1.1 to 1.4 times at 16.
+# Up to so many rows torch's own product of int4 wins: beside native ones it took 0.45, 0.54 and 0.90 times as long as
+# bfloat16 for 1, 4 and 6 rows, and 1.08 times for 8.
 INT4_ROWS: Final = 12
-# With native products of bfloat16: torch's kernel took 0.6 times as long for 2 rows, as long for 4, 2.7 times for 8.
-INT4_ROWS_BESIDE_NATIVE: Final = 4
+INT4_ROWS_BESIDE_NATIVE: Final = 6
 # So many weights share a scale and a centre: the blocks of GGUF's Q4_1.
 INT4_BLOCK: Final = 32
 # The packed layout is chosen for a typical batch; every other number of rows works too.
@@ -44,7 +41,7 @@ class Guessing:
 # Measured on 2 cores: a step of 8 rows with weights in bfloat16 took 1.26 times as long as one of a single row.
 NO_GUESSING: Final = Guessing(0, 0)
 GUESSING: Final = Guessing(16, 0.3)
-# With AVX2 alone 4 rows took 1.2 times as long as a single one in bfloat16 and 1.4 times in int8, 8 rows 1.8 and 2.2.
+# Native products of 4 rows took 1.3 times as long as of a single one in bfloat16 and in int8, of 8 rows 1.4 and 1.5.
 NATIVE_GUESSING: Final = Guessing(4, 0.3)
 NATIVE_INT8_GUESSING: Final = Guessing(4, 0.5)
 
@@ -83,25 +80,32 @@ class PlainLinear:
 
 
 class NativeLinear(PlainLinear):
-    """Weights as they are stored, multiplied in float32, for processors that have no bfloat16 products.
+    """Weights as they are stored, multiplied in float32, for processors that have no bfloat16 tiles.
 
     They are bfloat16, or int8 with a float32 scale per output.
     """
 
-    __slots__ = ("_scales", "_wide_bias")
+    __slots__ = ("_outputs", "_scales", "_wide_bias", "_width")
     guessing = NATIVE_GUESSING
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
-        super().__init__(weight.contiguous(), bias)
-        self._scales = scales
-        self._wide_bias = None if bias is None else bias.float()
+        super().__init__(padded(weight), bias)
+        self._outputs, self._width = weight.shape
+        self._scales = None if scales is None else self._of_outputs(scales)
+        self._wide_bias = None if bias is None else self._of_outputs(bias.float())
+
+    def _of_outputs(self, numbers: Tensor) -> Tensor:
+        return pad(numbers, (0, self._weight.shape[0] - self._outputs))
 
     def __call__(self, rows: Tensor) -> Tensor:
-        return multiply(rows, self._weight, self._scales, self._wide_bias)
+        if self._weight.shape == (self._outputs, self._width):
+            return multiply(rows, self._weight, self._scales, self._wide_bias)
+        rows = pad(rows, (0, self._weight.shape[1] - self._width))
+        return multiply(rows, self._weight, self._scales, self._wide_bias)[:, : self._outputs].contiguous()
 
 
 class PackedLinear:
-    """bfloat16 weights in oneDNN's blocked layout: about a quarter faster, the sum with the residual included."""
+    """bfloat16 weights in oneDNN's blocked layout, for processors with bfloat16 tiles; sums a residual as it goes."""
 
     __slots__ = ("_bias", "_weight")
     guessing = GUESSING
@@ -162,7 +166,7 @@ class Int8Linear(RoundedLinear):
         make_linear = bfloat16_maker()
         if make_linear is NativeLinear:
             many_rows: Linear = NativeLinear(self._weight, bias, scales.float())
-            super().__init__(bias, many_rows, INT8_ROWS_BESIDE_NATIVE, NATIVE_INT8_GUESSING)
+            super().__init__(bias, many_rows, 0, NATIVE_INT8_GUESSING)
         else:
             # Whole numbers up to 127 are exact in bfloat16, so their products round once, as from float32.
             many_rows = make_linear(self._weight.to(torch.bfloat16).mul_(scales[:, None]), bias)
@@ -211,7 +215,6 @@ def int4_blocks(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def bfloat16_maker() -> LinearMaker:
     """The best layout for bfloat16 that this processor and this torch offer."""
-    has_packing = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    if torch._C._has_mkldnn and has_packing and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if torch.cpu._is_amx_tile_supported() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
         return PackedLinear
     return NativeLinear if can_share() else PlainLinear
