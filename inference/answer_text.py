@@ -12,7 +12,10 @@ from inference.stop_strings import StopStrings
 
 
 class AnswerText:
-    """Collects tokens and gives out deltas; a delta's tokens are all those since the one before it."""
+    """Collects tokens and gives out deltas; a delta's tokens are all those since the one before it.
+
+    `reasoning_tokens` of them were thinking, its marks among them.
+    """
 
     def __init__(self, vocabulary: Vocabulary, stops: Sequence[str], channels: ChannelReader) -> None:
         self._vocabulary = vocabulary
@@ -22,6 +25,7 @@ class AnswerText:
         self._graphemes = Graphemes()
         self._tokens: list[Token] = []
         self._channel = channels.channel
+        self.reasoning_tokens = 0
 
     def push(self, token: Token) -> tuple[list[Delta], bool]:
         """The deltas that this token completes, and whether a stop string ends the answer here."""
@@ -68,4 +72,6 @@ class AnswerText:
         if not text and not even_if_empty:
             return []
         tokens, self._tokens = tuple(self._tokens), []
+        if self._channel is Channel.THINKING:
+            self.reasoning_tokens += len(tokens)
         return [Delta(text, channel=self._channel, tokens=tokens)]

@@ -59,7 +59,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts. `cached_tokens` of the prompt were not computed again.
+    """Token counts. `cached_tokens` of the prompt were not computed again; `reasoning_tokens` of the rest are thinking.
 
     `is_counted`: an upstream did not tell them, so they were counted from what arrived (tokens where it names them,
     else pieces of text); a prompt's tokens that nobody told are 0.
@@ -69,6 +69,7 @@ class Usage:
     completion_tokens: int
     cached_tokens: int = 0
     is_counted: bool = False
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,14 +136,19 @@ class RunningRequest:
         now = time.monotonic()
         started_at = now if self.started_at is None else self.started_at
         first_token_at = now if self.first_token_at is None else self.first_token_at
+        deltas = self.answer.finish(stopped=stopped)
         is_prompt_told = self.told_from < len(self.prompt.token_ids)
-        usage = Usage(len(self.prompt.token_ids), 0 if is_prompt_told else self.told + len(self.written), self.cached)
+        usage = Usage(
+            len(self.prompt.token_ids),
+            0 if is_prompt_told else self.told + len(self.written),
+            self.cached,
+            reasoning_tokens=0 if is_prompt_told else self.answer.reasoning_tokens,
+        )
         timings = Timings(
             queued_s=started_at - self.submission.submitted_at,
             prefill_s=first_token_at - started_at,
             decode_s=now - first_token_at,
         )
-        deltas = self.answer.finish(stopped=stopped)
         return [*map(self.emission, deltas), self.emission(Finished(reason, usage, timings))]
 
     def failed(self, failure: Failed) -> list[Emission]:

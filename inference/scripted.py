@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from inference.engine import GenerationRequest, Listener
 from inference.engine_thread import EngineThread, Submission
 from inference.events import (
+    Channel,
     Delta,
     Emission,
     Failed,
@@ -64,12 +65,13 @@ class _Run:
     prompt_tokens: int
     started_at: float = field(default_factory=time.monotonic)
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
     given: list[Delta] = field(default_factory=list)
     written_tokens: int = 0
 
     def finished(self, reason: FinishReason) -> Emission:
         now = time.monotonic()
-        usage = Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
+        usage = Usage(self.prompt_tokens, self.completion_tokens, reasoning_tokens=self.reasoning_tokens)
         timings = Timings(
             queued_s=self.started_at - self.submission.submitted_at, prefill_s=0.0, decode_s=now - self.started_at
         )
@@ -118,6 +120,8 @@ class _ScriptRunner:
             self.drop(request.request_id)
             return [emission]
         run.completion_tokens += max(1, len(item.tokens))
+        if item.channel is Channel.THINKING:
+            run.reasoning_tokens += max(1, len(item.tokens))
         run.written_tokens += max(1, len(item.tokens))
         if run.written_tokens >= request.params.max_tokens:
             return [emission, *self.finish(request.request_id, FinishReason.LENGTH)]

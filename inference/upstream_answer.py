@@ -44,6 +44,8 @@ class UpstreamAnswer:
         self._tokens = 0
         self._deltas = 0
         self._characters = 0
+        self._thinking_tokens = 0
+        self._thinking_deltas = 0
         self._usage: UpstreamUsage | None = None
         self._is_stopped = False
         self._channel = Channel.ANSWER
@@ -88,8 +90,11 @@ class UpstreamAnswer:
                 # Whoever tells thinking apart leaves none in the text.
                 self._think_text = None
                 deltas += self._delta(chunk.thinking, Channel.THINKING, keep_tokens=bool(chunk.text))
-            for channel, text in self._told(chunk.text):
+            told = self._told(chunk.text)
+            for channel, text in told:
                 deltas += self._show(channel, text)
+            if chunk.thinking or any(channel is Channel.THINKING for channel, _text in told):
+                self._thinking_deltas += 1
         if chunk.finish_reason is not None and self.finish_reason is None:
             self.finish_reason = _finish_reason(chunk.finish_reason)
         return deltas
@@ -124,8 +129,22 @@ class UpstreamAnswer:
         """The upstream's counts; ours, marked so, when the answer was cut short or the upstream told none."""
         counted = self._tokens or self._deltas
         if self._usage is None or (self._usage.completion_tokens < counted and self._tokens > 0):
-            return Usage(self.prompt_tokens or 0, counted, is_counted=True)
-        return Usage(self._usage.prompt_tokens, self._usage.completion_tokens, self._usage.cached_tokens)
+            return Usage(
+                self.prompt_tokens or 0, counted, is_counted=True, reasoning_tokens=min(self._thinking(), counted)
+            )
+        told = self._usage.reasoning_tokens
+        # Few upstreams tell them.
+        reasoning = min(self._thinking() if told is None else told, self._usage.completion_tokens)
+        return Usage(
+            self._usage.prompt_tokens,
+            self._usage.completion_tokens,
+            self._usage.cached_tokens,
+            reasoning_tokens=reasoning,
+        )
+
+    def _thinking(self) -> int:
+        """As many tokens as arrived of the thinking; pieces of it, which are a token or more, where none were told."""
+        return self._thinking_tokens or self._thinking_deltas
 
     def _ends_at_limit(self, chunk: Chunk) -> bool:
         # Where tokens are told, text without one is the held back end of the last; without logprobs a delta is a token
@@ -159,14 +178,20 @@ class UpstreamAnswer:
             return deltas
         tokens: tuple[Token, ...] = ()
         if not keep_tokens:
-            tokens, self._pending = tuple(self._pending), []
+            tokens = self._take_tokens()
         return [*deltas, Delta(shown, channel=channel, tokens=tokens)]
 
     def _rest(self) -> Sequence[Delta]:
         """The last grapheme, and the tokens left over."""
-        text, tokens = self._graphemes.flush(), tuple(self._pending)
-        self._pending = []
+        text, tokens = self._graphemes.flush(), self._take_tokens()
         return [Delta(text, channel=self._channel, tokens=tokens)] if text or tokens else []
+
+    def _take_tokens(self) -> tuple[Token, ...]:
+        """Those that belong to the channel's next delta."""
+        tokens, self._pending = tuple(self._pending), []
+        if self._channel is Channel.THINKING:
+            self._thinking_tokens += len(tokens)
+        return tokens
 
 
 def _finish_reason(reason: str) -> FinishReason:

@@ -24,6 +24,7 @@ class UpstreamUsage:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,18 @@ def _string(value: Any, name: str) -> str:
 def _usage(value: Any) -> UpstreamUsage | None:
     if not isinstance(value, dict):
         return None
-    details = value.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    cached = _detail(value.get("prompt_tokens_details"), "cached_tokens")
+    reasoning = _detail(value.get("completion_tokens_details"), "reasoning_tokens")
     return UpstreamUsage(
         prompt_tokens=_count(value.get("prompt_tokens"), "prompt_tokens"),
         completion_tokens=_count(value.get("completion_tokens"), "completion_tokens"),
         cached_tokens=_count(cached, "cached_tokens"),
+        reasoning_tokens=None if reasoning is None else _count(reasoning, "reasoning_tokens"),
     )
+
+
+def _detail(details: Any, name: str) -> Any:
+    return details.get(name) if isinstance(details, dict) else None
 
 
 def _count(value: Any, name: str) -> int:

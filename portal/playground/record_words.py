@@ -16,6 +16,7 @@ from portal.playground.parameter_fields import PARAMETERS, ParameterFields, para
 _FIGURES: Final[dict[str, str | Promise]] = {
     "prompt_tokens": _("Tokens in the prompt"),
     "completion_tokens": _("Tokens in the answer"),
+    "reasoning_tokens": _("Of the answer, thinking"),
     "cached_tokens": _("Of the prompt, computed before"),
     "is_counted": _("Who counted the tokens"),
     "queue_s": _("Waiting for a worker"),

@@ -23,12 +23,13 @@ from tests.playground.turns import make_variant
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CHAT = "/v1/chat/completions"
-USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1}
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1, "reasoning_tokens": 1}
 OPENAI_USAGE = {
     "prompt_tokens": 5,
     "completion_tokens": 2,
     "total_tokens": 7,
     "prompt_tokens_details": {"cached_tokens": 1},
+    "completion_tokens_details": {"reasoning_tokens": 1},
 }
 STARTED = stream.started(1, "smol/lm2:bf16")
 FINISHED = stream.finished("stop", USAGE, {})

@@ -20,7 +20,7 @@ from portal.playground import dispatch, stream
 from portal.playground.models import Conversation, Generation, Kind, TokenTrace
 from tests.playground.turns import make_variant
 
-USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1}
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1, "reasoning_tokens": 1}
 PROMPT = "A steelyard is"
 Ask = Callable[..., Any]
 
@@ -92,6 +92,7 @@ def test_a_text_is_continued_as_a_raw_completion(ask: Ask) -> None:
             "completion_tokens": 2,
             "total_tokens": 7,
             "prompt_tokens_details": {"cached_tokens": 1},
+            "completion_tokens_details": {"reasoning_tokens": 1},
         },
     }
 

@@ -47,6 +47,7 @@ def _told(tokenizer: Any, output: str, prompt: str, stops: Sequence[str]) -> dic
     if not stopped:
         assert [token.id for delta in deltas for token in delta.tokens] == token_ids
     of = {channel: [delta for delta in deltas if delta.channel is channel] for channel in Channel}
+    assert answer.reasoning_tokens == sum(len(delta.tokens) for delta in of[Channel.THINKING])
     return {
         channel: ("".join(delta.text for delta in told), [token.id for delta in told for token in delta.tokens])
         for channel, told in of.items()

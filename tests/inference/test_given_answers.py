@@ -149,8 +149,11 @@ def test_a_beginning_inside_the_thinking_is_thinking(tmp_path: Any, recorder: Re
     prefix = tuple(tokenizer("<think>so the</think>yes", add_special_tokens=False)["input_ids"])
     engine = load_engine(folder, listener=recorder, dtype="float32", threads=1)
     engine.submit(_request("a", prefix))
-    recorder.wait_for_end("a")
+    ended = recorder.wait_for_end("a")
     engine.close(0)
+    assert isinstance(ended, Finished)
+    thought = tokenizer("<think>so the</think>", add_special_tokens=False)["input_ids"]
+    assert ended.usage.reasoning_tokens == len(thought) < ended.usage.completion_tokens
     assert recorder.text("a", Channel.THINKING) == "so the"
     assert recorder.text("a").startswith("yes")
 

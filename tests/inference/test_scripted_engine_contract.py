@@ -74,8 +74,10 @@ def test_channels_pass_through() -> None:
     engine = ScriptedEngine(recorder, respond=lambda request: script)
     messages = (Message("user", "really?"),)
     engine.submit(GenerationRequest(request_id="a", messages=messages, params=SamplingParams()))
-    recorder.wait_for_end("a")
+    ended = recorder.wait_for_end("a")
     engine.close(0)
+    assert isinstance(ended, Finished)
+    assert (ended.usage.completion_tokens, ended.usage.reasoning_tokens) == (2, 1)
     assert recorder.text("a", Channel.THINKING) == "hm"
     assert recorder.text("a") == "yes"
 

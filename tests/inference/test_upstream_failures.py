@@ -437,6 +437,8 @@ def test_thinking_is_its_own_channel(end_of: Callable, recorder: Recorder) -> No
         await exchange.say("Yes.", "stop")
         await exchange.end()
 
-    assert isinstance(end_of(think), Finished)
+    ended = end_of(think)
+    assert isinstance(ended, Finished)
+    assert (ended.usage.completion_tokens, ended.usage.reasoning_tokens) == (3, 2)
     assert recorder.text("a", Channel.THINKING) == "Hm."
     assert recorder.text("a") == "Yes."

@@ -296,6 +296,24 @@ def test_the_upstreams_counts_are_taken(run: Callable) -> None:
     assert run(behave, asked()).usage == Usage(30, 9, 4)
 
 
+@pytest.mark.parametrize(
+    ("details", "reasoning"), [({"reasoning_tokens": 7}, 7), ({"reasoning_tokens": 70}, 9), ({}, 2)]
+)
+def test_the_upstreams_count_of_its_thinking_is_taken_else_what_arrived(
+    run: Callable, details: dict[str, int], reasoning: int
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.say("<think>a")
+        await exchange.say(" b</think>")
+        await exchange.say("c", "stop")
+        usage = {"prompt_tokens": 30, "completion_tokens": 9, "completion_tokens_details": details}
+        await exchange.event({"choices": [], "usage": usage})
+        await exchange.end()
+
+    assert run(behave, asked()).usage == Usage(30, 9, reasoning_tokens=reasoning)
+
+
 def test_without_counts_the_pieces_are_counted_and_said_so(run: Callable) -> None:
     assert run(saying("a", "b", "c"), asked()).usage == Usage(0, 3, is_counted=True)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from inference.engine import Engine, GenerationRequest, Listener
-from inference.events import Delta, Failed, FailureCode, Token
+from inference.events import Channel, Delta, Failed, FailureCode, Token
 from inference.scripted import ScriptedEngine
 from portal.catalog.models import Variant
 
@@ -27,9 +27,11 @@ def _count(request: GenerationRequest) -> Iterator[Delta | Failed]:
     if request.messages[-1].content == "count too far":
         # No JSON number that the stream's events take.
         yield from [Delta("far ", tokens=(Token(id=2**64, text="far ", logprob=-0.5),))] * 1000
-    wanted = re.fullmatch(r"count to (\d+)", request.messages[-1].content)
+    wanted = re.fullmatch(r"(?:think (\d+) and )?count to (\d+)", request.messages[-1].content)
     if wanted is None:
         yield Failed(FailureCode.UNSUPPORTED, "This engine can only count.")
         return
-    for each in range(1, int(wanted[1]) + 1):
+    for _each in range(int(wanted[1] or 0)):
+        yield Delta("hm ", Channel.THINKING, (Token(id=1, text="hm ", logprob=-0.5),))
+    for each in range(1, int(wanted[2]) + 1):
         yield Delta(f"{each} ", tokens=(Token(id=each, text=f"{each} ", logprob=-0.5),))

@@ -118,6 +118,7 @@ def test_openais_own_clients_synchronous_and_asynchronous(
     assert (parts[-2].choices[0].finish_reason, parts[-1].choices) == ("stop", [])
     assert parts[-1].usage is not None
 
+    _thinking(client)
     _several(client)
     _independent(f"{web.url}/v1", secret)
     generation = Generation.objects.get(pk=chunks[0].id.removeprefix("chatcmpl-"))
@@ -145,6 +146,30 @@ def _independent(address: str, secret: str) -> None:
     parts = list(client.chat_completion(**asked, model=MODEL, stream=True, stream_options={"include_usage": True}))
     assert "".join(each.choices[0].delta.content or "" for each in parts if each.choices) == counted(12)
     assert parts[-1].usage.completion_tokens == 12
+
+
+def _thinking(client: OpenAI) -> None:
+    """What was thought is told beside the answer, and its tokens are counted apart in the answer's."""
+    asked: dict[str, Any] = {
+        "model": MODEL, "messages": [{"role": "user", "content": "think 3 and count to 5"}], "max_tokens": 2000,
+    }  # fmt: skip
+    usages = []
+    for choices in (1, 2):
+        whole = client.chat.completions.create(**asked, n=choices)
+        assert whole.choices[0].message.content == counted(5)
+        assert whole.choices[0].message.reasoning_content == "hm hm hm "  # type: ignore[attr-defined]
+        *_chunks, last = client.chat.completions.create(
+            **asked, n=choices, stream=True, stream_options={"include_usage": True}
+        )
+        usages += [whole.usage, last.usage]
+    plain = client.completions.create(model=MODEL, prompt="think 3 and count to 5")
+    details = [each.completion_tokens_details for each in (*usages, plain.usage) if each is not None]
+    assert [each.reasoning_tokens for each in details if each is not None] == [3, 3, 6, 6, 3]
+    assert [each.completion_tokens for each in usages if each is not None] == [8, 8, 16, 16]
+    none = client.chat.completions.create(**count_to(2)).usage
+    assert none is not None
+    assert none.completion_tokens_details is not None
+    assert none.completion_tokens_details.reasoning_tokens == 0
 
 
 def _several(client: OpenAI) -> None:

@@ -42,7 +42,8 @@ def run_member(generation: Generation, choices: int) -> dict[str, str]:
 
 def summed(usages: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """The token counts of all choices together, the prompt's once as OpenAI counts it, though each run reads it."""
-    return {**usages[0], "completion_tokens": sum(usage["completion_tokens"] for usage in usages)}
+    written = ("completion_tokens", "reasoning_tokens")
+    return {**usages[0], **{name: sum(usage.get(name, 0) for usage in usages) for name in written}}
 
 
 def finish_reason_of(finish_reason: str) -> str:
@@ -58,4 +59,5 @@ def usage_json(usage: Mapping[str, int]) -> dict[str, Any]:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": usage.get("cached_tokens", 0)},
+        "completion_tokens_details": {"reasoning_tokens": usage.get("reasoning_tokens", 0)},
     }
