@@ -2,7 +2,7 @@
 
 from portal.exports.change_models import Change, ChangeKind, RecordKind
 from portal.exports.held_out_models import HeldOutPrompt, prompt_digest
-from portal.exports.snapshot_models import NumberTaking, Salting, Snapshot, SnapshotDownload, SnapshotRecord
+from portal.exports.snapshot_models import NumberTaking, Salting, Snapshot, SnapshotDownload, SnapshotRecord, Stage
 
 __all__ = [
     "Change",
@@ -14,5 +14,6 @@ __all__ = [
     "Snapshot",
     "SnapshotDownload",
     "SnapshotRecord",
+    "Stage",
     "prompt_digest",
 ]

@@ -22,7 +22,7 @@ from portal.catalog.job_models import JobState
 from portal.catalog.job_run import LEASE, JobFailed, JobStopped
 from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS, ExportFormat
-from portal.exports.models import NumberTaking, Salting, Snapshot
+from portal.exports.models import NumberTaking, Salting, Snapshot, Stage
 from portal.exports.redaction import redacted
 from portal.exports.rows import iso_utc
 from portal.exports.snapshot_documents import (
@@ -67,7 +67,7 @@ def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
         tables = {table: _write_table(snapshot, table, folder, licences, report) for table in snapshot.tables}
         number = _take_number(snapshot, report)
         earlier = Snapshot.objects.filter(state=JobState.SUCCEEDED, number__lt=number).order_by("-number").first()
-        report("comparing with the one before", 0, 0)
+        report(Stage.COMPARING, 0, 0)
         _write_changelog(earlier, snapshot, folder)
         release = Release(
             number=number,
@@ -121,7 +121,7 @@ def _write_table(snapshot: Snapshot, name: str, folder: Path, licences: Counter[
     expected = plan.expected() if plan.expected is not None else 0
     with _Files(folder, name, [(form, plan.schema_for(form)) for form in DATA_FORMATS]) as files:
         for chunk in plan.chunks:
-            report(f"writing {name}", rows, expected)
+            report(Stage.of_table(name), rows, expected)
             keep_records(snapshot, {record for row in chunk for record in table.records_of(row)})
             licences.update(row["licence"] for row in chunk if row.get("licence"))
             written = [redacted(row, plan.schema) for row in chunk] if snapshot.redacts else chunk
@@ -160,7 +160,7 @@ class _Files:
 def _take_number(snapshot: Snapshot, report: Report) -> int:
     """The snapshot's number, held from now on; while another one is completed, this waits. Raises JobStopped."""
     while (taking := snapshot.take_number()) is NumberTaking.OTHERS:
-        report("waiting for the snapshot before", 0, 0)
+        report(Stage.WAITING, 0, 0)
         time.sleep(_TURN_S)
     if taking is NumberTaking.LOST:
         raise JobStopped
@@ -217,14 +217,14 @@ def _files_in(folder: Path) -> Iterable[Path]:
 def _store(snapshot: Snapshot, folder: Path, report: Report) -> None:
     """Copy every file into the storage, in the place of what an attempt that failed may have left under this number."""
     storage = snapshot_storage()
-    report(Snapshot.STORING, 0, 0)
+    report(Stage.STORING, 0, 0)
     _keep_number(snapshot)
     remove_folder(storage, snapshot.folder)
     paths = list(_files_in(folder))
     total = sum(path.stat().st_size for path in paths)
     done = 0
     for path in paths:
-        report(Snapshot.STORING, done, total)
+        report(Stage.STORING, done, total)
         _keep_number(snapshot)
         name = snapshot.stored_name(str(path.relative_to(folder)))
         with path.open("rb") as file:

@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.job_models import Job, JobState
@@ -26,6 +27,19 @@ class Salting(models.TextChoices):
     SHARED = "shared", _("The installation's: the pseudonyms are those of the API and of other such snapshots")
 
 
+class Stage(models.TextChoices):
+    """What a worker is doing for a snapshot. Behind WRITING stands the table's name (`of_table`)."""
+
+    WRITING = "writing", _("Writing")
+    WAITING = "waiting", _("Waiting for the snapshot before")
+    COMPARING = "comparing", _("Comparing with the snapshot before")
+    STORING = "storing", _("Storing")
+
+    @classmethod
+    def of_table(cls, name: str) -> str:
+        return f"{cls.WRITING.value}:{name}"
+
+
 class NumberTaking(Enum):
     """What came of the wish for a number: it is held now, another snapshot comes first, the work is lost."""
 
@@ -38,8 +52,6 @@ class Snapshot(Job):
     """One release: what it selects, and, once it succeeded, what it holds. From then on nothing of it changes."""
 
     task = "exports.build_snapshot"
-    # The stage whose progress counts bytes; that of all others counts rows.
-    STORING: Final = "storing"
 
     # Held while its files are completed, by one snapshot at a time, and given back by whatever ends without publishing:
     # so published ones count up without a gap.
@@ -82,7 +94,16 @@ class Snapshot(Job):
 
     @property
     def is_being_stored(self) -> bool:
-        return self.stage == self.STORING
+        """Then its progress counts bytes, and rows otherwise."""
+        return self.stage == Stage.STORING
+
+    @property
+    def stage_label(self) -> str:
+        """What a worker is doing, in the reader's language."""
+        name, _colon, table = self.stage.partition(":")
+        if table:
+            return gettext("Writing the table %(name)s") % {"name": table}
+        return str(Stage(name).label) if name in Stage else name
 
     @property
     def folder(self) -> str:

@@ -36,7 +36,7 @@ from portal.catalog.job_models import Job, JobState
 from portal.catalog.job_run import JobStopped
 from portal.exports import downloads, queries, services, snapshot_build, snapshot_files
 from portal.exports.criteria import Criteria
-from portal.exports.models import NumberTaking, Salting, Snapshot, SnapshotDownload
+from portal.exports.models import NumberTaking, Salting, Snapshot, SnapshotDownload, Stage
 from portal.exports.queries import row_of
 from portal.exports.services import MAX_WAITING, repeat_snapshot, start_snapshot
 from portal.exports.snapshot_records import changes, difference, snapshots_with
@@ -205,7 +205,7 @@ def test_an_attempt_begun_anew_overwrites_what_the_lost_one_left(maintainer: Use
     assert not left.exists()
 
 
-@pytest.mark.parametrize("lost_at", ["comparing with the one before", Snapshot.STORING])
+@pytest.mark.parametrize("lost_at", [Stage.COMPARING, Stage.STORING])
 def test_one_that_lost_its_lease_leaves_alone_the_snapshot_that_took_its_number(
     maintainer: User, alice: User, folder: Path, settings: Any, lost_at: str
 ) -> None:
@@ -230,6 +230,30 @@ def test_one_that_lost_its_lease_leaves_alone_the_snapshot_that_took_its_number(
     assert on_disk == {*other.manifest["files"], "manifest.json"}
     slow.refresh_from_db()
     assert (slow.state, slow.number) == (JobState.QUEUED, None)
+
+
+def test_stages_are_codes_and_the_page_has_them_in_words(
+    maintainer: User, alice: User, client: Client, folder: Path
+) -> None:
+    said(alice)
+    client.force_login(maintainer)
+    snapshot = start_snapshot(maintainer, title="x", tables=["feedback"], criteria=Criteria())
+    assert snapshot.claim("worker", timedelta(seconds=30))
+    stages: dict[str, str] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        Snapshot.objects.filter(pk=snapshot.pk).update(stage=stage)
+        shown = Snapshot.objects.get(pk=snapshot.pk)
+        stages[shown.stage] = shown.stage_label
+        assert shown.stage_label in unescape(client.get(snapshot.get_absolute_url()).content.decode())
+
+    snapshot_build.build(snapshot, report)
+    assert stages == {
+        "writing:feedback": "Writing the table feedback",
+        "comparing": "Comparing with the snapshot before",
+        "storing": "Storing",
+    }
+    assert Snapshot(stage="of a later version").stage_label == "of a later version"
 
 
 def test_what_is_left_is_removed_and_not_what_a_build_that_begins_meanwhile_writes(
