@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from portal.environment import Environment, refusing
+from portal.private_folder import make_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
@@ -43,8 +44,7 @@ def _local_secret_key() -> str:
     """A random key of this installation's own, made once and readable by its owner alone."""
     path = STEELYARD_HOME / "secret_key"
     try:
-        # Who else has an account on this machine reads neither the database nor what was imported.
-        STEELYARD_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(STEELYARD_HOME)
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:

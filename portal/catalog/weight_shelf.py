@@ -18,6 +18,8 @@ from typing import Final
 
 from django.conf import settings
 
+from portal.private_folder import make_private_folder
+
 STAGING_PREFIX: Final = ".importing-"
 DOWNLOAD_PREFIX: Final = ".downloading-"
 # Between making a folder and locking it nothing may take it for abandoned.
@@ -36,7 +38,7 @@ class ShelfRefused(ValueError):
 def shelf() -> Path:
     """The folder of all weights, made when it is first needed."""
     path: Path = settings.STEELYARD_HOME / "weights"
-    settings.STEELYARD_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(settings.STEELYARD_HOME)
     path.mkdir(exist_ok=True)
     return path
 

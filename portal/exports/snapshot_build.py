@@ -38,6 +38,7 @@ from portal.exports.snapshot_documents import (
 from portal.exports.snapshot_records import changes, difference, keep_records
 from portal.exports.snapshot_storage import remove_folder, snapshot_storage
 from portal.exports.tables import TABLES
+from portal.private_folder import make_private_folder
 
 Report = Callable[[str, int, int], None]
 """Called with the stage, what is done of it and what there is to do. Raises JobStopped when nobody wants it."""
@@ -53,7 +54,7 @@ _TURN_S: Final = 0.5
 
 def build(snapshot: Snapshot, report: Report) -> dict[str, Any]:
     """The columns of the finished snapshot. Raises JobFailed with the sentence for who asked, and JobStopped."""
-    settings.STEELYARD_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(settings.STEELYARD_HOME)
     _remove_abandoned()
     # The files are the same whoever's worker writes them.
     with (

@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection
 
 from portal.operations import home, readiness
 from portal.operations.embedded_valkey import ValkeyUnavailable, ping, valkey_binary
+from portal.private_folder import make_private_folder
 
 OLDEST_PYTHON: Final = (3, 11)
 # The prepared weights take 270 MB beside their source; the rest is for the database, Valkey's log and their growth.
@@ -110,7 +111,7 @@ def configuration() -> str:
 def writable_home() -> str:
     folder = settings.STEELYARD_HOME
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:

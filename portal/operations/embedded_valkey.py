@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from portal.operations.programs import Program
+from portal.private_folder import make_private_folder
 
 _ANSWER_WITHIN_S: Final = 2.0
 _END_WITHIN_S: Final = 10.0
@@ -138,7 +139,7 @@ def _pidfile() -> Path:
 
 def _make_private(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         if folder.stat().st_uid != os.geteuid():
             raise ValkeyUnavailable(f"{folder} belongs to another user: remove it, or set STEELYARD_HOME elsewhere.")
         folder.chmod(0o700)
