@@ -251,6 +251,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-generations": {"task": "playground.sweep_generations", "schedule": 10.0},
     "refresh-rankings": {"task": "arena.refresh_rankings", "schedule": 60.0},
     "sweep-jobs": {"task": "catalog.sweep_jobs", "schedule": 10.0},
+    "forget-visitors": {"task": "playground.forget_visitors", "schedule": 3600.0},
     "forget-idempotency-keys": {"task": "api.forget_idempotency_keys", "schedule": 3600.0},
 }
 
@@ -320,6 +321,8 @@ API_TOKEN_RUNS_PER_DAY: int = env.int("API_TOKEN_RUNS_PER_DAY", default=5_000)
 API_TOKEN_TOKENS_PER_DAY: int = env.int("API_TOKEN_TOKENS_PER_DAY", default=5_000_000)
 # How long a deleted conversation can be restored; longer than a day, or deleting would give back a quota.
 DELETED_CONVERSATION_DAYS: int = env.int("DELETED_CONVERSATION_DAYS", default=7)
+# How long a visitor's conversation is kept behind its last turn once no session leads to it; 0 keeps it for good.
+VISITOR_CONVERSATION_DAYS: int = env.int("VISITOR_CONVERSATION_DAYS", default=30)
 BATTLE_RATE: str = env.str("BATTLE_RATE", default="30/hour")
 VOTE_RATE: str = env.str("VOTE_RATE", default="60/hour")
 FEEDBACK_RATE: str = env.str("FEEDBACK_RATE", default="60/minute")

@@ -1,25 +1,19 @@
-"""Begin, change, delete, restore and purge conversations."""
+"""Begin, change, delete and restore conversations."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
-from portal.playground.models import ACTIVE_STATES, Conversation, Generation
+from portal.playground.models import ACTIVE_STATES, Conversation
 from portal.playground.text_limits import text_errors
 
 MAX_TITLE_CHARACTERS: Final = 120
-# A quota counts the rows of a day, so none of them may go sooner.
-SHORTEST_RETENTION: Final = timedelta(days=2)
-PURGED_AT_ONCE: Final = 50
 
 
 def create_conversation(actor: Actor, *, title: str = "", system_prompt: str = "") -> Conversation:
@@ -79,27 +73,3 @@ def delete_conversation(conversation: Conversation) -> bool:
 def restore_conversation(conversation: Conversation) -> bool:
     """Take a deletion back; False when there is none."""
     return conversation.restore()
-
-
-def kept_after_deletion() -> timedelta:
-    """How long a deletion can be taken back."""
-    return max(timedelta(days=settings.DELETED_CONVERSATION_DAYS), SHORTEST_RETENTION)
-
-
-def purge_conversations() -> int:
-    """Delete for good what was deleted long enough ago. A conversation stays hidden while something else that was given
-    (a judgement, a vote) refers to its runs."""
-    due = Conversation.objects.filter(deleted_at__lt=timezone.now() - kept_after_deletion())
-    for relation in _relations_of_other_apps():
-        referred = relation.related_model.objects.filter(**{f"{relation.field.name}__conversation": OuterRef("pk")})
-        due = due.exclude(Exists(referred))
-    doomed = list(due.order_by("deleted_at").values_list("pk", flat=True)[:PURGED_AT_ONCE])
-    # Restored in the meantime, it is no longer among them.
-    purged, _counts = Conversation.objects.filter(pk__in=doomed, deleted_at__isnull=False).delete()
-    return len(doomed) if purged else 0
-
-
-def _relations_of_other_apps() -> list[Any]:
-    """What points at a generation from outside; this app does not know those above it."""
-    relations = Generation._meta.related_objects  # noqa: SLF001  Django's documented way to a model's relations
-    return [each for each in relations if not each.related_model.__module__.startswith("portal.playground.")]

@@ -19,7 +19,6 @@ from portal.catalog.access import variants_for
 from portal.playground.access import get_conversation, get_deleted_conversation
 from portal.playground.conversation_services import (
     delete_conversation,
-    kept_after_deletion,
     restore_conversation,
     revise_conversation,
 )
@@ -27,6 +26,7 @@ from portal.playground.forms import next_turn_form
 from portal.playground.models import Conversation, Kind
 from portal.playground.prompt_messages import preview_context
 from portal.playground.queries import MAX_SEARCH_CHARACTERS, latest_variants, list_conversations
+from portal.playground.retention import kept_after_deletion
 from portal.playground.tab_changes import TabState, find_changes
 from portal.playground.variant_defaults import max_tokens_allowed
 

@@ -12,9 +12,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from portal.catalog.mailing import dispatch_due_mails
-from portal.playground.conversation_services import purge_conversations
 from portal.playground.dispatch import publish
 from portal.playground.models import Generation, MaintenanceLease, State, WorkerHeartbeat
+from portal.playground.retention import purge_conversations
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from portal.accounts.models import User
 from portal.catalog.models import Variant
 from portal.feedback.services import submit_feedback
-from portal.playground.conversation_services import purge_conversations
 from portal.playground.models import Conversation, Generation, State
+from portal.playground.retention import purge_conversations
 from tests.playground.turns import actor_of, add_turn, make_conversation
 
 pytestmark = pytest.mark.django_db

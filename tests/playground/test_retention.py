@@ -1,0 +1,206 @@
+"""What visitors left behind goes when no browser knows them any more, and nothing that somebody needs goes with it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from portal.accounts.actors import VISITOR_SESSION_KEY
+from portal.accounts.models import User
+from portal.accounts.visitors import living_visitors
+from portal.arena.models import Kind
+from portal.catalog.models import ModelCard, Variant
+from portal.feedback.services import submit_feedback
+from portal.feedback.withdrawing import withdraw_feedback
+from portal.playground import retention
+from portal.playground.models import Conversation, Generation, ShareLink, State, TokenTrace
+from portal.playground.retention import forget_visitors, purge_conversations
+from portal.reviews.models import Limitation, Replay, ReplayRun, ReproductionRun
+from tests.arena.contests import compare, make_contest, make_vote
+from tests.playground.turns import actor_of, add_turn, make_conversation, make_variant
+
+pytestmark = pytest.mark.django_db
+
+Keep = Callable[[Generation], object]
+
+
+def give_session(visitor: uuid.UUID, left: timedelta = timedelta(days=60)) -> None:
+    store: Any = import_module(django_settings.SESSION_ENGINE).SessionStore()
+    store[VISITOR_SESSION_KEY] = str(visitor)
+    store.create()
+    Session.objects.filter(pk=store.session_key).update(expire_date=timezone.now() + left)
+
+
+def left_behind(variant: Variant, days: float = 31, **columns: Any) -> Generation:
+    """A visitor's only run, of so many days ago."""
+    run = add_turn(make_conversation(uuid.uuid4(), **columns), variant)
+    TokenTrace.objects.create(generation=run, tokens=[])
+    Conversation.objects.filter(pk=run.conversation_id).update(updated_at=timezone.now() - timedelta(days=days))
+    return run
+
+
+def visitor_of(run: Generation) -> uuid.UUID:
+    assert run.conversation.visitor is not None
+    return run.conversation.visitor
+
+
+def is_there(run: Generation) -> bool:
+    return (
+        Generation.objects.filter(pk=run.pk).exists() and Conversation.objects.filter(pk=run.conversation_id).exists()
+    )
+
+
+def make_limitation(card: ModelCard) -> Limitation:
+    return Limitation.objects.create(card=card, title="It miscounts")
+
+
+def replayed(run: Generation, **runs: Generation) -> None:
+    replay = Replay.objects.create(limitation=make_limitation(run.variant.card), variant=run.variant)
+    ReplayRun.objects.create(replay=replay, **runs)
+
+
+def judge(run: Generation) -> Any:
+    return submit_feedback(actor_of(visitor_of(run)), run, {"thumb": "up"})
+
+
+def judge_and_withdraw(run: Generation) -> None:
+    judge(run)
+    withdraw_feedback(actor_of(visitor_of(run)), run)
+
+
+def rerun_by_another(run: Generation) -> None:
+    add_turn(make_conversation(uuid.uuid4()), run.variant, rerun_of=run)
+
+
+def branch_of_another(run: Generation) -> None:
+    add_turn(make_conversation(uuid.uuid4()), run.variant, branched_from=run, branch_token=0)
+
+
+def sign_in(run: Generation) -> None:
+    user = User.objects.create_user(f"u{run.pk.hex[:20]}")
+    Conversation.objects.filter(pk=run.conversation_id).update(owner=user, visitor=None)
+
+
+def rests_for(days: float) -> Keep:
+    return lambda run: Conversation.objects.filter(pk=run.conversation_id).update(
+        updated_at=timezone.now() - timedelta(days=days)
+    )
+
+
+KEEPING: dict[str, Keep] = {
+    "a living session": lambda run: give_session(visitor_of(run)),
+    "it is recent": rests_for(29.9),
+    "its owner signed in": sign_in,
+    "judged": judge,
+    "judged and withdrawn": judge_and_withdraw,
+    "a link to the run": lambda run: ShareLink.objects.create(generation=run),
+    "a link to all": lambda run: ShareLink.objects.create(conversation=run.conversation),
+    "run again by another": rerun_by_another,
+    "gone on with by another": branch_of_another,
+    "it shows a limitation": lambda run: ReproductionRun.objects.create(
+        limitation=make_limitation(run.variant.card), generation=run
+    ),
+    "replayed": lambda run: replayed(run, original=run),
+    "the answer of a replay": lambda run: replayed(run, original=left_behind(run.variant), generation=run),
+    "under way": lambda run: Generation.objects.filter(pk=run.pk).update(
+        state=State.QUEUED, finish_reason="", finished_at=None
+    ),
+}
+LEAVING: dict[str, Keep] = {
+    "nothing": lambda run: None,
+    "a session that is over": lambda run: give_session(visitor_of(run), timedelta(seconds=-1)),
+    "a session of another": lambda run: give_session(uuid.uuid4()),
+    "a link that was revoked": lambda run: ShareLink.objects.create(conversation=run.conversation).revoke(),
+    "further turns": lambda run: add_turn(run.conversation, run.variant, run, rerun_of=run),
+}
+
+
+@pytest.mark.parametrize("reason", [*KEEPING, *LEAVING])
+def test_a_visitors_conversation_goes_unless_somebody_may_need_it(variant: Variant, reason: str) -> None:
+    run = left_behind(variant)
+    (KEEPING | LEAVING)[reason](run)
+    gone = forget_visitors()
+    assert is_there(run) == (reason in KEEPING)
+    assert gone == (reason in LEAVING)
+    assert forget_visitors() == 0
+
+
+@given(mixed=st.lists(st.sets(st.sampled_from(sorted(KEEPING | LEAVING)), max_size=3), max_size=8))
+@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_mixed_exactly_what_nobody_needs_goes(settings: Any, mixed: list[set[str]]) -> None:
+    settings.FEEDBACK_RATE = "1000000/minute"
+    Conversation.objects.all().delete()
+    Session.objects.all().delete()
+    variant = make_variant(f"tests/{uuid.uuid4().hex}")
+    runs = [left_behind(variant) for _ in mixed]
+    for run, reasons in zip(runs, mixed, strict=True):
+        for reason in sorted(reasons - {"its owner signed in", "it is recent"}):
+            (KEEPING | LEAVING)[reason](run)
+        if "it is recent" in reasons:
+            KEEPING["it is recent"](run)
+        if "its owner signed in" in reasons:
+            sign_in(run)
+    forget_visitors()
+    assert [is_there(run) for run in runs] == [bool(reasons & KEEPING.keys()) for reasons in mixed]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_contests_and_their_votes_stay(variant: Variant, kind: Kind) -> None:
+    contest = make_contest(uuid.uuid4(), [variant, make_variant("other/tiny")], kind)
+    make_vote(compare(contest))
+    Conversation.objects.update(updated_at=timezone.now() - timedelta(days=400))
+    before = Generation.objects.count()
+    assert forget_visitors() == 0
+    assert Generation.objects.count() == before > 0
+
+
+def test_many_go_in_turns_and_behind_those_that_stay(variant: Variant) -> None:
+    kept = [left_behind(variant, days=100) for _ in range(12)]
+    for run in kept:
+        give_session(visitor_of(run))
+    runs = [left_behind(variant) for _ in range(25)]
+    with mock.patch.object(retention, "FORGOTTEN_IN_A_ROUND", 20):
+        assert (forget_visitors(), forget_visitors()) == (20, 5)
+    assert not any(map(is_there, runs))
+    assert all(map(is_there, kept))
+    assert TokenTrace.objects.count() == 12
+
+
+@pytest.mark.parametrize(("days", "age", "stays"), [(0, 4000, True), (90, 89, True), (90, 91, False), (1, 1.5, True)])
+def test_how_long_is_the_operators_choice(variant: Variant, settings: Any, days: int, age: float, stays: bool) -> None:
+    settings.VISITOR_CONVERSATION_DAYS = days
+    run = left_behind(variant, days=age)
+    forget_visitors()
+    assert is_there(run) == stays
+
+
+def test_no_session_is_read_while_nothing_is_old(variant: Variant) -> None:
+    left_behind(variant, days=1)
+    with mock.patch.object(retention, "living_visitors", side_effect=AssertionError):
+        assert forget_visitors() == 0
+
+
+def test_a_session_that_cannot_be_read_is_no_visitors() -> None:
+    Session.objects.create(session_key="x", session_data="nonsense", expire_date=timezone.now() + timedelta(days=1))
+    give_session(visitor := uuid.uuid4())
+    assert living_visitors() == {visitor}
+
+
+@pytest.mark.parametrize("reason", ["it shows a limitation", "replayed", "the answer of a replay"])
+def test_what_was_deleted_stays_while_a_known_limitation_needs_it(variant: Variant, reason: str) -> None:
+    run = left_behind(variant, deleted_at=timezone.now() - timedelta(days=30))
+    KEEPING[reason](run)
+    purge_conversations()
+    assert is_there(run)
