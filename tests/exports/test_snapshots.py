@@ -480,16 +480,37 @@ def test_the_page_s_command_takes_every_file_and_checks_it(
     found = re.search(r'id="download-all">(.*?)</pre>', page, re.DOTALL)
     assert found is not None
     _token, secret = create_token(alice, name="reader", scopes=[Scope.READ], lifetime=None)
-    environment = {"PATH": os.environ["PATH"], "TOKEN": secret}
     there = tmp_path / "there"
     there.mkdir()
-    ran = subprocess.run(
-        ["bash", "-c", unescape(found[1])], cwd=there, env=environment, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    taken = {str(path.relative_to(there / "snapshot-1")) for path in there.rglob("*") if path.is_file()}
+
+    def run(token: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "TOKEN": token}
+        return subprocess.run(
+            ["bash", "-c", unescape(found[1])], cwd=there, env=environment, capture_output=True, text=True, check=False
+        )
+
+    refused = run("none")
+    assert (refused.returncode, refused.stderr.count("401"), refused.stdout) == (22, 1, "")
+    ran = run(secret)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    folder = there / "snapshot-1"
+    taken = {str(path.relative_to(folder)) for path in there.rglob("*") if path.is_file()}
     assert taken == {"manifest.json", *snapshot.files}
     assert "data/feedback.jsonl: OK" in ran.stdout.splitlines()
+
+    # Again it takes what is missing, whole or in part, and nothing else.
+    (folder / "LICENSE").unlink()
+    os.truncate(folder / "README.md", 100)
+    SnapshotDownload.objects.all().delete()
+    again = run(secret)
+    assert (again.returncode, again.stdout, again.stderr) == (0, ran.stdout, "")
+    downloads = set(SnapshotDownload.objects.values_list("path", flat=True))
+    assert downloads == {"manifest.json", "SHA256SUMS", "LICENSE", "README.md"}
+    # What is whole in length and wrong in content is told.
+    (folder / "LICENSE").write_bytes(b"x" * (folder / "LICENSE").stat().st_size)
+    wrong = run(secret)
+    assert wrong.returncode == 1
+    assert "LICENSE: FAILED" in wrong.stdout.splitlines()
 
 
 def test_two_are_compared_on_a_page(maintainer: User, alice: User, alice_client: Client) -> None:
