@@ -51,7 +51,8 @@ class ChangeList(ApiView):
             "decided on the submission or vote of that id, a limitation has its own id, a snapshot its number."
         ),
         parameters=[
-            schema.query("since", {"type": "string", "minLength": 22, "maxLength": 22}, gettext_lazy("A `next`.")),
+            # Whoever gives a day, which the exports' `since` takes, is told more than a length.
+            schema.query("since", {"type": "string", "maxLength": 100}, gettext_lazy("A `next` of this address.")),
             schema.LIMIT,
             schema.names_query(
                 "kind",
@@ -96,4 +97,7 @@ def _place(text: str | None) -> Place:
     try:
         return Place.decoded(text)
     except InvalidCursor as error:
-        raise InvalidCriterion("since", _("Is not a place that this API gave out.")) from error
+        raise InvalidCriterion(
+            "since",
+            _("Must be a “next” that this address gave out, and no day; left out, all is read from the beginning."),
+        ) from error

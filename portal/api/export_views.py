@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPMethod
 from typing import Any
 
-from django.http import Http404
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
@@ -18,7 +18,8 @@ from portal.api.api_view import READING, ApiView
 from portal.api.feedback_views import PAGE_PARAMETERS
 from portal.api.negotiation import CsvRenderer, JsonLinesRenderer, ParquetRenderer
 from portal.api.operation import operation
-from portal.exports.criteria import PARAMETERS, Criteria
+from portal.api.problems import Problem
+from portal.exports.criteria import MAX_ECHOED_CHARACTERS, PARAMETERS, Criteria
 from portal.exports.formats import FORMATS
 from portal.exports.schema import Kind
 from portal.exports.streaming import stream_export
@@ -145,7 +146,8 @@ class ExportDetail(ApiView):
     )
     def get(self, request: Request, table: str) -> HttpResponseBase:
         if table not in TABLES:
-            raise Http404
+            known = {"given": table[:MAX_ECHOED_CHARACTERS], "known": ", ".join(TABLES)}
+            raise Problem("not-found", _("There is no table “%(given)s”. There are: %(known)s.") % known)
         texts = {name: request.query_params[name] for name in request.query_params if name in PARAMETERS}
         plan = TABLES[table].plan(Criteria.from_texts(texts))
         form = FORMATS[str(request.accepted_renderer.format)]

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,9 @@ def test_anonymous_and_without_the_scope_nobody_reads(
 
 
 def test_a_table_that_is_not_there_is_404_and_another_method_405(alice_client: Client) -> None:
-    assert alice_client.get(url("none")).status_code == 404
+    missing = alice_client.get(url("none"))
+    assert missing.status_code == 404
+    assert re.search(r"“none”.*feedback, .*, kto", missing.json()["detail"])
     assert alice_client.post(url("kto")).status_code == 405
 
 

@@ -190,6 +190,8 @@ def test_over_http_next_goes_on_where_it_was(alice: User, bob_client: Client, cl
     for query, parameter in (({"since": "x"}, "since"), ({"limit": "0"}, "limit"), ({"card": "a/b"}, "card")):
         refused = bob_client.get(address, query)
         assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, parameter)
+    day = bob_client.get(address, {"since": "2026-01-31"}).json()["detail"]
+    assert "Must be a “next” that this address gave out, and no day" in day
 
 
 @pytest.mark.django_db
