@@ -78,12 +78,9 @@ def contributions(actor: Actor) -> QuerySet[Submission]:
     """Everything the actor gave, the last changed first, each with its run and its answers."""
     own = Submission.objects.filter(actor.owns()).order_by("-changed_at", "-id")
     judged = ("generation__conversation", "variant__card", "campaign", "card", "comparison__contest", "questionnaire")
-    light = own.select_related(*judged).defer(
-        "generation__messages",
-        "generation__rendered_prompt",
-        "generation__output",
-        "generation__thinking",
-        "generation__provenance",
+    heavy = ("messages", "rendered_prompt", "output", "thinking", "provenance")
+    light = own.select_related(*judged, "comparison__generation_a").defer(
+        *(f"{run}__{column}" for run in ("generation", "comparison__generation_a") for column in heavy)
     )
     return with_answers(light)
 

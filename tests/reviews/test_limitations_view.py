@@ -212,7 +212,7 @@ def test_the_contributions_page_says_what_became_of_each(
     page = bob_client.get(address).text
     assert f'<a href="{limitation.get_absolute_url()}">Part of the known limitation' in page
     assert f'<a href="{snapshot.get_absolute_url()}">In snapshot 3.</a>' in page
-    assert "It stands in a published snapshot" in page, "said before one withdraws"
+    assert "files, which are not changed" in page, "said before one withdraws"
     with CaptureQueriesContext(connection) as before:
         bob_client.get(address)
     variant = make_variant(slug="next")

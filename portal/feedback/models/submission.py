@@ -192,7 +192,8 @@ class Submission(models.Model):
         if self.generation is not None:
             return self.generation.prompt, self.generation.get_absolute_url()
         if self.comparison is not None:
-            return gettext("A comparison"), self.comparison.get_absolute_url()
+            prompt = self.comparison.generation_a.prompt
+            return gettext("A comparison: %(prompt)s") % {"prompt": prompt}, self.comparison.get_absolute_url()
         if self.campaign is not None:
             return gettext(self.campaign.title), self.campaign.get_absolute_url()
         return (self.card.title, self.card.get_absolute_url()) if self.card is not None else ("", "")

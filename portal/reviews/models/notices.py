@@ -9,11 +9,16 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.models import MailState, Outgoing
+from portal.reviews.models.queue import ReviewItem
 
 GATHER: Final = timedelta(minutes=10)
+# Of each part of what a notice is about: enough to know it again.
+MOST_CHARACTERS: Final = 80
 
 
 def after_gathering() -> datetime:
@@ -25,6 +30,10 @@ class Notice(Outgoing):
     """Something a contributor should hear of: the row is what they read, and what mail is sent out of."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="review_notices")
+    # What was judged; of a limitation, whose name is in the text, nothing.
+    item = models.ForeignKey(
+        ReviewItem, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("about")
+    )
     text = models.CharField(_("text"), max_length=300)
     url = models.CharField(_("address"), max_length=300)
     created_at = models.DateTimeField(_("written"), default=timezone.now, editable=False)
@@ -42,6 +51,22 @@ class Notice(Outgoing):
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def about(self) -> str:
+        """Which of their own it tells of, in words; these are not stored, since withdrawing and deleting take them."""
+        if self.item is None:
+            return ""
+        submission, vote = self.item.submission, self.item.vote
+        if submission is not None:
+            told = [submission.questionnaire.title, submission.about()[0]]
+        elif vote is not None:
+            prompt = vote.comparison.generation_a.prompt if vote.comparison is not None else ""
+            pair = {"a": vote.variant_a.model_id, "b": vote.variant_b.model_id}
+            told = [gettext("%(a)s and %(b)s") % pair, prompt]
+        else:
+            told = []
+        return ": ".join(Truncator(" ".join(each.split())).chars(MOST_CHARACTERS) for each in told if each)
 
 
 class NoMail(models.Model):

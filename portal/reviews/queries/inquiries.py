@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db.models import Prefetch, Q, QuerySet
 
 from portal.accounts.actors import Actor
@@ -11,6 +13,8 @@ from portal.reviews.models import Inquiry, Notice
 from portal.reviews.settling import ItemState
 
 NOTICES_SHOWN = 50
+# What `Submission.about` reads.
+_ABOUT: Final = ("generation__conversation", "comparison__contest", "comparison__generation_a", "campaign", "card")
 
 
 def open_inquiries(actor: Actor) -> QuerySet[Inquiry]:
@@ -18,14 +22,23 @@ def open_inquiries(actor: Actor) -> QuerySet[Inquiry]:
     own = Q(item__submission__in=Submission.objects.filter(actor.owns()))
     own |= Q(item__vote__in=Vote.objects.filter(actor.owns()))
     asked = Inquiry.objects.filter(own, item__state=ItemState.QUESTION, answered_at=None, review__superseded_at=None)
-    answered_on = (
-        *(f"item__submission__{each}" for each in ("generation", "comparison__contest", "campaign", "card")),
-        "item__vote__comparison__generation_a",
-    )
+    answered_on = (*(f"item__submission__{each}" for each in _ABOUT), "item__vote__comparison__generation_a")
     said = Prefetch("item__submission__answers", Answer.objects.select_related("question"))
     return asked.select_related(*answered_on).prefetch_related(said).order_by("asked_at", "id")
 
 
 def notices_of(actor: Actor) -> QuerySet[Notice]:
     """A person's newest notices; an anonymous browser has none."""
-    return Notice.objects.filter(owner=actor.user)[:NOTICES_SHOWN] if actor.user is not None else Notice.objects.none()
+    if actor.user is None:
+        return Notice.objects.none()
+    return with_what_they_are_about(Notice.objects.filter(owner=actor.user))[:NOTICES_SHOWN]
+
+
+def with_what_they_are_about(notices: QuerySet[Notice]) -> QuerySet[Notice]:
+    """Each with what `about` tells, in one query."""
+    voted = ("comparison__generation_a", "variant_a__card", "variant_b__card")
+    return notices.select_related(
+        "item__submission__questionnaire",
+        *(f"item__submission__{each}" for each in _ABOUT),
+        *(f"item__vote__{each}" for each in voted),
+    )

@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 from portal.accounts.models import User
 from portal.catalog.models import MailState
 from portal.reviews.models import NoMail, Notice
+from portal.reviews.queries.inquiries import with_what_they_are_about
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ NO_MAIL_SALT: Final = "reviews.no_mail"
 def send_due_notices() -> int:
     """Send what is due; say how many mails went out."""
     due = Notice.objects.filter(state=MailState.QUEUED, due_at__lte=timezone.now())
-    rows = due.select_related("owner").order_by("owner_id", "pk")[:BATCH]
+    rows = with_what_they_are_about(due).select_related("owner").order_by("owner_id", "pk")[:BATCH]
     return sum(_send(owner, list(notices)) for owner, notices in groupby(rows, key=lambda notice: notice.owner))
 
 

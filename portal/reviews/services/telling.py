@@ -28,7 +28,7 @@ def tell_contributor(subject: Subject, item: ReviewItem) -> None:
             text = _("Your judgement was reviewed and not accepted. Your contributions page says why.")
     # And not its place in a list of pages, which changes with all that they give after it.
     url = reverse("feedback:contribution", args=[subject.pk])
-    Notice.objects.create(owner_id=subject.owner_id, text=text, url=url)
+    Notice.objects.create(owner_id=subject.owner_id, item=item, text=text, url=url)
 
 
 def _tell_voter(owner_id: int, vote: Vote, item: ReviewItem) -> None:
@@ -37,7 +37,7 @@ def _tell_voter(owner_id: int, vote: Vote, item: ReviewItem) -> None:
     else:
         text = _("Your vote was reviewed and not accepted. Its page says why.")
     url = vote.comparison.get_absolute_url() if vote.comparison is not None else reverse("feedback:contributions")
-    Notice.objects.create(owner_id=owner_id, text=text, url=url)
+    Notice.objects.create(owner_id=owner_id, item=item, text=text, url=url)
 
 
 def tell_reporters(limitation: Limitation, text: str) -> int:
