@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from portal.accounts.actors import Actor
 from portal.arena.models import Contender, Contest, Kind, Outcome, Pairing, Pool, Reply, Vote
@@ -180,6 +181,13 @@ def own_votes(actor: Actor) -> QuerySet[Vote]:
     texts = ("messages", "rendered_prompt", "provenance", "output", "thinking")
     own = Vote.objects.filter(actor.owns()).select_related(*voted)
     return own.defer(*(f"comparison__generation_a__{name}" for name in texts))
+
+
+def place_among_votes(actor: Actor, vote_id: uuid.UUID) -> int:
+    """How many of the actor's own stand before this one in `own_votes`."""
+    own = Vote.objects.filter(actor.owns()).order_by()
+    at = own.values_list("created_at", flat=True).get(pk=vote_id)
+    return own.filter(Q(created_at__gt=at) | Q(created_at=at, pk__gt=vote_id)).count()
 
 
 def own_contests(actor: Actor, kind: Kind) -> QuerySet[Contest]:

@@ -92,7 +92,7 @@ def withdraw_one(request: HttpRequest, submission_id: uuid.UUID) -> HttpResponse
     except Submission.DoesNotExist:
         raise Http404 from None
     messages.success(request, _("Withdrawn. What you said is deleted; that there was something, and when, remains."))
-    return redirect("feedback:contributions")
+    return redirect("feedback:contribution", submission_id)
 
 
 @never_cache

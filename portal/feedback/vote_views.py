@@ -10,15 +10,16 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from portal.accounts.actors import current_actor
+from portal.accounts.actors import Actor, current_actor
 from portal.arena.forms import REASONS
 from portal.arena.models import Kind, Vote
-from portal.arena.queries import own_votes
+from portal.arena.queries import own_votes, place_among_votes
 from portal.arena.withdrawing import withdraw_own_vote
 from portal.feedback.contribution_notes import ContributionNote, contribution_notes, keeps_copy
 
@@ -69,7 +70,7 @@ def withdraw(request: HttpRequest, vote_id: uuid.UUID) -> HttpResponse:
         raise Http404 from None
     said = ngettext("Your vote is withdrawn.", "%d votes on these answers are withdrawn.", count)
     messages.success(request, said % count if count > 1 else said)
-    return redirect("feedback:vote_contributions")
+    return redirect(_place_of(current_actor(request), vote_id))
 
 
 def vote_row(request: HttpRequest, vote: Vote) -> dict[str, Any]:
@@ -92,6 +93,13 @@ def vote_row(request: HttpRequest, vote: Vote) -> dict[str, Any]:
         "created_at": vote.created_at.isoformat(),
         "withdrawn_at": vote.withdrawn_at.isoformat() if vote.withdrawn_at else None,
     }
+
+
+def _place_of(actor: Actor, vote_id: uuid.UUID) -> str:
+    """Where the vote stands in the list now."""
+    number = place_among_votes(actor, vote_id) // VOTES_PER_PAGE + 1
+    query = f"?page={number}" if number > 1 else ""
+    return f"{reverse('feedback:vote_contributions')}{query}#vote-{vote_id}"
 
 
 def _cast(vote: Vote, notes: list[ContributionNote]) -> CastVote:

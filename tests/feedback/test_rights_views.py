@@ -18,7 +18,7 @@ from portal.feedback.contribution_notes import ContributionNote, register_contri
 from portal.feedback.models import Campaign, CampaignDraft, ReviewState, Submission
 from tests.arena.contests import make_contest
 from tests.conftest import signed_in
-from tests.feedback.judgements import judge, make_variant
+from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.feedback.test_campaign_views import WHOLE
 
 pytestmark = pytest.mark.django_db
@@ -138,3 +138,14 @@ def test_deleting_everything_takes_what_was_only_written_and_nobody_elses(alice:
     signed_in(alice).post(DELETE)
     assert Submission.objects.filter(withdrawn_at=None).get() == kept
     assert CampaignDraft.objects.get().values == {"wish": "y"}
+
+
+def test_after_withdrawing_one_stands_where_it_stands(alice_client: Client, alice: User) -> None:
+    first, *_others = [judge(alice, make_generation(alice, prompt=f"Prompt {number}")) for number in range(27)]
+    page = alice_client.post(withdraw_url(first), follow=True)
+    assert page.redirect_chain[-1][0].endswith(f"#contribution-{first.pk}")
+    assert f'id="contribution-{first.pk}"' in page.text
+    contest = make_contest(alice, [make_variant("smol/lm2"), make_variant("other/tiny")])
+    vote = vote_on_battle(Actor(user=alice), contest, Outcome.A)
+    page = alice_client.post(reverse("feedback:withdraw_vote", args=[vote.pk]), follow=True)
+    assert page.redirect_chain[-1][0] == f"{reverse('feedback:vote_contributions')}#vote-{vote.pk}"

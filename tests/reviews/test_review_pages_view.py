@@ -18,7 +18,7 @@ from portal.playground.models import TokenTrace
 from portal.reviews.models import Review, ReviewItem, SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
-from portal.reviews.services.claims import claim_next
+from portal.reviews.services.claims import claim_item, claim_next
 from tests.conftest import signed_in
 from tests.feedback.judgements import judge, make_generation
 from tests.reviews.desk import give_verdict, item_of
@@ -248,3 +248,54 @@ def test_who_has_not_taken_the_item_is_told_that_keys_of_verdicts_wait_for_that(
     assert "data-take-first" in reviewer_client.get(item.get_absolute_url()).text
     claim_next(reviewer)
     assert "data-take-first" not in reviewer_client.get(item.get_absolute_url()).text
+
+
+def test_an_item_is_offered_to_who_may_take_it_and_says_to_others_why_not(
+    item: ReviewItem,
+    reviewer: User,
+    second_reviewer: User,
+    third_reviewer: User,
+    maintainer: User,
+    operator_client: Client,
+) -> None:
+    def page(person: User) -> str:
+        return signed_in(person).get(item.get_absolute_url()).text
+
+    assert "Take this item" in page(reviewer)
+    assert "Reviewers judge it." in operator_client.get(item.get_absolute_url()).text
+    assert claim_item(second_reviewer, item)
+    assert "Somebody is at it" in page(reviewer)
+    give_verdict(second_reviewer, item)
+    assert "You have judged it; it waits for another reviewer." in page(second_reviewer)
+    assert "Take this item" in page(third_reviewer)
+    give_verdict(reviewer, item, "reject")
+    assert "the verdicts differ; somebody who has not judged it decides" in page(reviewer)
+    assert "Take this item" in page(third_reviewer)
+    give_verdict(third_reviewer, item, "escalate")
+    assert "a maintainer who has not judged it decides" in page(third_reviewer)
+    assert "Take this item" in page(maintainer)
+    give_verdict(maintainer, item)
+    assert "It is decided." in page(reviewer)
+    for person in (reviewer, third_reviewer):
+        assert "Take this item" not in page(person)
+
+
+def test_the_last_verdict_can_be_undone_from_the_queue(item: ReviewItem, reviewer_client: Client) -> None:
+    assert reviewer_client.get(reverse("reviews:queue")).text.count("Undo your last verdict") == 0
+    reviewer_client.post(reverse("reviews:next"))
+    item.refresh_from_db()
+    sent = {"claim": item.claim_number, "verdict": "accept"}
+    page = reviewer_client.post(reverse("reviews:verdict", args=[item.pk]), sent, follow=True)
+    assert page.redirect_chain[-1][0].startswith(reverse("reviews:queue")), "nothing else waits"
+    assert f"Undo your last verdict: Accept on #{item.pk}" in page.text
+    undo = reverse("reviews:undo", args=[Review.objects.get().pk])
+    assert f'action="{undo}"' in page.text
+    assert "Undone." in reviewer_client.post(undo, follow=True).text
+
+
+def test_who_may_not_judge_is_offered_no_judging(item: ReviewItem, operator_client: Client) -> None:
+    page = operator_client.get(reverse("reviews:queue"), {"state": "open"}).text
+    for action in ("reviews:next", "reviews:save_view"):
+        assert f'action="{reverse(action)}"' not in page
+    assert 'name="action" value="verdict"' not in page
+    assert 'name="action" value="quarantine"' in page

@@ -21,6 +21,7 @@ from portal.reviews.queries.measuring import shown_events, shown_to, shown_verdi
 from portal.reviews.queries.policy import Shortage, shortage_for
 from portal.reviews.queries.resemblance import similar_items
 from portal.reviews.queries.stalemates import Stalemate, stalemate
+from portal.reviews.queries.standing import why_not_taken
 from portal.reviews.queries.told_history import HistoryEntry, told_history
 from portal.reviews.queries.vote_sides import Side, sides_of
 from portal.reviews.settling import ItemState, Verdict
@@ -44,6 +45,7 @@ class ItemPage:
     sides: list[Side]
     is_held: bool
     is_own: bool
+    why_not_taken: str
     is_blind: bool
     seconds_left: int
     reviews: list[Review]
@@ -75,6 +77,7 @@ def item_page(stored: ReviewItem, reviewer: User) -> ItemPage:
         sides=sides_of(item.vote, is_named=is_named) if item.vote is not None else [],
         is_held=is_held,
         is_own=item.subject.owner_id == reviewer.pk,
+        why_not_taken=why_not_taken(item, reviewer, has_judged=has_judged),
         is_blind=is_blind,
         seconds_left=max(0, int(left)) if is_held else 0,
         reviews=reviews,

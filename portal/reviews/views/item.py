@@ -25,6 +25,7 @@ from portal.reviews.forms import claim_number_from_form, judgement_from_form, ow
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.item_page import item_page, runs_of
+from portal.reviews.queries.items import may_review
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import (
     LABELS,
@@ -189,6 +190,7 @@ def _page(
         "sent": sent,
         "errors": errors or {},
         "problem": problem,
+        "may_review": may_review(reviewer),
         "is_maintainer": reviewer.has_role(Role.MAINTAINER),
         "is_operator": reviewer.has_role(Role.OPERATOR),
     }

@@ -17,7 +17,8 @@ from portal.reviews.access import require_reviewer, require_staff
 from portal.reviews.forms import SavedViewForm
 from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.queries.items import list_items
+from portal.reviews.queries.item_page import last_verdict
+from portal.reviews.queries.items import list_items, may_review
 from portal.reviews.queries.policy import shortage_of_reviewers
 from portal.reviews.queries.queue_page import filter_choices, matches, open_counts, saved_views
 from portal.reviews.queries.stalemates import stalemate
@@ -41,6 +42,8 @@ def queue(request: HttpRequest) -> HttpResponse:
         "counts": open_counts(reviewer),
         "shortage": shortage_of_reviewers(),
         "stalemate": stalemate(),
+        "may_review": may_review(reviewer),
+        "last": last_verdict(reviewer),
         "saved_views": saved_views(reviewer),
         "verdicts": [each for each in Verdict if each != Verdict.DUPLICATE],
         "reasons": Reason,
@@ -98,6 +101,12 @@ def guidelines(request: HttpRequest) -> HttpResponse:
 
 def go_to_next(request: HttpRequest, item: Any, filters: QueueFilters) -> HttpResponse:
     if item is None:
-        messages.info(request, _("Nothing waits for you here. What others hold comes back when their time runs out."))
+        messages.info(
+            request,
+            _(
+                "Nothing waits for you here. What you judged or gave waits for others; what they hold comes back when "
+                "their time runs out."
+            ),
+        )
         return redirect(f"{reverse('reviews:queue')}?{filters.query()}")
     return redirect(f"{item.get_absolute_url()}?{filters.query()}")
