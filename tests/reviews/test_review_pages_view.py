@@ -86,7 +86,7 @@ def test_a_refused_verdict_shows_again_what_was_sent(item: ReviewItem, reviewer:
     page = reviewer_client.post(reverse("reviews:verdict", args=[item.pk]), sent)
     assert page.status_code == 422
     assert "My long note" in page.text
-    assert "reason: Say why" in page.text
+    assert "Why it is rejected: Say why" in page.text
     page = reviewer_client.post(reverse("reviews:verdict", args=[item.pk]), {**sent, "claim": 99})
     assert page.status_code == 409
     assert not Review.objects.exists()
@@ -267,6 +267,9 @@ def test_an_item_is_offered_to_who_may_take_it_and_says_to_others_why_not(
     assert "Somebody is at it" in page(reviewer)
     give_verdict(second_reviewer, item)
     assert "You have judged it; it waits for another reviewer." in page(second_reviewer)
+    queue = reverse("reviews:queue")
+    assert "You judged it" in signed_in(second_reviewer).get(queue).text
+    assert "You judged it" not in signed_in(reviewer).get(queue).text
     assert "Take this item" in page(third_reviewer)
     give_verdict(reviewer, item, "reject")
     assert "the verdicts differ; somebody who has not judged it decides" in page(reviewer)

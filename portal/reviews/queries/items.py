@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -67,6 +67,12 @@ def _judgeable_by(reviewer: User, items: QuerySet[ReviewItem]) -> QuerySet[Revie
     free = Q(claim_expires_at__isnull=True) | Q(claim_expires_at__lte=timezone.now()) | Q(claimed_by=reviewer)
     judged = Review.objects.filter(item=OuterRef("pk"), reviewer=reviewer, superseded_at=None)
     return items.filter(free, ~Exists(judged)).exclude(submission__owner=reviewer).exclude(vote__owner=reviewer)
+
+
+def judged_by(reviewer: User, items: Iterable[ReviewItem]) -> set[int]:
+    """The numbers of those of these items on which a verdict of the reviewer's counts."""
+    judged = Review.objects.filter(reviewer=reviewer, superseded_at=None, item__in=[item.pk for item in items])
+    return set(judged.values_list("item", flat=True))
 
 
 def held_by(reviewer: User) -> ReviewItem | None:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -42,6 +43,14 @@ from portal.reviews.settling import Reason, Verdict
 from portal.reviews.views.queue import go_to_next
 
 TOKENS_PER_PAGE: Final = 100
+_FIELDS: Final = {
+    "verdict": gettext_lazy("Verdict"),
+    "reason": gettext_lazy("Why it is rejected"),
+    "duplicate_of": gettext_lazy("Number of the item that it repeats"),
+    "note": gettext_lazy("Note or question"),
+    "labels": gettext_lazy("Labels"),
+    "answers": gettext_lazy("Your own answers"),
+}
 
 
 @never_cache
@@ -189,12 +198,19 @@ def _page(
         "labels": LABELS,
         "sent": sent,
         "errors": errors or {},
+        "told_errors": [(_field_name(key, wanted), texts) for key, texts in (errors or {}).items()],
         "problem": problem,
         "may_review": may_review(reviewer),
         "is_maintainer": reviewer.has_role(Role.MAINTAINER),
         "is_operator": reviewer.has_role(Role.OPERATOR),
     }
     return render(request, "reviews/item.html", context, status=status)
+
+
+def _field_name(key: str, item: ReviewItem) -> str:
+    """What the form calls a field, or a question of the reviewer's own answers."""
+    labels = {question.key: question.label for question in questions_of(item)}
+    return str(_FIELDS.get(key) or labels.get(key, key))
 
 
 def _tell_names(request: HttpRequest, judged: ReviewItem) -> None:

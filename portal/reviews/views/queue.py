@@ -18,7 +18,7 @@ from portal.reviews.forms import SavedViewForm
 from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.item_page import last_verdict
-from portal.reviews.queries.items import list_items, may_review
+from portal.reviews.queries.items import judged_by, list_items, may_review
 from portal.reviews.queries.policy import shortage_of_reviewers
 from portal.reviews.queries.queue_page import filter_choices, matches, open_counts, saved_views
 from portal.reviews.queries.stalemates import stalemate
@@ -38,6 +38,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "query": filters.query(),
         "choices": filter_choices(filters),
         "page": page,
+        "judged": judged_by(reviewer, page.items),
         "matches": matches(reviewer, filters) if filters.pairs else None,
         "counts": open_counts(reviewer),
         "shortage": shortage_of_reviewers(),

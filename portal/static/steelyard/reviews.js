@@ -77,13 +77,21 @@ if (form) {
   }, TICK_MS);
   seconds.value = 0;
 
+  const hint = form.querySelector("[data-hint]");
+  // What was refused is no more sent again as it was than what is missing.
+  const lacks = (field) => !field.value.trim() || field.getAttribute("aria-invalid") === "true";
   const waitsFor = (button) => {
     const field = form.elements[button.dataset.needs];
-    if (!field || field.value.trim()) return false;
+    if (!field || !lacks(field)) return false;
     field.focus();
-    form.dataset.waiting = button.value;
+    field.select?.();
+    hint.textContent = button.dataset.needsWords;
     return true;
   };
+  form.addEventListener("input", (event) => {
+    event.target.removeAttribute("aria-invalid");
+    hint.textContent = "";
+  });
   let isSent = false;
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button[name=verdict]");
@@ -96,7 +104,7 @@ if (form) {
     const button = [...form.querySelectorAll("button[data-needs]")].find((each) => each.dataset.needs === field.name);
     if (!button) return;
     event.preventDefault();
-    if (field.value.trim()) form.requestSubmit(button);
+    if (!waitsFor(button)) form.requestSubmit(button);
   });
   form.addEventListener("submit", (event) => {
     if (isSent) event.preventDefault();
