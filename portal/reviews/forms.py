@@ -83,6 +83,9 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "lease_minutes",
             "gold_percent",
         )
+        help_texts = {
+            "gold_percent": _("Reviewers also get those that they have not met once nothing else waits; 0 gives none.")
+        }
 
 
 class AnswerInquiryForm(forms.Form):
