@@ -23,6 +23,8 @@ ITEMS = 20
 
 def on_item(page: Page, number: int) -> None:
     expect(page.get_by_role("heading", name=f"Item {number}", exact=True)).to_be_visible()
+    # By then the scripts have run that the keys need.
+    page.wait_for_load_state("domcontentloaded")
 
 
 def accessible(page: Page) -> None:
