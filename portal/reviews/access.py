@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
@@ -12,6 +13,8 @@ from portal.accounts.roles import Role
 from portal.catalog.access import may_maintain_cards
 from portal.catalog.models import ModelCard
 from portal.reviews.models import Limitation, ReviewItem
+
+_OVERSEERS: Final = (Role.MAINTAINER, Role.OPERATOR)
 
 
 def require_reviewer(request: HttpRequest) -> User:
@@ -36,7 +39,11 @@ def require_operator(request: HttpRequest) -> User:
 
 def require_overseer(request: HttpRequest) -> User:
     """A maintainer or an operator. Raises Http404."""
-    return _require(request, Role.MAINTAINER, Role.OPERATOR)
+    return _require(request, *_OVERSEERS)
+
+
+def may_oversee(user: User) -> bool:
+    return any(user.has_role(role) for role in _OVERSEERS)
 
 
 def get_item(item_id: int) -> ReviewItem:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.reviews.access import require_reviewer, require_staff
+from portal.reviews.access import may_oversee, require_reviewer, require_staff
 from portal.reviews.forms import SavedViewForm
 from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
@@ -42,7 +42,8 @@ def queue(request: HttpRequest) -> HttpResponse:
         "matches": matches(reviewer, filters) if filters.pairs else None,
         "counts": open_counts(reviewer),
         "shortage": shortage_of_reviewers(),
-        "stalemate": stalemate(),
+        # Said to those who can change it.
+        "stalemate": stalemate() if may_oversee(reviewer) else None,
         "may_review": may_review(reviewer),
         "last": last_verdict(reviewer),
         "saved_views": saved_views(reviewer),
