@@ -12,29 +12,11 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
-from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
+from portal.exports.command_filters import add_filters, chosen_criteria, option_of
+from portal.exports.criteria import Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS
 from portal.exports.tables import TABLES
 from portal.exports.writing import ExportReport, atomic_file, write_export
-
-HELP = {
-    "card": "only this card, owner/name",
-    "variant": "only this variant, owner/name:variant",
-    "rating": "only this helpfulness, 1 to 5",
-    "rating_min": "at least this helpfulness",
-    "rating_max": "at most this helpfulness",
-    "thumb": "only up or down",
-    "since": "created at or after this ISO 8601 date, or time with offset",
-    "until": "created before it",
-    "questionnaire": "only answers to this questionnaire, any version",
-    "campaign": "only this campaign",
-    "language": "only this language, ISO 639-1",
-    "licence": "only under this licence",
-    "review_state": "only in one of these states of review, separated by commas",
-    "label": "only with this label of a reviewer",
-    "agreement_min": "only where at least this share of two or more reviewers said what was decided, 0 to 1",
-}
-
 
 PROGRESS_EVERY_S: Final = 2.0
 
@@ -50,20 +32,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--progress", action="store_true", help="count first, and say on standard error how far it is"
         )
-        for parameter in PARAMETERS:
-            parser.add_argument(f"--{parameter.replace('_', '-')}", metavar="X", help=HELP[parameter])
+        add_filters(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["table"] == "list":
             for table in TABLES.values():
                 self.stdout.write(f"{table.name:<18}{table.summary}")
             return
-        texts = {parameter: options[parameter] for parameter in PARAMETERS if options[parameter] is not None}
         try:
-            criteria = Criteria.from_texts(texts)
+            criteria = chosen_criteria(options)
             report = self._write(criteria, options)
         except InvalidCriterion as error:
-            raise CommandError(f"--{error.parameter.replace('_', '-')}: {error.limit}") from error
+            raise CommandError(f"{option_of(error.parameter)}: {error.limit}") from error
         except OSError as error:
             raise CommandError(f"{options['output']} cannot be written: {error.strerror}.") from error
         self._report(report, options)
