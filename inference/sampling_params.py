@@ -138,9 +138,10 @@ def find_invalid(values: Mapping[str, Any], most_tokens: int = MAX_NEW_TOKENS) -
     given = {name: value for name, value in values.items() if name in known}
     for name, value in given.items():
         try:
-            SamplingParams.from_mapping(roomy | {name: value})
             if name == "max_tokens":
+                # Before the limit of all engines, which would be followed in vain.
                 _require_integer(name, value, 1, most_tokens)
+            SamplingParams.from_mapping(roomy | {name: value})
         except InvalidParameter as error:
             wrong[name] = error
     try:

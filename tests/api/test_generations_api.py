@@ -126,6 +126,7 @@ def test_a_text_is_continued_or_scored_as_it_stands(client_of_alice: Client, var
         ({"parameters": {"temperature": 3}}, "/parameters/temperature", "at most 2"),
         ({"parameters": {"heat": 1}}, "/parameters/heat", "not a sampling parameter"),
         ({"parameters": {"max_tokens": 30_000}}, "/parameters/max_tokens", "from 1 to 2048"),
+        ({"parameters": {"max_tokens": 999_999}}, "/parameters/max_tokens", "from 1 to 2048"),
         ({"parameters": {"stop": "x"}}, "/parameters/stop", "list"),
         ({"parent": str(uuid.uuid4())}, "/conversation", "conversation"),
         ({"edits": "x"}, "/edits", "UUID"),

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from inference.sampling_params import InvalidParameter, SamplingParams
+from inference.sampling_params import SamplingParams, find_invalid
 from portal.api.openai.asked_run import read_boolean
 from portal.api.openai.errors import OpenAIError
 from portal.catalog.models import Variant
-from portal.playground.variant_defaults import default_parameters
+from portal.playground.variant_defaults import default_parameters, max_tokens_allowed
 
 # By the same name here and there. The last four are not OpenAI's; its own client sends them in `extra_body`.
 _SAME_NAME: Final = (
@@ -65,11 +65,11 @@ def _read(
     if isinstance(given["stop"], str):
         given["stop"] = [given["stop"]]
     chosen = {name: value for name, value in given.items() if value is not None}
-    try:
-        return SamplingParams.from_mapping(default_parameters(variant) | chosen)
-    except InvalidParameter as error:
-        name = names.get(error.field, error.field)
-        raise OpenAIError(f"{name}: {error.limit}.", param=name) from error
+    values = default_parameters(variant) | chosen
+    if wrong := find_invalid(values, max_tokens_allowed()):
+        name = names.get(wrong[0].field, wrong[0].field)
+        raise OpenAIError(f"{name}: {wrong[0].limit}.", param=name)
+    return SamplingParams.from_mapping(values)
 
 
 def _top_logprobs(body: Mapping[str, Any]) -> Any:
