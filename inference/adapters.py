@@ -157,9 +157,6 @@ class AdaptedLinear:
     def __call__(self, rows: Tensor) -> Tensor:
         return self._bank.add_to(self._base(rows), rows, self._parts)
 
-    def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
-        return self._bank.add_to(self._base.added_to(residual, rows), rows, self._parts)
-
 
 def _shape(module: torch.nn.Linear | Conv1D) -> tuple[int, int]:
     """How many numbers go in and out."""

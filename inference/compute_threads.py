@@ -26,8 +26,9 @@ _PAUSE_SOFT: Final = 1
 _ORDER: Final[Any] = types.void(types.CPointer(types.int64))  # type: ignore[no-untyped-call]
 _CALL: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-# Where an order's numbers begin. Before them stand the address of the next share that nobody has taken, and the share.
-NUMBERS: Final = 2
+# Where an order's numbers begin. Before them stand the address of the next share that nobody has taken, that share, and
+# how many threads have begun and not ended.
+NUMBERS: Final = 3
 
 
 def _entry(name: str, *arguments: Any) -> Any:
@@ -60,16 +61,32 @@ def take_shares(order: Any, count: int) -> Any:
     return fetch_and_add(order[0], count)
 
 
+@inlined
+def begin_share(order: Any) -> None:
+    """Say that this thread begins; one that has no memory for its work never says that it has ended."""
+    fetch_and_add(order[0] + 8, 1)
+
+
+@inlined
+def end_share(order: Any) -> None:
+    """Say that this thread has done what it took."""
+    fetch_and_add(order[0] + 8, -1)
+
+
 def run_shared(function: Any, numbers: Sequence[int], *, threads: int) -> None:
-    """Have so many of torch's threads carry out an order by what `shared` made; the interpreter's lock is free
-    meanwhile. Without torch's threads, and for one, it is the calling thread alone."""
-    order = np.array((0, 0, *numbers), dtype=np.int64)
+    """Have so many of torch's threads carry out an order by what `shared` made, without the interpreter's lock.
+
+    Without torch's threads, and for one, it is the calling thread alone. Raises MemoryError where one had no memory.
+    """
+    order = np.array((0, 0, 0, *numbers), dtype=np.int64)
     at = order.ctypes.data
     order[0] = at + order.itemsize
     if threads == 1 or _PARALLEL is None:
         _CALL(function.address)(at)
     else:
         _PARALLEL(function.address, at, threads, 0)
+    if order[2] != 0:
+        raise MemoryError("a thread had no memory for its part of a step")
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 Between two products that stream weights through the caches, every torch operation begins cold: 20 to 70 µs instead of 3
 to 10, a dozen per layer. Three compiled functions with little code take their place. They let go of the interpreter's
-lock, take addresses of contiguous tensors (what torch owns stays its own), and compute in float32 whatever those hold.
-`kind` is a number of the type that stands for the tensors' dtype, see `KINDS`. Attention has all of torch's threads.
+lock, take addresses of contiguous tensors (what torch owns stays its own), compute in float32 whatever those hold, and
+run on as many of torch's threads as they are told. `kind` is a number of the type that stands for the tensors' dtype,
+see `KINDS`.
 """
 
 from __future__ import annotations
@@ -14,44 +15,75 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from inference.compute_threads import NUMBERS, run_shared, shared, take_shares
-from inference.native_code import KINDS, compiled, exponential, float_of, inlined, narrow, pointer, wide
+from inference.compute_threads import NUMBERS, begin_share, end_share, run_shared, shared, take_shares
+from inference.native_code import KINDS, exponential, float_of, inlined, narrow, pointer, wide
 
 _BFLOAT16: Final = KINDS[torch.bfloat16]
 _FLOAT32: Final = KINDS[torch.float32]
 
 
-@compiled
-def add_and_normalise(
-    kind: Any, rows_at: int, added_at: int, weight_at: int, out_at: int, count: int, width: int, epsilon: float
-) -> None:
-    """Add to `count` rows in place what stands at `added_at` (0: nothing), and write them normalised, times weight."""
-    rows, added = pointer(rows_at, kind), pointer(added_at, kind)
-    weight, out = pointer(weight_at, kind), pointer(out_at, kind)
-    for row in range(count):
-        first = row * width
-        if added_at != 0:
+# So many rows are a share of what goes row by row.
+ROWS_AT_ONCE: Final = 8
+# What normalisation's threads read: addresses (0: nothing is added), numbers of rows and of numbers in one, epsilon.
+_N_ROWS, _N_ADDED, _N_WEIGHT, _N_OUT, _N_COUNT, _N_WIDTH, _N_EPSILON = range(NUMBERS, NUMBERS + 7)
+# What gating's threads read.
+_G_BOTH, _G_OUT, _G_COUNT, _G_WIDTH = range(NUMBERS, NUMBERS + 4)
+
+
+@inlined
+def _add_and_normalise(kind: Any, order: Any) -> None:
+    rows, added = pointer(order[_N_ROWS], kind), pointer(order[_N_ADDED], kind)
+    weight, out = pointer(order[_N_WEIGHT], kind), pointer(order[_N_OUT], kind)
+    count, width, has_more = order[_N_COUNT], order[_N_WIDTH], order[_N_ADDED] != 0
+    epsilon = float_of(np.uint32(order[_N_EPSILON]))
+    while True:
+        begin = take_shares(order, ROWS_AT_ONCE)
+        if begin >= count:
+            return
+        for row in range(begin, min(begin + ROWS_AT_ONCE, count)):
+            first = row * width
+            if has_more:
+                for index in range(first, first + width):
+                    rows[index] = narrow(wide(rows[index]) + wide(added[index]), kind)
+            squares = np.float32(0)
             for index in range(first, first + width):
-                rows[index] = narrow(wide(rows[index]) + wide(added[index]), kind)
-        squares = np.float32(0)
-        for index in range(first, first + width):
-            number = wide(rows[index])
-            squares += number * number
-        scale = np.float32(1 / np.sqrt(squares / np.float32(width) + np.float32(epsilon)))
-        for index in range(width):
-            out[first + index] = narrow(wide(rows[first + index]) * scale * wide(weight[index]), kind)
+                number = wide(rows[index])
+                squares += number * number
+            scale = np.float32(1 / np.sqrt(squares / np.float32(width) + epsilon))
+            for index in range(width):
+                out[first + index] = narrow(wide(rows[first + index]) * scale * wide(weight[index]), kind)
 
 
-@compiled
-def gate(kind: Any, gates_and_ups_at: int, out_at: int, count: int, width: int) -> None:
-    """silu(gate) * up of `count` rows that hold `width` gates, then `width` ups."""
-    gates_and_ups, out = pointer(gates_and_ups_at, kind), pointer(out_at, kind)
-    for row in range(count):
-        first = 2 * row * width
-        for index in range(width):
-            number = wide(gates_and_ups[first + index])
-            opened = number / (np.float32(1) + exponential(-number))
-            out[row * width + index] = narrow(opened * wide(gates_and_ups[first + width + index]), kind)
+def _add_and_normalise_in_bfloat16(order: Any) -> None:
+    _add_and_normalise(_BFLOAT16, order)
+
+
+def _add_and_normalise_in_float32(order: Any) -> None:
+    _add_and_normalise(_FLOAT32, order)
+
+
+@inlined
+def _gate(kind: Any, order: Any) -> None:
+    both, out = pointer(order[_G_BOTH], kind), pointer(order[_G_OUT], kind)
+    count, width = order[_G_COUNT], order[_G_WIDTH]
+    while True:
+        begin = take_shares(order, ROWS_AT_ONCE)
+        if begin >= count:
+            return
+        for row in range(begin, min(begin + ROWS_AT_ONCE, count)):
+            first = 2 * row * width
+            for index in range(width):
+                number = wide(both[first + index])
+                opened = number / (np.float32(1) + exponential(-number))
+                out[row * width + index] = narrow(opened * wide(both[first + width + index]), kind)
+
+
+def _gate_in_bfloat16(order: Any) -> None:
+    _gate(_BFLOAT16, order)
+
+
+def _gate_in_float32(order: Any) -> None:
+    _gate(_FLOAT32, order)
 
 
 # What attention's threads read: addresses, numbers of rows, of query heads, of key heads, of numbers in a head, of
@@ -65,6 +97,7 @@ def gate(kind: Any, gates_and_ups_at: int, out_at: int, count: int, width: int) 
 @inlined
 def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in functions, it takes 2.5 times as long
     """Each share is a key head of some rows: its queries, its place in the store, its part of what comes out."""
+    begin_share(order)
     states, out, store = pointer(order[_STATES], kind), pointer(order[_OUT], kind), pointer(order[_STORE], kind)
     cosines, sines = pointer(order[_COSINES], kind), pointer(order[_SINES], kind)
     slots, positions = pointer(order[_SLOTS], order[0]), pointer(order[_POSITIONS], order[0])
@@ -81,6 +114,7 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
         share = take_shares(order, 1)
         first_row, group = (share // groups) * together, share % groups
         if first_row >= count:
+            end_share(order)
             return
         for row in range(first_row, min(first_row + together, count)):
             position = positions[row]
@@ -152,13 +186,42 @@ def _attend_in_float32(order: Any) -> None:
     _attend(_FLOAT32, order)
 
 
-_ATTEND: Final = {torch.bfloat16: _attend_in_bfloat16, torch.float32: _attend_in_float32}
+_OPERATIONS: Final = {
+    ("normalise", torch.bfloat16): _add_and_normalise_in_bfloat16,
+    ("normalise", torch.float32): _add_and_normalise_in_float32,
+    ("gate", torch.bfloat16): _gate_in_bfloat16,
+    ("gate", torch.float32): _gate_in_float32,
+    ("attend", torch.bfloat16): _attend_in_bfloat16,
+    ("attend", torch.float32): _attend_in_float32,
+}
 
 
 @cache
-def compiled_attention(dtype: torch.dtype) -> Any:
+def _compiled(operation: str, dtype: torch.dtype) -> Any:
     """What torch's threads run, compiled when a model of that dtype is first loaded."""
-    return shared(_ATTEND[dtype])
+    return shared(_OPERATIONS[operation, dtype])
+
+
+def add_and_normalise(
+    dtype: torch.dtype,
+    rows_at: int,
+    added_at: int,
+    weight_at: int,
+    out_at: int,
+    count: int,
+    width: int,
+    epsilon: float,
+    *,
+    threads: int,
+) -> None:
+    """Add to `count` rows in place what stands at `added_at` (0: nothing), and write them normalised, times weight."""
+    numbers = (rows_at, added_at, weight_at, out_at, count, width, _bits(epsilon))
+    run_shared(_compiled("normalise", dtype), numbers, threads=threads)
+
+
+def gate(dtype: torch.dtype, gates_and_ups_at: int, out_at: int, count: int, width: int, *, threads: int) -> None:
+    """silu(gate) * up of `count` rows that hold `width` gates, then `width` ups."""
+    run_shared(_compiled("gate", dtype), (gates_and_ups_at, out_at, count, width), threads=threads)
 
 
 def attend(
@@ -190,5 +253,8 @@ def attend(
     """
     addresses = (states_at, cosines_at, sines_at, store_at, slots_at, positions_at, out_at)
     sizes = (count, heads, groups, size, capacity, window)
-    scaling_bits = int(np.float32(scaling).view(np.uint32))
-    run_shared(compiled_attention(dtype), (*addresses, *sizes, scaling_bits, together), threads=threads)
+    run_shared(_compiled("attend", dtype), (*addresses, *sizes, _bits(scaling), together), threads=threads)
+
+
+def _bits(number: float) -> int:
+    return int(np.float32(number).view(np.uint32))

@@ -162,9 +162,8 @@ class EngineThread:
 
     def _turn(self) -> bool:
         """One look at the inbox and one step; false when the engine has closed."""
+        self._rest_if_idle()
         with self._wake:
-            if self._is_idle():
-                self._runner.rest()
             while self._is_idle():
                 self._wake.wait()
             inbox, self._inbox = self._inbox, []
@@ -193,6 +192,16 @@ class EngineThread:
                 self._unwanted.discard(request_id)
             self._wake.notify_all()
             return bool(self._accepted) or self._close_at is None
+
+    def _rest_if_idle(self) -> None:
+        with self._wake:
+            is_idle = self._is_idle()
+        if is_idle:
+            # Outside the lock: nobody who brings a request waits for that.
+            try:
+                self._runner.rest()
+            except Exception:
+                logger.exception("The engine could not let go of what it does not need; it goes on.")
 
     def _is_idle(self) -> bool:
         return not (self._inbox or self._accepted or self._close_at is not None)

@@ -25,11 +25,11 @@ from inference.step_plan import RowWrite, Span, StepPlan
 
 MODEL_TYPES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 FIRST_POSITIONS: Final = 1_024
-# With more keys than these in a step, torch's attention is faster. The other native operations always win, though they
-# have one core: a step of 512 rows took 0.87 times as long.
+# With more keys than these in a step, torch's attention is faster. The other native operations always win.
 MOST_NATIVE_KEYS: Final = 3_000
-# Fewer are not worth a second thread.
+# Fewer keys, or rows, are not worth a second thread.
 FEWEST_SHARED_KEYS: Final = 64
+FEWEST_SHARED_ROWS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class FusedDecoder:
             # The other weights are rearranged copies, and this one would keep the whole mapped file in memory.
             self._embedding = self._embedding.clone()
         self._rotation = RotationTable(model.model.rotary_emb, self._embedding)
-        self._kind = KINDS.get(self._embedding.dtype)
+        self._is_native = self._embedding.dtype in KINDS
         self._layers = [_layer(layer, number, make_linear) for number, layer in enumerate(model.model.layers)]
         self._stores = [JoinedStore(slots, number, self._heads.groups) for number in range(len(self._layers))]
         self._norm = _norm(model.model.norm)
@@ -172,7 +172,7 @@ class FusedDecoder:
     def _logits(self, plan: StepPlan) -> Tensor:
         rows = self._embedding[plan.tokens]
         cosines, sines = self._rotation.at(plan.positions, plan.longest)
-        if self._kind is not None:
+        if self._is_native:
             rows = self._natively(plan, rows, cosines, sines)
         else:
             for layer, store in zip(self._layers, self._stores, strict=True):
@@ -189,9 +189,9 @@ class FusedDecoder:
     ) -> Tensor:
         states = layer.query_key_value(layer.input_norm(rows))
         attended = self._attended(layer, store, plan, states, cosines, sines)
-        rows = layer.output.added_to(rows, attended)
+        rows = rows + layer.output(attended)
         gate, up = layer.gate_up(layer.feed_norm(rows)).chunk(2, dim=-1)
-        return layer.down.added_to(rows, silu(gate).mul_(up))
+        return rows + layer.down(silu(gate).mul_(up))
 
     def _attended(
         self, layer: Layer, store: JoinedStore, plan: StepPlan, states: Tensor, cosines: Tensor, sines: Tensor
@@ -214,11 +214,13 @@ class FusedDecoder:
         count, width = rows.shape
         normed = torch.empty_like(rows)
         product: Tensor | None = None
+        dtype = rows.dtype
+        threads = torch.get_num_threads() if count >= FEWEST_SHARED_ROWS else 1
 
         def add_and_norm(norm: Norm) -> None:
             added_at = 0 if product is None else product.data_ptr()
             pointers = (rows.data_ptr(), added_at, norm.weight.data_ptr(), normed.data_ptr())
-            add_and_normalise(self._kind, *pointers, count, width, norm.epsilon)
+            add_and_normalise(dtype, *pointers, count, width, norm.epsilon, threads=threads)
 
         for layer, store in zip(self._layers, self._stores, strict=True):
             add_and_norm(layer.input_norm)
@@ -227,7 +229,7 @@ class FusedDecoder:
             add_and_norm(layer.feed_norm)
             gate_up = layer.gate_up(normed)
             inner = gate_up.new_empty((count, gate_up.shape[1] // 2))
-            gate(self._kind, gate_up.data_ptr(), inner.data_ptr(), count, inner.shape[1])
+            gate(dtype, gate_up.data_ptr(), inner.data_ptr(), count, inner.shape[1], threads=threads)
             product = layer.down(inner)
         add_and_norm(self._norm)
         return normed

@@ -1,8 +1,9 @@
-"""Matrix products by weight layouts: as stored, packed for oneDNN, or int8 and int4 for a few rows at a time."""
+"""Matrix products by weight layouts: as stored, packed for oneDNN, int8, and int4 for a few rows at a time."""
 
 # ruff: noqa: SLF001 - torch offers these kernels, which its own compiler emits, under private names only
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,7 +15,7 @@ from torch.nn.functional import linear, pad
 from inference.compute_threads import can_share
 from inference.product_kernel import multiply, padded
 
-# Up to so many rows torch's own product of int8 wins beside bfloat16 tiles (AMX); elsewhere native products always do,
+# Up to so many rows torch's own product of int8 wins beside torch's of bfloat16; native products always do,
 # which took 0.67, 0.62 and 0.52 times as long for 1, 4 and 8 rows on 2 cores with AVX-512.
 INT8_ROWS: Final = 6
 # Up to so many rows torch's own product of int4 wins: beside native ones it took 0.45, 0.54 and 0.90 times as long as
@@ -55,9 +56,6 @@ class Linear(Protocol):
 
     def __call__(self, rows: Tensor) -> Tensor: ...
 
-    def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
-        """`residual` plus the product, possibly in the residual's memory."""
-
 
 LinearMaker = Callable[[Tensor, Tensor | None], Linear]
 
@@ -74,9 +72,6 @@ class PlainLinear:
 
     def __call__(self, rows: Tensor) -> Tensor:
         return linear(rows, self._weight, self._bias)
-
-    def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
-        return residual.add_(self(rows))
 
 
 class NativeLinear(PlainLinear):
@@ -105,7 +100,7 @@ class NativeLinear(PlainLinear):
 
 
 class PackedLinear:
-    """bfloat16 weights in oneDNN's blocked layout, for processors with bfloat16 tiles; sums a residual as it goes."""
+    """bfloat16 weights in oneDNN's blocked layout, for processors with bfloat16 tiles."""
 
     __slots__ = ("_bias", "_weight")
     guessing = GUESSING
@@ -117,10 +112,6 @@ class PackedLinear:
     def __call__(self, rows: Tensor) -> Tensor:
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
         return product
-
-    def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
-        total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, residual, self._weight, self._bias, "add")
-        return total
 
 
 class RoundedLinear:
@@ -143,11 +134,6 @@ class RoundedLinear:
             return self._many_rows(rows)
         product = self._product(rows)
         return product if self._bias is None else product.add_(self._bias)
-
-    def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
-        if rows.shape[0] > self._most_rows:
-            return self._many_rows.added_to(residual, rows)
-        return residual.add_(self(rows))
 
 
 class Int8Linear(RoundedLinear):
@@ -214,7 +200,9 @@ def int4_blocks(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def bfloat16_maker() -> LinearMaker:
-    """The best layout for bfloat16 that this processor and this torch offer."""
-    if torch.cpu._is_amx_tile_supported() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+    """The best layout for bfloat16 that this processor and this torch offer; only on x86 were they measured."""
+    has_packing = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    is_packing_best = torch.cpu._is_amx_tile_supported() or platform.machine() not in {"x86_64", "AMD64"}
+    if has_packing and is_packing_best and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return PackedLinear
     return NativeLinear if can_share() else PlainLinear

@@ -10,6 +10,7 @@ import torch
 
 from inference.fused_decoder import can_fuse
 from inference.linear_layers import NativeLinear, PackedLinear, bfloat16_maker
+from inference.product_kernel import CACHED_NUMBERS
 from inference.schedule import TOKENS_ALONE
 from inference.weight_folder import WeightFolder
 
@@ -78,7 +79,8 @@ def memory_need(
         weights, copying = _fused(folder, text, dtype, rounded)
         loading = max(loading, whole + copying)
     is_native = is_fused and dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear
-    working = _working(folder, text, max_batch, item) + (NATIVE_LIBRARY_BYTES if is_native else LIBRARY_BYTES)
+    library = NATIVE_LIBRARY_BYTES + 4 * CACHED_NUMBERS * torch.get_num_threads() if is_native else LIBRARY_BYTES
+    working = _working(folder, text, max_batch, item) + library
     return MemoryNeed(loading, weights, positions * _position_bytes(text, item), working)
 
 

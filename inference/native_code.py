@@ -1,13 +1,15 @@
 """What native functions are made of: how they are compiled, bfloat16 in them, and an exponential that is vectors.
 
-numba keeps a function's machine code on disk until the function's own file changes. After a change in this one, remove
-the `*.nbi` files beside it.
+numba keeps a function's machine code on disk until the function's own file changes. What goes into functions of other
+files is named in `INGREDIENTS`: a change there makes other files of machine code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +19,8 @@ from numba import cfunc, njit, types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 from torch import Tensor
+
+INGREDIENTS: Final = ("native_code.py", "compute_threads.py", "product_tile.py")
 
 # numba has no bfloat16: its bits stand for it.
 KINDS: Final = {torch.bfloat16: np.uint16(0), torch.float32: np.float32(0)}
@@ -40,7 +44,17 @@ def callback(signature: Any) -> Callable[[Callable[..., None]], Any]:
     return partial(_kept, partial(cfunc, signature))
 
 
+def _digest_of_ingredients() -> str:
+    folder = Path(__file__).parent
+    return sha256(b"".join((folder / name).read_bytes() for name in INGREDIENTS)).hexdigest()[:12]
+
+
+_INGREDIENTS_DIGEST: Final = _digest_of_ingredients()
+
+
 def _kept(compiler: Callable[..., Any], function: Callable[..., None]) -> Any:
+    # The file's name is made of this one.
+    function.__qualname__ += f"_{_INGREDIENTS_DIGEST}"
     try:
         return compiler(cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's own for caches can be written

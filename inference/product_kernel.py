@@ -4,7 +4,7 @@ For processors without bfloat16 tiles (AMX). With AVX2 alone torch's own product
 with AVX512-BF16 they reach a quarter to a half of what the same cores multiply in float32; weights that are widened
 first go through the caches twice. A product is one parallel region, whose threads take outputs as they get to it: on
 cores that do something else as well, none waits for a share of a slower one. The weights of a share come from memory
-once and stay in the core's cache for all rows, which each thread widens for itself.
+once and stay in the core's cache for all rows of a region, which each thread widens for itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from inference.compute_threads import NUMBERS, run_shared, shared, take_shares
+from inference.compute_threads import NUMBERS, begin_share, end_share, run_shared, shared, take_shares
 from inference.native_code import float_of, inlined, pointer, wide
 from inference.product_tile import LANES, WEIGHTS, compute_tile
 
@@ -69,7 +69,8 @@ def _multiply(kind: Any, order: Any, rows_at: int, row: int, begin: int, end: in
     rows = _tile_rows(order[_COUNT] - row)
     outputs = LANES // rows
     for left in range(begin, end, outputs):
-        # What a tile would have beyond the last output it has before: computed twice, to the same.
+        # What a tile would have beyond the last output it has before: computed twice, by two threads perhaps, to the
+        # same.
         first = max(0, min(left, end - outputs))
         compute_tile(
             kind,
@@ -89,6 +90,7 @@ def _multiply(kind: Any, order: Any, rows_at: int, row: int, begin: int, end: in
 @inlined
 def _take_shares(kind: Any, order: Any) -> None:
     """What each thread does with an order."""
+    begin_share(order)
     count, width, outputs = order[_COUNT], order[_WIDTH], order[_OUTPUTS]
     # With room for the rows that fill a last tile up, which come to what nobody looks at, and for the border of a
     # cache line, at which vectors begin: each that crosses one is read twice.
@@ -102,6 +104,7 @@ def _take_shares(kind: Any, order: Any) -> None:
     while True:
         begin = take_shares(order, OUTPUTS_AT_ONCE)
         if begin >= outputs:
+            end_share(order)
             return
         end = min(begin + OUTPUTS_AT_ONCE, outputs)
         for row in range(0, count, 8):
@@ -135,13 +138,14 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
     of_outputs = [each for each in (scales, biases) if each is not None]
     outputs, width = weights.shape
     if (
-        rows.shape[1] != width
+        rows.shape[1:] != (width,)
         or width % WIDTH_MULTIPLE
         or outputs < LANES
         or rows.dtype is not torch.bfloat16
         or (scales is None) != (weights.dtype is torch.bfloat16)
-        or not weights.is_contiguous()
+        or weights.dtype not in _SHARES
         or any(each.shape != weights.shape[:1] or each.dtype is not torch.float32 for each in of_outputs)
+        or not all(each.is_contiguous() and each.device.type == "cpu" for each in (weights, *of_outputs))
     ):
         raise ValueError(f"rows {tuple(rows.shape)} and weights {tuple(weights.shape)} have no product here")
     rows = rows.contiguous()

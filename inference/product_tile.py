@@ -148,7 +148,7 @@ def _tile(kind: Weights, rows: int, builder: Any, arguments: Sequence[Any], *, a
     sums = [_cgutils.alloca_once(builder, _FLOATS) for _ in range(LANES)]
     for each in sums:
         builder.store(ir.Constant(_FLOATS, [0.0] * LANES), each)
-    fused = _cgutils.get_or_insert_function(builder.module, _FUSED, f"llvm.fma.v{LANES}f32")
+    fused = _cgutils.get_or_insert_function(builder.module, _FUSED, f"llvm.fmuladd.v{LANES}f32")
     row_starts = [_plus(builder, rows_at, builder.mul(width, ir.Constant(_WHOLE, row)), 4) for row in range(rows)]
     starts = [
         _plus(builder, weights_at, builder.mul(width, ir.Constant(_WHOLE, output)), kind.bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from inference.compute_threads import NUMBERS, computing, let_go, run_shared, shared, take_shares
+from inference.compute_threads import (
+    NUMBERS,
+    begin_share,
+    computing,
+    end_share,
+    let_go,
+    run_shared,
+    shared,
+    take_shares,
+)
 from inference.engine import GenerationRequest, Message
 from inference.events import Emission
 from inference.native_code import fetch_and_add, pointer
@@ -34,6 +43,25 @@ def _count_each_share(order: Any) -> None:
 
 
 counting = shared(_count_each_share)
+
+
+def _count_and_lack_memory(order: Any) -> None:
+    begin_share(order)
+    if take_shares(order, 1) > 0:
+        end_share(order)
+
+
+lacking = shared(_count_and_lack_memory)
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_others() -> Iterator[None]:
+    """torch keeps a number of threads for each thread, and gives new ones the number that was set last."""
+    before = torch.get_num_threads()
+    yield
+    _in_a_thread(lambda: torch.set_num_threads(before))
+    torch.set_num_threads(before)
+    let_go()
 
 
 def _threads() -> int:
@@ -67,6 +95,11 @@ def test_every_share_is_carried_out_once(shares: int, threads: int) -> None:
     counts = np.zeros(shares, dtype=np.int64)
     run_shared(counting, (counts.ctypes.data, shares), threads=threads)
     assert counts.tolist() == [1] * shares
+
+
+def test_a_thread_that_does_not_end_its_part_is_an_error() -> None:
+    with pytest.raises(MemoryError):
+        run_shared(lacking, (), threads=2)
 
 
 def test_a_thread_that_lets_go_has_a_pool_no_longer_and_gets_one_again() -> None:

@@ -21,25 +21,27 @@ def _random(*shape: int, dtype: torch.dtype, seed: int = 1) -> Tensor:
 
 @both_dtypes
 @pytest.mark.parametrize("width", [1, 40, 576])
-def test_rows_are_added_to_and_normalised(dtype: torch.dtype, width: int) -> None:
-    rows, added, weight = (_random(3, width, dtype=dtype, seed=seed) for seed in range(3))
+@pytest.mark.parametrize("count", [3, 45])
+def test_rows_are_added_to_and_normalised(dtype: torch.dtype, count: int, width: int) -> None:
+    rows, added, weight = (_random(count, width, dtype=dtype, seed=seed) for seed in range(3))
     out, expected = torch.empty_like(rows), rows + added
-    args = (added.data_ptr(), weight[0].data_ptr(), out.data_ptr(), 3, width, 1e-5)
-    add_and_normalise(KINDS[dtype], rows.data_ptr(), *args)
+    args = (added.data_ptr(), weight[0].data_ptr(), out.data_ptr(), count, width, 1e-5)
+    add_and_normalise(dtype, rows.data_ptr(), *args, threads=2)
     assert torch.equal(rows, expected)
     torch.testing.assert_close(
         out, rms_norm(expected, (width,), weight[0], 1e-5), rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype]
     )
-    add_and_normalise(KINDS[dtype], rows.data_ptr(), 0, *args[1:])
+    add_and_normalise(dtype, rows.data_ptr(), 0, *args[1:], threads=1)
     assert torch.equal(rows, expected)
 
 
 @both_dtypes
-def test_gates_open_their_ups(dtype: torch.dtype) -> None:
-    both = 20 * _random(4, 2 * 48, dtype=dtype)
+@pytest.mark.parametrize("rows", [1, 8, 45])
+def test_gates_open_their_ups(dtype: torch.dtype, rows: int) -> None:
+    both = 20 * _random(rows, 2 * 48, dtype=dtype)
     both[0, :3] = torch.tensor([-1e4, 1e4, 0], dtype=dtype)
-    out = torch.empty(4, 48, dtype=dtype)
-    gate(KINDS[dtype], both.data_ptr(), out.data_ptr(), 4, 48)
+    out = torch.empty(rows, 48, dtype=dtype)
+    gate(dtype, both.data_ptr(), out.data_ptr(), rows, 48, threads=2)
     gates, ups = both.float().chunk(2, dim=-1)
     torch.testing.assert_close(out.float(), silu(gates) * ups, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
 
@@ -126,8 +128,8 @@ def test_what_is_not_a_number_stays_so_and_stays_in_its_row(dtype: torch.dtype, 
     rows[0, 5] = torch.nan
     normed, opened = torch.empty_like(rows), torch.empty(2, 16, dtype=dtype)
     weight = torch.ones(32, dtype=dtype)
-    add_and_normalise(KINDS[dtype], rows.data_ptr(), 0, weight.data_ptr(), normed.data_ptr(), 2, 32, 1e-5)
-    gate(KINDS[dtype], rows.data_ptr(), opened.data_ptr(), 2, 16)
+    add_and_normalise(dtype, rows.data_ptr(), 0, weight.data_ptr(), normed.data_ptr(), 2, 32, 1e-5, threads=1)
+    gate(dtype, rows.data_ptr(), opened.data_ptr(), 2, 16, threads=1)
     assert normed[0].isnan().all()
     assert opened[0].isnan().any()
     assert not normed[1].isnan().any()

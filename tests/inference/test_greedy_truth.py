@@ -93,11 +93,15 @@ def test_architectures_take_the_fastest_path_that_fits(tiny_folder: FolderMaker,
     }
 
 
-@pytest.mark.parametrize("path", ["packed", "sequential"])
+@pytest.mark.parametrize("path", ["fused", "packed", "sequential"])
 def test_every_path_gives_the_tokens_of_generate(
     path: str, tiny_folder: FolderMaker, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inference.forward_choice.MODEL_TYPES", frozenset())
+    if path == "fused":
+        # As in float16, of which there are no native operations.
+        monkeypatch.setattr("inference.fused_decoder.KINDS", {})
+    else:
+        monkeypatch.setattr("inference.forward_choice.MODEL_TYPES", frozenset())
     if path == "sequential":
         monkeypatch.setattr("inference.forward_choice.fits_slots", lambda _: False)
     folder = tiny_folder("mistral")

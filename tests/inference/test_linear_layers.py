@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference import product_kernel
 from inference.linear_layers import NativeLinear
 
 ONE_ROUNDING = torch.finfo(torch.bfloat16).eps
@@ -26,8 +28,6 @@ def test_native_products_are_those_of_float32_rounded_once(
 
     assert product.dtype == torch.bfloat16
     torch.testing.assert_close(product.float(), expected, rtol=ONE_ROUNDING, atol=ONE_ROUNDING)
-    residual = torch.randn(rows, outer, generator=random).bfloat16()
-    torch.testing.assert_close(layer.added_to(residual.clone(), given_rows), residual + product)
 
 
 @given(st.integers(1, 20), st.integers(1, 90), st.integers(1, 150), st.booleans(), st.integers(0, 2**31))
@@ -44,6 +44,37 @@ def test_native_products_of_int8_are_those_of_the_scaled_weights(
     product = NativeLinear(weight, bias, scales)(given_rows)
 
     torch.testing.assert_close(product.float(), expected, rtol=ONE_ROUNDING, atol=ONE_ROUNDING)
+
+
+def test_rows_that_do_not_fit_a_cores_cache_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product_kernel, "CACHED_NUMBERS", 16 * 96)
+    random = torch.Generator().manual_seed(7)
+    weight = torch.randn(70, 96, generator=random).bfloat16()
+    layer = NativeLinear(weight, None)
+    for count in (15, 16, 17, 39):
+        rows = torch.randn(count, 96, generator=random).bfloat16()
+        product = layer(rows)
+        torch.testing.assert_close(
+            product.float(), rows.float() @ weight.float().T, rtol=ONE_ROUNDING, atol=ONE_ROUNDING
+        )
+        assert torch.equal(product[-1:], layer(rows[-1:])), "a row's numbers do not depend on its company"
+
+
+def test_what_no_product_is_made_for_is_refused() -> None:
+    rows, weight, scales = torch.ones(2, 32).bfloat16(), torch.ones(32, 32).bfloat16(), torch.ones(32)
+    for wrong in (
+        (rows.float(), weight),
+        (rows[:, :16], weight),
+        (rows, weight.float()),
+        (rows, weight.float(), scales),
+        (rows, weight, scales),
+        (rows, weight.to(torch.int8)),
+        (rows, weight.T[:, ::2]),
+        (rows, weight.to(torch.int8), torch.ones(64)[::2]),
+        (rows, weight[:4]),
+    ):
+        with pytest.raises(ValueError, match="have no product here"):
+            product_kernel.multiply(*wrong)
 
 
 def test_what_is_not_a_number_stays_so_in_a_native_product_and_is_its_own_rows_alone() -> None:

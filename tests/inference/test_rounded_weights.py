@@ -31,13 +31,11 @@ def test_a_rounded_layer_multiplies_by_the_rounded_weights(
 ) -> None:
     torch.manual_seed(rows)
     weight, bias = rounder(torch.randn(48, 96)), torch.randn(48).bfloat16()
-    inputs, residual = torch.randn(rows, 96).bfloat16(), torch.randn(rows, 48).bfloat16()
+    inputs = torch.randn(rows, 96).bfloat16()
     expected = inputs.float() @ weight.float().T + bias.float()
     product = layer(weight, bias)(inputs)
     assert product.dtype is torch.bfloat16
     torch.testing.assert_close(product.float(), expected, rtol=0.02, atol=0.15)
-    total = layer(weight, bias).added_to(residual.clone(), inputs)
-    torch.testing.assert_close(total.float(), expected + residual.float(), rtol=0.02, atol=0.2)
 
 
 def test_weights_out_of_a_q4_1_file_get_the_files_own_levels_again() -> None:

@@ -36,22 +36,22 @@ class Stalemate:
 def stalemate(items: QuerySet[ReviewItem] | None = None) -> Stalemate | None:
     """Among these items, or the oldest of the whole queue; None where each has somebody who may decide it."""
     undecided = (ReviewItem.objects.all() if items is None else items).filter(state=ItemState.ADJUDICATION)
-    owned = undecided.annotate(owner=Coalesce("submission__owner", "vote__owner"))
-    waiting = list(owned.only("needs_maintainer").order_by("entered_at", "pk")[:_OLDEST_LOOKED_AT])
+    owned = undecided.annotate(owner=Coalesce("submission__owner", "vote__owner")).order_by("entered_at", "pk")
+    waiting = list(owned.values_list("pk", "needs_maintainer", "owner")[:_OLDEST_LOOKED_AT])
     if not waiting:
         return None
     judged: defaultdict[int, set[int | None]] = defaultdict(set)
-    reviews = Review.objects.filter(item__in=waiting, superseded_at=None)
+    reviews = Review.objects.filter(item__in=[pk for pk, _needs, _owner in waiting], superseded_at=None)
     for item_id, reviewer_id in reviews.values_list("item", "reviewer"):
         judged[item_id].add(reviewer_id)
     maintainers = set(accounts_with(Role.MAINTAINER).values_list("pk", flat=True))
     judges = maintainers | set(accounts_with(Role.REVIEWER).values_list("pk", flat=True))
     stuck = [
-        item
-        for item in waiting
-        if not (maintainers if item.needs_maintainer else judges) - judged[item.pk] - {item.owner}
+        pk
+        for pk, needs_maintainer, owner in waiting
+        if not (maintainers if needs_maintainer else judges) - judged[pk] - {owner}
     ]
     if not stuck:
         return None
-    named = stuck[:_NAMED]
+    named = list(ReviewItem.objects.only("needs_maintainer").filter(pk__in=stuck[:_NAMED]).order_by("entered_at", "pk"))
     return Stalemate(len(stuck), named, needs_maintainer=any(item.needs_maintainer for item in named))
