@@ -40,13 +40,15 @@ from portal.catalog.models import Backend, ModelCard, Variant
 from portal.feedback.models import Answer, Question, Submission
 from portal.feedback.services import submit_feedback
 from portal.playground.models import Conversation, Generation
-from portal.reviews.models import ContributorRecord, DailyCount, Event, QueuePolicy, Review, ReviewItem
+from portal.reviews.models import ContributorRecord, DailyCount, Event, GoldItem, QueuePolicy, Review, ReviewItem
 
 CONTRIBUTORS: Final = 2_000
 REVIEWERS: Final = 20
 CARDS: Final = 12
 DAYS: Final = 365
 REQUESTS: Final = 40
+# Every so many items one that reviewers are measured by, if it is decided.
+GOLD_EVERY: Final = 5_000
 POSTGRES: Final = connection.vendor == "postgresql"
 # Of a hundred items: decided, waiting, to be adjudicated, asked, quarantined, withdrawn.
 STATES: Final = (
@@ -128,7 +130,7 @@ def build(rows: int, seed: int) -> None:
         _reviews(sql, rows, people, variants)
         _totals()
     with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), [Answer, ReviewItem, Review, Event]):
+        for statement in connection.ops.sequence_reset_sql(no_style(), [Answer, ReviewItem, GoldItem, Review, Event]):
             cursor.execute(statement)
         cursor.execute("ANALYZE")
 
@@ -208,6 +210,7 @@ def _reviews(sql: Columns, rows: int, people: tuple[int, int], variants: int) ->
     reason = f"CASE WHEN {decided} AND {outcome} = 'reject' THEN {sql.one_of(9, REASONS)} ELSE '' END"
     card = ModelCard.objects.get(slug="model-0").pk
     live = f"{state} <> 'withdrawn'"
+    gold = f"{decided} AND i % {GOLD_EVERY} = 0"
     boolean = "{}" if POSTGRES else "CAST({} AS INTEGER)"
     fill(
         ReviewItem, rows, id="i", submission_id=sql.uuid(4), policy_id=str(QueuePolicy.objects.get(is_current=True).pk),
@@ -219,7 +222,9 @@ def _reviews(sql: Columns, rows: int, people: tuple[int, int], variants: int) ->
         card_id=f"({card} + {sql.draw(2, 2 * CARDS)} / 2)", variant_id=f"({variants} + {sql.draw(2, 2 * CARDS)})",
         questionnaire="'answer-quality'", language=sql.one_of(5, LANGUAGES), signs="'[]'",
         thumb=f"CASE WHEN {live} THEN CASE WHEN {sql.draw(6, 100)} < 65 THEN 'up' ELSE 'down' END ELSE '' END",
+        is_gold=boolean.format(f"({gold})"),
     )  # fmt: skip
+    fill(GoldItem, rows, gold, item_id="i", verdict=outcome, created_at=decided_at)
     for place in range(2):
         fill(
             Review, rows, f"{state} = 'decided'", item_id="i",
@@ -311,6 +316,13 @@ def measure(requests: int) -> None:
     print(f"{'page':<36}{'median ms':>10}{'p95 ms':>8}{'queries':>9}")
     for name, address in pages:
         print(_line(name, *_timed_page(client, address, requests)), flush=True)
+    reviewing = Client(HTTP_HOST="localhost")
+    reviewing.force_login(User.objects.get(username="reviewer0"))
+    for name, query in (("waiting", "state=waiting"), ("waiting of a variant", f"state=waiting&variant={variant.pk}")):
+        path = f"{queue}?{query}"
+        print(
+            _line(f"queue of a reviewer, {name}", *_timed_page(reviewing, lambda path=path: path, requests)), flush=True
+        )
     print(_line("claim the next item", *_timed_claims(requests)), flush=True)
     print(_line("submit a judgement", *_timed_submissions(variant, requests)), flush=True)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,6 +22,7 @@ from portal.catalog.models import Variant
 from portal.reviews.models import QueuePolicy, Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
+from portal.reviews.queries.measuring import items_for
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import mark_gold, undo_verdict
 from tests.arena.contests import make_contest
@@ -247,3 +250,43 @@ def test_pages_of_a_list_show_it_once_in_its_place(gold: ReviewItem, alice: User
         seen += [each.pk for each in page.items]
         cursor = page.older
     assert seen == [*(each.pk for each in reversed(items)), gold.pk]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the other database has statistics to plan by")
+@pytest.mark.parametrize(
+    "narrowed", [{}, {"thumb": "down"}, {"variant": True}], ids=["all", "of a thumb", "of a variant"]
+)
+def test_a_page_reads_the_few_that_measure_and_does_not_walk_all_items_for_them(
+    narrowed: dict[str, Any], gold: ReviewItem, twin: ReviewItem, reviewer: User
+) -> None:
+    asked = {name: gold.variant_id if name == "variant" else value for name, value in narrowed.items()}
+    _waiting, beside = items_for(reviewer, QueueFilters(state="waiting", **asked))
+    page = beside.order_by("-entered_at", "-id").filter(entered_at__lte=timezone.now())
+    assert [each.pk for each in page] == [gold.pk]
+    assert "SEARCH reviews_reviewitem USING INTEGER PRIMARY KEY" in page.explain()
+
+
+def test_a_page_takes_the_same_queries_however_many_measure(
+    gold: ReviewItem,
+    alice: User,
+    reviewer: User,
+    second_reviewer: User,
+    third_reviewer: User,
+    maintainer: User,
+) -> None:
+    client = signed_in(reviewer)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert gold.pk in listed(client, {"state": "waiting"})
+        return len(queries)
+
+    cost()
+    before = cost()
+    for _ in range(3):
+        more = item_of(judge(alice, thumb="down", comment="The second arm is missing from this one too."))
+        for each in (second_reviewer, third_reviewer):
+            give_verdict(each, more, "reject")
+        mark_gold(maintainer, more.pk)
+    assert len(listed(client, {"state": "waiting"})) == 4
+    assert cost() == before <= 30
