@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
+import logging
+import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
-from portal.accounts.visitors import living_visitors
+from portal.accounts.visitors import SessionsUnreadable, living_visitors
 from portal.accounts.writing_turns import in_turns
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, ShareLink
+
+logger = logging.getLogger(__name__)
 
 # A quota counts the rows of a day, so none of them may go sooner.
 SHORTEST_RETENTION: Final = timedelta(days=2)
@@ -43,36 +47,58 @@ def forget_visitors() -> int:
     if settings.VISITOR_CONVERSATION_DAYS <= 0:
         return 0
     before = timezone.now() - max(timedelta(days=settings.VISITOR_CONVERSATION_DAYS), SHORTEST_RETENTION)
-    old = _left_by_visitors(before).order_by("updated_at").values_list("pk", "visitor")
-    if not old.exists():
+    # To the end, now: a statement that is open keeps SQLite's connection to an old state, in which it cannot write.
+    old = list(_left_by_visitors(before).order_by("updated_at").values_list("pk", "visitor"))
+    if not old:
         return 0
-    # Not before: it takes a while where many people come.
-    living = living_visitors()
-    doomed = (pk for pk, visitor in old.iterator() if visitor not in living)
+    try:
+        # Not before: it takes a while where many people come.
+        living = living_visitors({visitor for _pk, visitor in old if visitor})
+    except SessionsUnreadable as error:
+        logger.error(  # noqa: TRY400  where it was raised says nothing
+            "No visitor's conversation is deleted, since it is not known which visitors are gone: %s. Give workers the "
+            "SECRET_KEY that the web processes have; after a change of it, this goes on once most sessions are new.",
+            error,
+        )
+        return 0
+    doomed = [pk for pk, visitor in old if visitor not in living]
     forgotten = 0
-    for turn in in_turns(list(itertools.islice(doomed, FORGOTTEN_IN_A_ROUND))):
+    for turn in in_turns(doomed[:FORGOTTEN_IN_A_ROUND]):
         with transaction.atomic():
             # Once more with every condition: a judgement may have come, or its owner signed in.
-            still = list(_left_by_visitors(before).filter(pk__in=turn).select_for_update(of=("self",)))
+            still = list(_left_by_visitors(before, turn).select_for_update(of=("self",)))
             Conversation.objects.filter(pk__in=[each.pk for each in still]).delete()
         forgotten += len(still)
     return forgotten
 
 
-def _left_by_visitors(before: datetime) -> QuerySet[Conversation]:
-    """Visitors' conversations that rest since then, to which nothing leads but their session."""
+def _left_by_visitors(before: datetime, among: Sequence[uuid.UUID] | None = None) -> QuerySet[Conversation]:
+    """Visitors' conversations (all, or those of `among`) that rest since then, to which nothing leads but their
+    session."""
     runs = Generation.objects.filter(conversation=OuterRef("pk"))
-    of_others = ~Q(conversation=OuterRef("pk"))
-    taken_up = Generation.objects.filter(
-        of_others & (Q(rerun_of__conversation=OuterRef("pk")) | Q(branched_from__conversation=OuterRef("pk")))
-    )
     live = ShareLink.objects.filter(revoked_at=None)
-    return _unreferred(Conversation.objects.filter(visitor__isnull=False, updated_at__lt=before)).exclude(
+    left = _unreferred(Conversation.objects.filter(visitor__isnull=False, updated_at__lt=before)).exclude(
         Exists(runs.filter(state__in=ACTIVE_STATES))
-        | Exists(taken_up)
         | Exists(live.filter(conversation=OuterRef("pk")))
         | Exists(live.filter(generation__conversation=OuterRef("pk")))
     )
+    if among is not None:
+        left = left.filter(pk__in=among)
+    for origin in ("rerun_of", "branched_from"):
+        left = left.exclude(pk__in=_taken_up_by_others(origin, among))
+    return left
+
+
+def _taken_up_by_others(origin: str, among: Sequence[uuid.UUID] | None) -> QuerySet[Generation, Any]:
+    """The conversations with a run that is the origin of one elsewhere. It asks nothing of the conversation that is
+    looked at, so a database reads it once, and not for each."""
+    elsewhere = Generation.objects.filter(**{f"{origin}__isnull": False}).exclude(
+        conversation=F(f"{origin}__conversation")
+    )
+    if among is not None:
+        elsewhere = elsewhere.filter(**{f"{origin}__conversation__in": among})
+    conversations: QuerySet[Generation, Any] = elsewhere.values(f"{origin}__conversation")
+    return conversations
 
 
 def _unreferred(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -12,11 +14,14 @@ from unittest import mock
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
+from django.db import connection, connections
+from django.test import override_settings
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from portal.accounts import visitors as accounts_visitors
 from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
 from portal.accounts.visitors import living_visitors
@@ -36,8 +41,12 @@ pytestmark = pytest.mark.django_db
 Keep = Callable[[Generation], object]
 
 
+def session_store() -> Any:
+    return import_module(django_settings.SESSION_ENGINE).SessionStore()
+
+
 def give_session(visitor: uuid.UUID, left: timedelta = timedelta(days=60)) -> None:
-    store: Any = import_module(django_settings.SESSION_ENGINE).SessionStore()
+    store = session_store()
     store[VISITOR_SESSION_KEY] = str(visitor)
     store.create()
     Session.objects.filter(pk=store.session_key).update(expire_date=timezone.now() + left)
@@ -186,16 +195,114 @@ def test_how_long_is_the_operators_choice(variant: Variant, settings: Any, days:
     assert is_there(run) == stays
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts SQLite's steps")
+def test_four_times_as_many_conversations_take_about_four_times_the_work(variant: Variant) -> None:
+    def work_for(count: int) -> int:
+        for _ in range(count):
+            give_session(visitor_of(left_behind(variant)))
+        steps = 0
+
+        def count_step() -> None:
+            nonlocal steps
+            steps += 1
+
+        connection.connection.set_progress_handler(count_step, 100)
+        try:
+            assert forget_visitors() == 0
+        finally:
+            connection.connection.set_progress_handler(None, 0)
+        return steps
+
+    first = work_for(50)
+    assert work_for(150) < 6 * first
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="its one writer")
+@pytest.mark.django_db(transaction=True)
+def test_another_process_may_write_between_two_turns(variant: Variant) -> None:
+    visitors = [Conversation(visitor=uuid.uuid4(), title="x") for _ in range(2_100)]
+    Conversation.objects.bulk_create(visitors)
+    Conversation.objects.update(updated_at=timezone.now() - timedelta(days=31))
+    written = 0
+
+    def another_writes(rows: list[Any]) -> Iterator[list[Any]]:
+        nonlocal written
+        for row in rows:
+            with ThreadPoolExecutor(1) as others:
+                others.submit(write).result()
+            written += 1
+            yield [row]
+
+    def write() -> None:
+        with closing(connections["default"]):
+            make_conversation(uuid.uuid4())
+
+    with (
+        mock.patch.object(retention, "FORGOTTEN_IN_A_ROUND", 3),
+        mock.patch.object(retention, "in_turns", another_writes),
+    ):
+        assert forget_visitors() == written == 3
+
+
 def test_no_session_is_read_while_nothing_is_old(variant: Variant) -> None:
     left_behind(variant, days=1)
     with mock.patch.object(retention, "living_visitors", side_effect=AssertionError):
         assert forget_visitors() == 0
 
 
-def test_a_session_that_cannot_be_read_is_no_visitors() -> None:
-    Session.objects.create(session_key="x", session_data="nonsense", expire_date=timezone.now() + timedelta(days=1))
+def test_only_the_visitors_asked_about_are_told() -> None:
     give_session(visitor := uuid.uuid4())
-    assert living_visitors() == {visitor}
+    give_session(uuid.uuid4())
+    assert living_visitors({visitor, uuid.uuid4()}) == {visitor}
+
+
+def test_sessions_are_read_to_the_last_whatever_fits_a_slice() -> None:
+    for count in range(4):
+        visitors = {uuid.uuid4() for _ in range(count)}
+        Session.objects.all().delete()
+        for visitor in visitors:
+            give_session(visitor)
+        with mock.patch.object(accounts_visitors, "_READ_AT_ONCE", 2):
+            assert living_visitors(visitors) == visitors
+
+
+@pytest.mark.parametrize("odd", ["nonsense", "", 7, None, ["x"], {"a": 1}, [], "a session that is a list"])
+def test_what_is_odd_in_a_session_is_no_visitor_and_stops_nothing(variant: Variant, odd: Any) -> None:
+    data = ["x"] if odd == "a session that is a list" else {VISITOR_SESSION_KEY: odd}
+    Session.objects.create(
+        session_key="odd", session_data=session_store().encode(data), expire_date=timezone.now() + timedelta(days=1)
+    )
+    kept, gone = left_behind(variant), left_behind(variant)
+    give_session(visitor_of(kept))
+    assert forget_visitors() == 1
+    assert (is_there(kept), is_there(gone)) == (True, False)
+
+
+def test_nothing_goes_while_most_sessions_cannot_be_read(variant: Variant, caplog: pytest.LogCaptureFixture) -> None:
+    living, over = left_behind(variant), left_behind(variant)
+    give_session(visitor_of(living))
+    give_session(uuid.uuid4())
+    with override_settings(SECRET_KEY="that of another installation, or of a worker alone"):
+        assert forget_visitors() == 0
+        assert is_there(living)
+        assert is_there(over)
+        (said,) = caplog.records
+        assert said.levelname == "ERROR"
+        assert "2 of 2 living sessions cannot be read" in said.getMessage()
+        assert "Give workers the SECRET_KEY" in said.getMessage()
+        # Half of them: what remains are some of an earlier key, with which nobody comes back.
+        for _ in range(2):
+            give_session(uuid.uuid4())
+        assert forget_visitors() == 2
+
+
+def test_sessions_under_an_earlier_key_that_still_counts_are_read(variant: Variant, settings: Any) -> None:
+    run = left_behind(variant)
+    give_session(visitor_of(run))
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "the new one"
+    assert forget_visitors() == 0
+    assert is_there(run)
 
 
 @pytest.mark.parametrize("reason", ["it shows a limitation", "replayed", "the answer of a replay"])
