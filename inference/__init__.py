@@ -10,8 +10,8 @@ import os
 # besides, they spin in the time slice that the other one needs: steps of 430 to 1,400 ms beside 18 to 27 ms without
 # spinning, in turns on 2 cores that other programs kept busy. Never to spin costs a wake-up per operation, which a
 # spin of a fraction of a millisecond avoids.
-# ACTIVE is for libgomp's other case: once its threads outnumber the cores, as they do when an engine is loaded in one
-# thread and runs in another, or two engines are there, it spins 1,000 times under ACTIVE and not at all under PASSIVE.
+# ACTIVE is for libgomp's other case: once its threads outnumber the cores, as they do while two engines are at work, it
+# spins 1,000 times under ACTIVE and not at all under PASSIVE.
 # libgomp reads these when torch is loaded, so they must be set before that; whoever sets them otherwise is right.
 os.environ.setdefault("OMP_WAIT_POLICY", "ACTIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "4000")
