@@ -138,7 +138,7 @@ class BulkVerdicts(ApiView):
         effect = Effect()
 
         def plan() -> Sequence[int]:
-            check_many(numbers, judgement)
+            check_many(reviewer, numbers, judgement)
             return numbers
 
         def preview() -> Done:

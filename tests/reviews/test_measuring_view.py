@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,10 +20,10 @@ from portal.accounts.roles import Role
 from portal.arena.models import Outcome
 from portal.arena.voting import vote_on_battle
 from portal.catalog.models import Variant
-from portal.reviews.models import QueuePolicy, Review, ReviewItem
+from portal.reviews.models import Event, QueuePolicy, Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
-from portal.reviews.queries.measuring import items_for
+from portal.reviews.queries.measuring import items_for, shown_events
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import mark_gold, undo_verdict
 from tests.arena.contests import make_contest
@@ -290,3 +291,68 @@ def test_a_page_takes_the_same_queries_however_many_measure(
         mark_gold(maintainer, more.pk)
     assert len(listed(client, {"state": "waiting"})) == 4
     assert cost() == before <= 30
+
+
+@pytest.fixture
+def repeated_gold(
+    gold: ReviewItem, alice: User, second_reviewer: User, third_reviewer: User, maintainer: User
+) -> ReviewItem:
+    """Known to repeat `gold`."""
+    item = item_of(judge(alice, thumb="down", comment="The second arm is missing from that answer."))
+    for each in (second_reviewer, third_reviewer):
+        give_verdict(each, item, "duplicate", duplicate_of=gold.pk)
+    mark_gold(maintainer, item.pk)
+    item.refresh_from_db()
+    return item
+
+
+def test_naming_one_that_repeats_another_is_accepted_and_stored_of_the_first(
+    gold: ReviewItem, repeated_gold: ReviewItem, twin: ReviewItem, reviewer: User
+) -> None:
+    client = signed_in(reviewer)
+    sent = {"action": "verdict", "verdict": "duplicate", "item": [twin.pk], "duplicate_of": repeated_gold.pk}
+    body = {"items": [twin.pk], "verdict": "duplicate", "duplicate_of": repeated_gold.pk, "preview": True}
+    for answer in (client.post(BULK, sent), client.post(API_BULK, body, "application/json")):
+        assert answer.status_code == 200
+        assert "itself a duplicate" not in answer.text
+    assert give_verdict(reviewer, twin, "duplicate", duplicate_of=repeated_gold.pk).duplicate_of_id == gold.pk
+
+
+def test_one_that_is_repeated_by_gold_is_no_duplicate_of_itself(
+    gold: ReviewItem, repeated_gold: ReviewItem, reviewer: User
+) -> None:
+    assert give_verdict(reviewer, gold, "duplicate", duplicate_of=repeated_gold.pk).duplicate_of_id == repeated_gold.pk
+
+
+def test_who_knows_that_it_repeats_another_is_told_to_name_the_first(
+    gold: ReviewItem, repeated_gold: ReviewItem, twin: ReviewItem, maintainer: User
+) -> None:
+    with pytest.raises(ValidationError, match=f"#{repeated_gold.pk} is itself a duplicate: of #{gold.pk}"):
+        give_verdict(maintainer, twin, "duplicate", duplicate_of=repeated_gold.pk)
+
+
+def test_what_somebody_else_undid_of_gold_is_no_part_of_the_history(
+    gold: ReviewItem, reviewer: User, operator: User, make_user: Callable[..., User]
+) -> None:
+    other = make_user("other", Role.REVIEWER)
+    undo_verdict(other, give_verdict(other, gold).pk)
+    gold.refresh_from_db()
+    gold.release(other)
+    mine = give_verdict(reviewer, gold)
+
+    def history(person: User) -> str:
+        page = signed_in(person).get(gold.get_absolute_url()).text
+        found = re.search(r'<ol class="review-history">.*?</ol>', page, re.DOTALL)
+        assert found is not None
+        return found[0]
+
+    assert "other" not in history(reviewer)
+    assert "ndone" not in history(reviewer)
+    # Who is measured by nothing reads what is stored.
+    assert "other" in history(operator)
+    assert "gold" in history(operator).lower()
+    undo_verdict(reviewer, mine.pk)
+    [undone] = Event.objects.filter(action="undone", actor_id=reviewer.pk)
+    assert undone.changes["kind"] == "gold"
+    [shown] = shown_events(reviewer, [undone])
+    assert shown.changes["kind"] == "independent"

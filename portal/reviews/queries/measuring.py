@@ -80,14 +80,14 @@ def items_for(person: User, filters: QueueFilters) -> tuple[QuerySet[ReviewItem]
 def shown_verdicts(person: User, reviews: Iterable[Review]) -> list[Review]:
     """Verdicts on gold measure their givers and are no part of the item; one's own looks like any other."""
     shown = [each for each in reviews if each.kind != Kind.GOLD or each.reviewer_id == person.pk]
-    if person.has_role(Role.MAINTAINER):
+    if not _is_measured(person):
         return shown
     return [_with(each, kind=Kind.INDEPENDENT.value) if each.kind == Kind.GOLD else each for each in shown]
 
 
 def shown_events(person: User, events: Iterable[Event]) -> list[Event]:
-    """An item's history without what tells that it is gold."""
-    if person.has_role(Role.MAINTAINER):
+    """An item's history; for those whom gold measures without what tells that it is gold."""
+    if not _is_measured(person):
         return list(events)
     shown = []
     for event in events:
@@ -97,6 +97,11 @@ def shown_events(person: User, events: Iterable[Event]) -> list[Event]:
         elif event.action != "gold":
             shown.append(event)
     return shown
+
+
+def _is_measured(person: User) -> bool:
+    """Whether gold is kept from this person: who reviews, and does not choose it."""
+    return person.has_role(Role.REVIEWER) and not person.has_role(Role.MAINTAINER)
 
 
 def _like_a_waiting_one(item: ReviewItem) -> ReviewItem:

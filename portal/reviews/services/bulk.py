@@ -69,16 +69,16 @@ def preview_verdict(reviewer: User, item_ids: Iterable[int], judgement: Judgemen
     return effect
 
 
-def check_many(item_ids: Iterable[int], judgement: Judgement) -> None:
+def check_many(reviewer: User, item_ids: Iterable[int], judgement: Judgement) -> None:
     """Raises ValidationError where the verdict says too little for one of them."""
     keys = sorted(set(item_ids))[:MOST_ITEMS]
     for item in ReviewItem.objects.filter(pk__in=keys).select_related("submission__questionnaire", "vote"):
-        judgement.check(item, item.subject)
+        judgement.check(reviewer, item, item.subject)
 
 
 def judge_many(reviewer: User, item_ids: Sequence[int], judgement: Judgement) -> Effect:
     """The same verdict on each item that the reviewer may judge. Raises ValidationError before anything is written."""
-    check_many(item_ids, judgement)
+    check_many(reviewer, item_ids, judgement)
     effect = Effect()
     for turn in in_turns(sorted(set(item_ids))[:MOST_ITEMS]):
         judge_each(reviewer, turn, judgement, effect)
@@ -98,7 +98,7 @@ def judge_each(reviewer: User, item_ids: Iterable[int], judgement: Judgement, ef
             words, touches = _consequence(reviewer, shown, subject, judgement)
             if touches:
                 try:
-                    columns = judgement.check(item, subject)
+                    columns = judgement.check(reviewer, item, subject)
                 except ValidationError:
                     words, touches = OVERTAKEN, False
                 else:

@@ -21,6 +21,7 @@ from portal.reviews.models import GoldItem, Inquiry, Review, ReviewItem
 from portal.reviews.models.history import record_event
 from portal.reviews.models.queue import Subject
 from portal.reviews.models.verdicts import Superseded
+from portal.reviews.queries.measuring import shown_to
 from portal.reviews.services.settlement import lock_item, resettle
 from portal.reviews.settling import ItemState, Kind, Reason, Verdict
 
@@ -61,8 +62,8 @@ class Judgement:
     note: str = ""
     active_s: int | None = None
 
-    def check(self, item: ReviewItem, subject: Subject) -> dict[str, Any]:
-        """The columns of the verdict's row. Raises ValidationError naming the field and the limit."""
+    def check(self, reviewer: User, item: ReviewItem, subject: Subject) -> dict[str, Any]:
+        """The columns of the row of this reviewer's verdict. Raises ValidationError naming the field and the limit."""
         errors: dict[str, str] = {}
         if self.verdict not in Verdict.values:
             errors["verdict"] = _("Must be one of: %(known)s.") % {"known": ", ".join(Verdict.values)}
@@ -81,35 +82,39 @@ class Judgement:
         unknown = sorted(set(self.labels) - set(LABELS))
         if unknown:
             errors["labels"] = _("Unknown label: %(unknown)s.") % {"unknown": ", ".join(unknown)}
+        original = None
         if self.verdict == Verdict.DUPLICATE:
-            errors |= self._check_duplicate(item)
+            original, refused = self._find_original(reviewer, item)
+            errors |= refused
         if errors:
             raise ValidationError(errors)
         return {
             "verdict": self.verdict,
             "reason": self.reason if self.verdict == Verdict.REJECT else "",
-            "duplicate_of_id": self.duplicate_of if self.verdict == Verdict.DUPLICATE else None,
+            "duplicate_of_id": original,
             "labels": [label for label in LABELS if label in self.labels],
             "answers": self._checked_answers(subject),
             "note": note,
         }
 
-    def _check_duplicate(self, item: ReviewItem) -> dict[str, str]:
+    def _find_original(self, reviewer: User, item: ReviewItem) -> tuple[int | None, dict[str, str]]:
+        """The number of the item that this one repeats; or why what was named cannot be it."""
         if self.duplicate_of is None:
-            return {"duplicate_of": _("Say of which item, by its number.")}
+            return None, {"duplicate_of": _("Say of which item, by its number.")}
         if self.duplicate_of == item.pk:
-            return {"duplicate_of": _("An item is no duplicate of itself.")}
-        original = ReviewItem.objects.filter(pk=self.duplicate_of).first()
-        if original is None:
-            return {"duplicate_of": _("There is no item #%(number)d.") % {"number": self.duplicate_of}}
-        if (original.vote_id is None) != (item.vote_id is None):
-            return {"duplicate_of": _("A vote repeats a vote, and a submission a submission.")}
-        if original.duplicate_of_id is not None:
-            return {
-                "duplicate_of": _("#%(number)d is itself a duplicate: of #%(first)d. Name that one.")
-                % {"number": self.duplicate_of, "first": original.duplicate_of_id}
-            }
-        return {}
+            return None, {"duplicate_of": _("An item is no duplicate of itself.")}
+        named = ReviewItem.objects.filter(pk=self.duplicate_of).first()
+        if named is None:
+            return None, {"duplicate_of": _("There is no item #%(number)d.") % {"number": self.duplicate_of}}
+        if (named.vote_id is None) != (item.vote_id is None):
+            return None, {"duplicate_of": _("A vote repeats a vote, and a submission a submission.")}
+        [shown] = shown_to(reviewer, [named])
+        if shown.duplicate_of_id is not None:
+            words = _("#%(number)d is itself a duplicate: of #%(first)d. Name that one.")
+            return None, {"duplicate_of": words % {"number": named.pk, "first": shown.duplicate_of_id}}
+        # Whoever it measures must not learn that it repeats another, so that this goes to the first unsaid.
+        first = named.duplicate_of_id
+        return (named.pk if first in {None, item.pk} else first), {}
 
     def _checked_answers(self, subject: Subject) -> dict[str, Any]:
         """A reviewer answers as many of the questions as they like, each as a contributor would."""
@@ -143,7 +148,7 @@ def record_verdict(reviewer: User, item_id: int, claim_number: int, judgement: J
         if earlier is not None and claim_number:
             return earlier
         _require_claim(item, subject, reviewer, claim_number)
-        columns = judgement.check(item, subject)
+        columns = judgement.check(reviewer, item, subject)
         elapsed_s = max(0, int((timezone.now() - item.claimed_at).total_seconds())) if item.claimed_at else None
         # A page cannot have been looked at for longer than it was held.
         active_s = min(judgement.active_s, elapsed_s or 0) if judgement.active_s is not None else None
@@ -199,7 +204,7 @@ def undo_verdict(reviewer: User, review_id: int) -> ReviewItem:
         if item.state == ItemState.WITHDRAWN:
             raise UndoRefused(_("The contributor has withdrawn it since."))
         review.supersede(Superseded.UNDONE)
-        record_event(item, "undone", reviewer, review=review.pk, verdict=review.verdict)
+        record_event(item, "undone", reviewer, review=review.pk, kind=review.kind, verdict=review.verdict)
         if review.kind == Kind.GOLD:
             item.claim(reviewer, item.policy.lease)
             return item

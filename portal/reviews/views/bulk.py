@@ -61,7 +61,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 def _preview(request: HttpRequest, person: User, action: str, items: list[int]) -> HttpResponse:
     judgement = judgement_from_form(request.POST)
     if action == "verdict":
-        check_many(items, judgement)
+        check_many(person, items, judgement)
         effect = preview_verdict(person, items, judgement)
     else:
         effect = preview_quarantine(items, release=action == "release")
