@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core import mail
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.translation import gettext, override
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
-from portal.arena.models import Kind
-from portal.arena.voting import vote_side_by_side
+from portal.arena.models import Kind, Outcome
+from portal.arena.voting import vote_on_battle, vote_side_by_side
+from portal.feedback.models import Questionnaire
 from portal.playground.models import Generation
 from portal.reviews.models import Notice, ReviewItem
+from portal.reviews.queries.inquiries import notices_of, open_inquiries
 from portal.reviews.services.notice_mails import send_due_notices
 from tests.arena.contests import make_contest
 from tests.feedback.judgements import judge, make_generation, make_variant
@@ -81,6 +87,34 @@ def test_more_of_them_cost_no_more_queries(alice: User, alice_client: Client) ->
     three = cost()
     Notice.objects.filter(text__startswith="Your").first().delete()  # type: ignore[union-attr]
     assert cost() == three
+
+
+@pytest.mark.parametrize("told", [notices_of, open_inquiries])
+def test_runs_come_without_what_is_not_told_of_them(
+    told: Callable[[Actor], QuerySet[Any]], alice: User, reviewer: User
+) -> None:
+    variants = [make_variant("smol/lm2"), make_variant("other/tiny")]
+    vote = vote_on_battle(Actor(user=alice), make_contest(alice, variants), Outcome.A)
+    for subject in (ReviewItem.objects.get(vote=vote), item_of(judge(alice))):
+        give_verdict(reviewer, subject, "question")
+    with CaptureQueriesContext(connection) as queries:
+        rows = list(told(Actor(user=alice)))
+        [subject.about() for row in rows if (subject := row.item.submission) is not None]
+    assert len(rows) >= 2
+    read = [query["sql"] for query in queries if '"playground_generation"' in query["sql"]]
+    assert [sql.count('."prompt"') for sql in read] == [3]
+    for column in ("messages", "rendered_prompt", "output", "thinking", "provenance"):
+        assert f'."{column}"' not in read[0]
+
+
+def test_the_questionnaire_is_named_in_the_readers_language(alice: User) -> None:
+    Questionnaire.objects.filter(slug="answer-quality").update(translations={"fr": {"title": "Qualité de la réponse"}})
+    notice = Notice.objects.order_by("pk").first()
+    assert notice is not None
+    with override("fr"):
+        assert notice.about == "Qualité de la réponse: Who wrote Faust?"
+    with override("de"):
+        assert notice.about == f"{gettext('Answer quality')}: Who wrote Faust?"
 
 
 def test_those_from_before_find_their_item_by_their_address(alice: User) -> None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.catalog.models import MailState, Outgoing
+from portal.feedback.wording import wording
 from portal.reviews.models.queue import ReviewItem
 
 GATHER: Final = timedelta(minutes=10)
@@ -59,7 +60,8 @@ class Notice(Outgoing):
             return ""
         submission, vote = self.item.submission, self.item.vote
         if submission is not None:
-            told = [submission.questionnaire.title, submission.about()[0]]
+            form = submission.questionnaire
+            told = [wording(form, "title", form.title), submission.about()[0]]
         elif vote is not None:
             prompt = vote.comparison.generation_a.prompt if vote.comparison is not None else ""
             pair = {"a": vote.variant_a.model_id, "b": vote.variant_b.model_id}
