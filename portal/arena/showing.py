@@ -57,8 +57,13 @@ class ShownTurn:
     best_letter: str
     reasons: tuple[str, ...]
     comparisons: tuple[ShownComparison, ...]
-    # One of those that were given on it; they are reviewed one by one, and withdrawn together.
-    vote: Vote | None
+    # They are reviewed one by one, and withdrawn together.
+    votes: tuple[Vote, ...]
+
+    @property
+    def vote(self) -> Vote | None:
+        """One of those that were given on it."""
+        return self.votes[0] if self.votes else None
 
     @property
     def is_voted(self) -> bool:
@@ -79,7 +84,7 @@ def show_turn(contest: Contest, turn: Turn) -> ShownTurn:
         best_letter=best.contender.letter if best is not None else "",
         reasons=tuple(turn.votes[0].reasons) if turn.votes else (),
         comparisons=_compared(turn),
-        vote=turn.votes[0] if turn.votes else None,
+        votes=turn.votes,
     )
 
 

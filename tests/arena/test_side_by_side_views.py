@@ -7,11 +7,15 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.arena.models import Comparison, Contest, Kind, Outcome, Vote
+from portal.arena.voting import vote_side_by_side
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, State
 from tests.arena.contests import finish, make_contest
@@ -234,3 +238,17 @@ def test_a_comparisons_page_takes_the_same_queries_whatever_its_turns(
     with django_assert_max_num_queries(10):
         page = alice_client.get(contest.get_absolute_url()).content.decode()
     assert "tokens left" in page
+
+
+def test_votes_on_more_turns_take_no_more_queries(alice: User, alice_client: Client, variants: list[Variant]) -> None:
+    contest = begin(alice_client, *variants)
+    costs = []
+    for turn in range(1, 4):
+        finish(contest, "One.", "Two.")
+        vote_side_by_side(Actor(user=alice), contest, turn, 0)
+        alice_client.get(contest.get_absolute_url())
+        with CaptureQueriesContext(connection) as queries:
+            assert alice_client.get(contest.get_absolute_url()).text.count("contest__verdict") == turn
+        costs.append(len(queries))
+        alice_client.post(contest.get_absolute_url(), {"prompt": "On", "request_key": str(uuid.uuid4())})
+    assert costs[0] == costs[2] <= 14

@@ -98,6 +98,22 @@ def test_a_contests_page_says_it_of_a_vote_too(is_battle: bool, alice_client: Cl
     assert COPIES_STAY in after
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_turn_with_several_votes_says_it_whichever_of_them_was_published(
+    place: int, alice_client: Client, alice: User
+) -> None:
+    variants = [make_variant("smol/lm2"), make_variant("other/tiny"), make_variant("third/one")]
+    contest = make_contest(alice, variants, kind=Kind.SIDE_BY_SIDE)
+    published = vote_side_by_side(Actor(user=alice), contest, 1, 0)[place].pk
+    note = ContributionNote("In snapshot 7.", "/exports/7/", keeps_copy=True)
+    register_contribution_notes("test", lambda ids: {each: [note] for each in ids if each == published})
+    try:
+        assert COPIES_STAY in alice_client.get(contest.get_absolute_url()).text
+    finally:
+        register_contribution_notes("test", lambda ids: {})
+    assert COPIES_STAY not in alice_client.get(contest.get_absolute_url()).text
+
+
 def test_what_was_reviewed_can_still_be_withdrawn(alice_client: Client, alice: User) -> None:
     submission = judge(alice, comment="Secret after all.")
     submission.move_review([ReviewState.UNREVIEWED], ReviewState.ACCEPTED)
