@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -27,28 +26,15 @@ FORGET_WORKERS_AFTER: Final = timedelta(days=1)
 def sweep_generations() -> None:
     """Requeue, fail or redispatch what is stuck. Every change is conditional, so that two sweeps at once are harmless;
     the single flight only saves work."""
-    now = timezone.now()
-    if not _take_off(now):
+    if not MaintenanceLease.take("sweep", SINGLE_FLIGHT):
         return
+    now = timezone.now()
     _end_expired_leases(now)
     # Not the same moment: what was just requeued is due as well.
     _redispatch_stale(timezone.now())
     WorkerHeartbeat.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
     purge_conversations()
     dispatch_due_mails()
-
-
-def _take_off(now: datetime) -> bool:
-    if MaintenanceLease.objects.filter(pk="sweep", free_at__lte=now).update(free_at=now + SINGLE_FLIGHT):
-        return True
-    if MaintenanceLease.objects.filter(pk="sweep").exists():
-        return False
-    try:
-        with transaction.atomic():
-            MaintenanceLease.objects.create(pk="sweep", free_at=now + SINGLE_FLIGHT)
-    except IntegrityError:
-        return False
-    return True
 
 
 def _end_expired_leases(now: datetime) -> None:

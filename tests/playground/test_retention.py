@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.db import connection, connections
+from django.db.models import F
 from django.test import override_settings
 from django.utils import timezone
 from hypothesis import HealthCheck, given
@@ -30,7 +31,8 @@ from portal.catalog.models import ModelCard, Variant
 from portal.feedback.services import submit_feedback
 from portal.feedback.withdrawing import withdraw_feedback
 from portal.playground import retention
-from portal.playground.models import Conversation, Generation, ShareLink, State, TokenTrace
+from portal.playground.job_tasks import forget_visitors_task
+from portal.playground.models import Conversation, Generation, MaintenanceLease, ShareLink, State, TokenTrace
 from portal.playground.retention import forget_visitors, purge_conversations
 from portal.reviews.models import Limitation, Replay, ReplayRun, ReproductionRun
 from tests.arena.contests import compare, make_contest, make_vote
@@ -242,6 +244,17 @@ def test_another_process_may_write_between_two_turns(variant: Variant) -> None:
         mock.patch.object(retention, "in_turns", another_writes),
     ):
         assert forget_visitors() == written == 3
+
+
+def test_of_all_workers_one_looks_and_an_hour_later_another_one(variant: Variant) -> None:
+    first = left_behind(variant)
+    forget_visitors_task()
+    second = left_behind(variant)
+    forget_visitors_task()
+    assert (is_there(first), is_there(second)) == (False, True)
+    MaintenanceLease.objects.update(free_at=F("free_at") - timedelta(hours=1))
+    forget_visitors_task()
+    assert not is_there(second)
 
 
 def test_no_session_is_read_while_nothing_is_old(variant: Variant) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models
+from datetime import timedelta
+
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
 
 
 class WorkerHeartbeat(models.Model):
@@ -27,3 +30,18 @@ class MaintenanceLease(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def take(cls, name: str, span: timedelta) -> bool:
+        """Whether nobody took it within the span before; then nobody else gets it within the one that begins."""
+        now = timezone.now()
+        if cls.objects.filter(pk=name, free_at__lte=now).update(free_at=now + span):
+            return True
+        if cls.objects.filter(pk=name).exists():
+            return False
+        try:
+            with transaction.atomic():
+                cls.objects.create(pk=name, free_at=now + span)
+        except IntegrityError:
+            return False
+        return True
