@@ -32,7 +32,7 @@ from portal.api.asked_submission import (
 from portal.api.conditions import require_match, unchanged
 from portal.api.expansion import expanded, read_expand
 from portal.api.feedback_views import readable_by, require_own_runs
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_once, do_prepared_once
 from portal.api.operation import operation
 from portal.api.paging import next_address, read_limit, read_position
 from portal.api.problems import Problem
@@ -162,12 +162,8 @@ class SubmissionCheck(ApiView):
         def checked() -> dict[str, Any]:
             return self._checked(request)
 
-        def check() -> Done:
-            checked()
-            return Done(HTTPStatus.OK, "")
-
         # Nothing was stored: the same request sent again is checked again.
-        done = do_once(request, self.actor, check)
+        done = do_prepared_once(request, self.actor, checked, lambda _result: Done(HTTPStatus.OK, ""))
         return Response(checked(), headers={"Cache-Control": "no-store", **done.headers})
 
     def _checked(self, request: Request) -> dict[str, Any]:

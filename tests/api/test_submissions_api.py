@@ -200,6 +200,18 @@ def test_a_check_under_a_key_is_of_one_body_and_a_refused_one_leaves_the_key_unu
     assert (other.status_code, other.json()["type"]) == (422, "/api/problems/#idempotency-key-reused")
 
 
+def test_a_check_under_a_key_has_read_all_before_it_writes(writer: Client, alice: User) -> None:
+    body = {"generation": str(make_generation(alice).pk), "answers": {"thumb": "up", "comment": "Ask ada@example.org."}}
+    with CaptureQueriesContext(connection) as queries:
+        checked = writer.post(CHECK, body, JSON, headers={"Idempotency-Key": "checking"})
+    assert checked.json()["personal_data"]
+    # Others cannot write while a transaction is open, so that it must not look for personal data.
+    begin = next(number for number, each in enumerate(queries.captured_queries) if each["sql"].startswith("SAVEPOINT"))
+    within = [each["sql"] for each in queries.captured_queries[begin:]]
+    assert not [sql for sql in within if "playground_generation" in sql or "feedback_question" in sql]
+    assert [sql for sql in within if "api_idempotencykey" in sql]
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
