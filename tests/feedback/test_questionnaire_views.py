@@ -116,6 +116,16 @@ def test_a_condition_looks_up_and_is_not_broken_by_moving_or_removing(maintainer
     assert list(draft().questions.values_list("key", "position")) == [("first", 0), ("third", 1)]
 
 
+def test_removing_a_question_asks_once(maintainer_client: Client) -> None:
+    begin(maintainer_client)
+    add(maintainer_client, QuestionKind.YES_NO, "first")
+    page = maintainer_client.get(DRAFT).text
+    [asked] = [each for each in page.split("<details")[1:] if "questions/first/remove/" in each]
+    before, _form, _after = asked.partition("<form")
+    assert "Remove…" in before
+    assert "cannot be brought back" in asked.partition("</details>")[0]
+
+
 def test_a_published_version_is_never_rewritten_and_a_change_makes_the_next(
     maintainer_client: Client, alice: User
 ) -> None:
