@@ -49,6 +49,9 @@ def test_a_reviewer_clears_twenty_items_by_keyboard_alone(live_server: Any, alic
         expect(page.get_by_role("status").filter(has_text="take this item first")).to_be_visible()
         page.keyboard.press("n")
         on_item(page, numbers[0])
+        # What is not rendered before its words come may not be announced.
+        expect(page.locator("[data-hint]")).to_be_empty()
+        expect(page.locator("[data-hint]")).not_to_have_css("display", "none")
         accessible(page)
         page.keyboard.press("?")
         expect(page.get_by_role("dialog").get_by_text("Skip")).to_have_count(0)
