@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,51 @@ def test_one_that_is_not_made_is_an_error(
 
 
 @pytest.mark.usefixtures("worker")
+def test_it_does_not_wait_for_ever(maintainer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = 0.0
+
+    def rest(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+
+    monkeypatch.setattr(make_snapshot.time, "sleep", rest)
+    monkeypatch.setattr(make_snapshot.time, "monotonic", lambda: waited)
+    for more, limit_s in (((), 3_600), (("--timeout", "90"), 90)):
+        waited = 0.0
+        with pytest.raises(CommandError, match=f"No worker took the snapshot within {limit_s} s: .* It stays queued"):
+            call_command(*ASKED, *more)
+        assert waited == limit_s
+        assert Snapshot.objects.get().state == "queued"
+        Snapshot.objects.all().delete()
+
+    def take(seconds: float) -> None:
+        Snapshot.objects.get().claim("worker", timedelta(days=1))
+        rest(seconds)
+
+    monkeypatch.setattr(make_snapshot.time, "sleep", take)
+    with pytest.raises(CommandError, match=r"takes longer than 90 s\. The worker goes on with it"):
+        call_command(*ASKED, "--timeout", "90")
+    assert Snapshot.objects.get().state == "running"
+
+
+def test_without_a_limit_it_waits_as_long_as_it_takes(
+    maintainer: User, worker: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests = 0
+
+    def rest(seconds: float) -> None:
+        nonlocal rests
+        rests += 1
+        if rests == 5:
+            worker(seconds)
+
+    monkeypatch.setattr(make_snapshot.time, "sleep", rest)
+    monkeypatch.setattr(make_snapshot.time, "monotonic", lambda: 1_000_000.0 * rests)
+    call_command(*ASKED, "--timeout", "0", stdout=io.StringIO())
+    assert Snapshot.objects.get().is_published
+
+
+@pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -96,6 +142,9 @@ def test_one_that_is_not_made_is_an_error(
         (("--thumb", "sideways"), "--thumb: "),
         (("--table", "submissions_wide"), "--questionnaire: Name the questionnaire"),
         (("--title", ""), "--title: "),
+        (("--timeout", "-1"), "--timeout: "),
+        (("--timeout", "soon"), "--timeout: 'soon' is no whole number"),
+        (("--timeout", "5", "--no-wait"), "not allowed with"),
         (("--title", "x" * 121), "--title: "),
         (("--table", "nothing"), "invalid choice: 'nothing'"),
     ],

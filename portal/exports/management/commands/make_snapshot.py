@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -19,6 +19,7 @@ from portal.exports.services import start_snapshot
 from portal.exports.tables import TABLES
 
 LOOK_EVERY_S: Final = 0.5
+WAIT_S: Final = 3_600
 _OPTIONS: Final = {"tables": "--table", "redacts": "--redact"}
 
 
@@ -38,14 +39,19 @@ class Command(BaseCommand):
             help="pseudonyms of this snapshot's own, or those that the API and other such snapshots have",
         )  # fmt: skip
         parser.add_argument("--redact", action="store_true", help="replace what looks like personal data")
-        parser.add_argument("--no-wait", action="store_true", help="leave it to the worker, without its number")
+        waiting = parser.add_mutually_exclusive_group()
+        waiting.add_argument("--no-wait", action="store_true", help="leave it to the worker, without its number")
+        waiting.add_argument(
+            "--timeout", type=_seconds, default=WAIT_S, metavar="SECONDS",
+            help=f"how long to wait for it; 0 as long as it takes (default: {WAIT_S})",
+        )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="report as one JSON object")
         add_filters(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot = self._started(options)
         if not options["no_wait"]:
-            self._wait(snapshot)
+            self._wait(snapshot, options["timeout"])
         if options["json"]:
             self.stdout.write(json.dumps(_facts(snapshot)))
         elif snapshot.is_published:
@@ -73,14 +79,32 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(_sentence(error)) from error
 
-    def _wait(self, snapshot: Snapshot) -> None:
+    def _wait(self, snapshot: Snapshot, limit_s: int) -> None:
         """Until it is published. Raises CommandError where it is not; stopped here, the worker goes on with it."""
+        begun = time.monotonic()
         while snapshot.is_active:
+            if limit_s and time.monotonic() - begun >= limit_s:
+                raise CommandError(_why_it_takes_longer(snapshot, limit_s))
             time.sleep(LOOK_EVERY_S)
             snapshot.refresh_from_db()
         if not snapshot.is_published:
             why = "it was stopped" if snapshot.state == JobState.CANCELLED else snapshot.error
             raise CommandError(f"The snapshot was not made: {why}")
+
+
+def _why_it_takes_longer(snapshot: Snapshot, limit_s: int) -> str:
+    if snapshot.state == JobState.QUEUED:
+        return (
+            f"No worker took the snapshot within {limit_s} s: is one running? "
+            f"It stays queued for the next one: {snapshot.get_absolute_url()}"
+        )
+    return f"The snapshot takes longer than {limit_s} s. The worker goes on with it: {snapshot.get_absolute_url()}"
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no whole number of seconds from 0 on.")
+    return int(text)
 
 
 def _facts(snapshot: Snapshot) -> dict[str, Any]:
