@@ -70,7 +70,9 @@ def do_prepared_once(
         if not is_new:
             return _earlier(kept, request)
         done = act(prepared)
-        IdempotencyKey.objects.filter(pk=kept.pk).update(status=done.status, made=done.made)
+        # Nobody reads the body before `act` does: what it is about may not be there, whatever the body says.
+        columns = {"status": done.status, "made": done.made, "digest": _digest(request.data)}
+        IdempotencyKey.objects.filter(pk=kept.pk).update(**columns)
     return done
 
 
@@ -89,7 +91,8 @@ def do_many_once(
     if kept is None:
         rows = list(plan())
         with transaction.atomic():
-            kept, is_new = _take(actor, key, request, status=HTTPStatus.OK, made="0", waiting=rows)
+            digest = _digest(request.data)
+            kept, is_new = _take(actor, key, request, digest=digest, status=HTTPStatus.OK, made="0", waiting=rows)
     if not is_new:
         _require_same(kept, request)
     while kept.waiting:
@@ -129,8 +132,7 @@ def _take(actor: Actor, key: str, request: Request, **more: Any) -> tuple[Idempo
     own.filter(_is_over()).delete()
     try:
         with transaction.atomic():
-            digest = _digest(request.data)
-            return own.create(owner=actor.user, key=key, address=request.path, digest=digest, **more), True
+            return own.create(owner=actor.user, key=key, address=request.path, **more), True
     except IntegrityError:
         return own.get(key=key), False
 

@@ -35,9 +35,14 @@ BAD_BODIES: Final = ('{"nonsense": 1}', "[]", "{broken")
 
 
 def answers(client: Client, method: str, address: str) -> set[int]:
-    """How each of the bad bodies is answered."""
+    """How each of the bad bodies is answered, and those under a key that would be carried out once."""
     send: Any = getattr(client, method.lower())
-    return {send(address, body, content_type="application/json").status_code for body in BAD_BODIES}
+    keyed = {"Idempotency-Key": uuid.uuid4().hex}
+    return {
+        send(address, body, content_type="application/json", headers=headers).status_code
+        for body in BAD_BODIES
+        for headers in ({}, keyed)
+    }
 
 
 @pytest.mark.parametrize(("path", "method"), CHANGING)
