@@ -104,7 +104,8 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
     largest = max(math.prod(tensor.shape) for tensor in folder.tensors)
     # int4's output layer stays in int8; a block of 32 has half a byte for each weight, its scale and its centre.
     extra = matrices if rounded == "int8" else embedding + in_layers * (16 + 4) // 32
-    return kept + extra, kept + extra + 4 * largest
+    # Beside a matrix that is rounded stand its numbers in float32 and, once more as they were, without their signs.
+    return kept + extra, kept + extra + (4 + item) * largest
 
 
 JOINED: Final = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})

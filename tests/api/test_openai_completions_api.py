@@ -125,7 +125,7 @@ def test_what_is_refused_is_named_and_starts_nothing(ask: Ask) -> None:
         ({"prompt": [[1]]}, "prompt", "token ids"),
         ({"prompt": " "}, "prompt", "Write a prompt"),
         ({"prompt": "x" * 32_001}, "prompt", "At most 32000"),
-        ({"max_tokens": 2049}, "max_tokens", "At most 2048"),
+        ({"max_tokens": 2049}, "max_tokens", "1 to 2048"),
         ({"max_tokens": 0}, "max_tokens", "max_tokens"),
         ({"max_completion_tokens": 5}, "max_completion_tokens", "not supported"),
         ({"logprobs": 21}, "logprobs", "20"),
