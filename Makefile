@@ -25,7 +25,7 @@ PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope
 # same), and what single pages and the admin say. Those pages send their queries to PostgreSQL too, each once, in
 # tests/operations/test_every_page.py. All that is left is repeated: models, queries, services, commands, the API and
 # generated requests to it, exports, everything that commits or runs at once, and the generation contract.
-POSTGRES_PART := database and not page and not browser and not weights and (contract or not processes)
+POSTGRES_PART := database and not sqlite and not page and not browser and not weights and (contract or not processes)
 # Folders without any such test: importing them, torch with them, takes each process seconds.
 POSTGRES_LEAVES_OUT := --ignore=tests/inference --ignore=tests/browser
 

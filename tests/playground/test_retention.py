@@ -197,7 +197,7 @@ def test_how_long_is_the_operators_choice(variant: Variant, settings: Any, days:
     assert is_there(run) == stays
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts SQLite's steps")
+@pytest.mark.sqlite
 def test_four_times_as_many_conversations_take_about_four_times_the_work(variant: Variant) -> None:
     def work_for(count: int) -> int:
         for _ in range(count):
@@ -219,7 +219,7 @@ def test_four_times_as_many_conversations_take_about_four_times_the_work(variant
     assert work_for(150) < 6 * first
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="its one writer")
+@pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_another_process_may_write_between_two_turns(variant: Variant) -> None:
     visitors = [Conversation(visitor=uuid.uuid4(), title="x") for _ in range(2_100)]

@@ -253,7 +253,7 @@ def test_pages_of_a_list_show_it_once_in_its_place(gold: ReviewItem, alice: User
     assert seen == [*(each.pk for each in reversed(items)), gold.pk]
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the other database has statistics to plan by")
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "narrowed", [{}, {"thumb": "down"}, {"variant": True}], ids=["all", "of a thumb", "of a variant"]
 )
