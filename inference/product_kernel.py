@@ -152,7 +152,7 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
     count = rows.shape[0]
     rest = count % 8
     # What fills a last tile up comes out as well.
-    computed = count - rest + (8 if rest > 4 else 4 if rest > 2 else rest)
+    computed = count - rest + _tile_rows.py_func(rest)
     out = torch.empty((computed, outputs), dtype=torch.bfloat16)
     shares, threads = _compiled_shares(weights.dtype), torch.get_num_threads()
     at_once = max(8, CACHED_NUMBERS // width // 8 * 8)
