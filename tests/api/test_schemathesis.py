@@ -6,11 +6,8 @@ import json
 from typing import Any
 
 import pytest
-import schemathesis
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
-from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
@@ -24,10 +21,12 @@ from portal.exports import snapshot_files
 from portal.exports.models import Snapshot
 from portal.playground import following
 from portal.playground.models import TokenTrace
-from tests.api.test_judgements_schemathesis import JUDGEMENTS, METHODS, served_document
+from tests.api.test_judgements_schemathesis import JUDGEMENTS, METHODS, attackable, served_document
 from tests.arena.contests import make_contest
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.playground.turns import make_conversation
+
+pytestmark = pytest.mark.generated
 
 EXAMPLES = 10
 ATTACKED = [
@@ -95,15 +94,10 @@ def api_schema(db: None, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
             for parameter in operation.get("parameters", ()):
                 if (parameter["in"], parameter["name"]) in {("path", name) for name in there}:
                     parameter["schema"]["enum"] = there[parameter["name"]]
-    # The test's own connection has to outlive each request, as Django's test client sees to.
-    for signal in (request_started, request_finished):
-        monkeypatch.setattr(signal, "receivers", [])
     # How long a stream waits for news before it asks the row.
     monkeypatch.setattr(following, "ROW_INTERVAL_S", 0.001)
     monkeypatch.setattr(following, "LAST_LOOK_S", 0.001)
-    schema = schemathesis.openapi.from_dict(document)
-    schema.app = get_wsgi_application()
-    return schema
+    return attackable(document, monkeypatch)
 
 
 def things(alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
