@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from inference.engine import GenerationRequest
+from inference.events import TERMINAL_EVENTS
 from inference.gguf_conversion import convert_gguf
+from inference.upstream_engine import UpstreamEngine
+from tests.inference.hasty_engines import KEY, QUICK, asked
 from tests.inference.recorder import Recorder
+from tests.inference.scripted_upstream import MODEL, Behaviour, ScriptedUpstream
 
 REPOSITORY = Path(__file__).parents[2]
 FolderMaker = Callable[[str], Path]
@@ -59,3 +65,47 @@ def smollm2_folder(smollm2_gguf: Path) -> Path:
     folder = home / "weights" / "smollm2-135m-instruct"
     convert_gguf(smollm2_gguf, folder)
     return folder
+
+
+@pytest.fixture
+def upstream() -> Iterator[ScriptedUpstream]:
+    server = ScriptedUpstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_upstream_engine(upstream: ScriptedUpstream, recorder: Recorder) -> Iterator[Callable[..., UpstreamEngine]]:
+    """Makes engines that ask the scripted upstream; they close with the test."""
+    made: list[UpstreamEngine] = []
+
+    def make(**options: object) -> UpstreamEngine:
+        made.append(UpstreamEngine(recorder, **{"base_url": upstream.url, "model": MODEL, **options}))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close(0)
+
+
+@pytest.fixture
+def make_hasty_engine(make_upstream_engine: Callable[..., UpstreamEngine]) -> Callable[..., UpstreamEngine]:
+    """The same with a key, and with so little patience that a test can wait for its end."""
+    return partial(make_upstream_engine, key=KEY, patience=QUICK)
+
+
+@pytest.fixture
+def end_of(
+    make_hasty_engine: Callable[..., UpstreamEngine], recorder: Recorder, upstream: ScriptedUpstream
+) -> Callable[..., object]:
+    """Runs a request against an upstream that behaves so; its one end."""
+
+    def run(behave: Behaviour, request: GenerationRequest | None = None, **options: object) -> object:
+        upstream.behave = behave
+        request = request or asked()
+        make_hasty_engine(**options).submit(request)
+        ended = recorder.wait_for_end(request.request_id)
+        assert sum(isinstance(event, TERMINAL_EVENTS) for event in recorder.events(request.request_id)) == 1
+        return ended
+
+    return run

@@ -1,0 +1,24 @@
+"""Engines that soon give an upstream up: their settings, what they are asked, and how they must fail."""
+
+from __future__ import annotations
+
+from inference.engine import GenerationRequest, Message
+from inference.events import Failed, FailureCode
+from inference.sampling_params import SamplingParams
+from inference.upstream_client import UpstreamPatience
+
+KEY = "sk-very-secret"
+QUICK = UpstreamPatience(connect_s=1, first_byte_s=0.4, between_pieces_s=0.4, first_pause_s=0.01, longest_pause_s=0.5)
+
+
+def asked(request_id: str = "a", *, deadline_s: float | None = None, **params: object) -> GenerationRequest:
+    messages = (Message("user", "tell me"),)
+    sampling = SamplingParams(**{"max_tokens": 50, **params})
+    return GenerationRequest(request_id=request_id, messages=messages, params=sampling, deadline_s=deadline_s)
+
+
+def assert_failed(ended: object, part: str, code: FailureCode = FailureCode.UPSTREAM) -> None:
+    assert isinstance(ended, Failed), ended
+    assert ended.code is code
+    assert part in ended.message
+    assert KEY not in ended.message
