@@ -1,4 +1,4 @@
-"""Clients with tokens, and limits that start afresh in every test."""
+"""Clients with tokens, a variant to run, and limits that start afresh in every test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.test import Client
 from portal.accounts import limits
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
+from portal.catalog.models import Variant
+from tests.playground.turns import make_variant
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +30,13 @@ def token_client() -> Callable[..., Client]:
         return Client(headers={"Authorization": f"Bearer {secret}"})
 
     return make
+
+
+@pytest.fixture
+def client_of_alice(token_client: Callable[..., Client], alice: User) -> Client:
+    return token_client(alice, Scope.READ, Scope.SUBMIT)
+
+
+@pytest.fixture
+def variant(db: None) -> Variant:
+    return make_variant()

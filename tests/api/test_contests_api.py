@@ -33,11 +33,6 @@ def variants(db: None) -> list[Variant]:
     return [make_variant("smol/lm2"), make_variant("other/tiny", slug="int8")]
 
 
-@pytest.fixture
-def client_of_alice(token_client: Callable[..., Client], alice: User) -> Client:
-    return token_client(alice, Scope.READ, Scope.SUBMIT)
-
-
 def address(contest: Contest, what: str = "detail") -> str:
     name = "battle" if contest.kind == Kind.BATTLE else "comparison"
     return reverse(f"api:{name}-{what}", args=[contest.pk])

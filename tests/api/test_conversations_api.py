@@ -14,21 +14,11 @@ from django.urls import reverse
 from portal.accounts.models import Scope, User
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation, State
-from tests.playground.turns import add_turn, make_conversation, make_variant, prompt_form
+from tests.playground.turns import add_turn, make_conversation, prompt_form
 
 pytestmark = pytest.mark.django_db
 URL = reverse("api:conversation-list")
 JSON = "application/json"
-
-
-@pytest.fixture
-def variant(db: None) -> Variant:
-    return make_variant()
-
-
-@pytest.fixture
-def client_of_alice(token_client: Callable[..., Client], alice: User) -> Client:
-    return token_client(alice, Scope.READ, Scope.SUBMIT)
 
 
 def address(conversation: Conversation, what: str = "detail") -> str:

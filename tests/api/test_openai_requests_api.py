@@ -18,7 +18,6 @@ from portal.api.openai import choices, run_view
 from portal.catalog.models import Variant
 from portal.playground import dispatch, stream
 from portal.playground.models import Conversation, Generation, TokenTrace
-from tests.playground.turns import make_variant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,11 +43,6 @@ def _answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         yield None, stream.finished("stop", usage, {})
 
     monkeypatch.setattr(choices, "follow", follow)
-
-
-@pytest.fixture
-def variant(db: None) -> Variant:
-    return make_variant()
 
 
 @pytest.fixture

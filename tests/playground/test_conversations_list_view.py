@@ -1,8 +1,10 @@
-"""Finding, naming, deleting and restoring conversations; and what the sweep purges."""
+"""Listing, finding, naming, deleting and restoring conversations; and what the sweep purges."""
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -18,6 +20,42 @@ from tests.playground.turns import actor_of, add_turn, make_conversation
 
 pytestmark = pytest.mark.django_db
 LIST = "/playground/conversations/"
+
+
+def test_the_list_shows_ones_own_newest_first(alice: User, bob: User, alice_client: Client, variant: Variant) -> None:
+    for title in ("older", "newer"):
+        add_turn(make_conversation(alice, title), variant)
+    add_turn(make_conversation(bob, "somebody else's"), variant)
+    page = alice_client.get(LIST).content.decode()
+    assert page.index(">newer<") < page.index(">older<")
+    assert "somebody else" not in page
+    assert variant.model_id in page
+    assert "1 turn<" in page
+
+
+def test_a_visitors_conversations_are_listed_in_their_browser_alone(
+    visitor: uuid.UUID, visitor_client: Client, client: Client, alice_client: Client, variant: Variant
+) -> None:
+    add_turn(make_conversation(visitor, "Anonymous question"), variant)
+    assert "Anonymous question" in visitor_client.get(LIST).content.decode()
+    for stranger in (client, alice_client):
+        page = stranger.get(LIST).content.decode()
+        assert "Anonymous question" not in page
+        assert "No conversations yet" in page
+
+
+def test_the_list_has_pages_and_a_constant_number_of_queries(
+    alice: User, alice_client: Client, variant: Variant, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(30):
+        add_turn(make_conversation(alice, f"Number {number}"), variant)
+    # session, user, count, page, variants
+    with django_assert_max_num_queries(5):
+        first = alice_client.get(LIST).content.decode()
+    assert "Page 1 of 2" in first
+    assert "Number 4" in alice_client.get(LIST, {"page": "2"}).content.decode()
+    for page in ("0", "-1", "99999999999999999999", "x"):
+        assert alice_client.get(LIST, {"page": page}).status_code == 200
 
 
 def test_search_finds_words_of_titles_prompts_and_answers_of_ones_own(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any
 
 import pytest
@@ -274,101 +273,6 @@ def test_a_conversation_whose_variant_runs_no_more_goes_on_with_another(
     Variant.objects.update(is_runnable=False)
     page = alice_client.get(conversation.get_absolute_url()).content.decode()
     assert "this conversation cannot go on for now" in page
-
-
-# --- Conversations
-
-
-def test_the_list_shows_ones_own_newest_first(alice: User, bob: User, alice_client: Client, variant: Variant) -> None:
-    for title in ("older", "newer"):
-        add_turn(make_conversation(alice, title), variant)
-    add_turn(make_conversation(bob, "somebody else's"), variant)
-    page = alice_client.get(reverse("playground:conversations")).content.decode()
-    assert page.index(">newer<") < page.index(">older<")
-    assert "somebody else" not in page
-    assert variant.model_id in page
-    assert "1 turn<" in page
-
-
-def test_a_visitors_conversations_are_listed_in_their_browser_alone(
-    visitor: uuid.UUID, visitor_client: Client, client: Client, alice_client: Client, variant: Variant
-) -> None:
-    add_turn(make_conversation(visitor, "Anonymous question"), variant)
-    url = reverse("playground:conversations")
-    assert "Anonymous question" in visitor_client.get(url).content.decode()
-    for stranger in (client, alice_client):
-        page = stranger.get(url).content.decode()
-        assert "Anonymous question" not in page
-        assert "No conversations yet" in page
-
-
-def test_the_list_has_pages_and_a_constant_number_of_queries(
-    alice: User, alice_client: Client, variant: Variant, django_assert_max_num_queries: Any
-) -> None:
-    for number in range(30):
-        add_turn(make_conversation(alice, f"Number {number}"), variant)
-    url = reverse("playground:conversations")
-    # session, user, count, page, variants
-    with django_assert_max_num_queries(5):
-        first = alice_client.get(url).content.decode()
-    assert "Page 1 of 2" in first
-    assert "Number 4" in alice_client.get(url, {"page": "2"}).content.decode()
-    for page in ("0", "-1", "99999999999999999999", "x"):
-        assert alice_client.get(url, {"page": page}).status_code == 200
-
-
-# --- Who may see what
-
-
-@pytest.mark.parametrize("name", ["conversation", "generation", "cancel", "retry"])
-def test_what_is_not_ones_own_does_not_exist(
-    name: str,
-    visitor: uuid.UUID,
-    alice: User,
-    variant: Variant,
-    bob_client: Client,
-    client: Client,
-    visitor_client: Client,
-) -> None:
-    conversation = make_conversation(alice)
-    generation = add_turn(conversation, variant, state=State.RUNNING)
-    of_visitor = add_turn(make_conversation(visitor), variant, state=State.RUNNING)
-    for shown, strangers in (
-        (generation, (bob_client, client, visitor_client)),
-        (of_visitor, (bob_client, client)),
-    ):
-        url = reverse(f"playground:{name}", args=[shown.conversation_id if name == "conversation" else shown.pk])
-        for stranger in strangers:
-            methods = [stranger.get, stranger.post]
-            if name == "generation":
-                methods = [stranger.get]
-            if name in {"cancel", "retry"}:
-                methods = [stranger.post]
-            for request in methods:
-                assert request(url).status_code == 404
-                assert request(url, headers=HTMX).status_code == 404
-        shown.refresh_from_db()
-        assert shown.cancel_requested_at is None
-    assert Generation.objects.count() == 2
-
-
-@pytest.mark.parametrize("name", ["conversation", "generation", "cancel", "retry"])
-def test_an_unknown_id_is_not_found(name: str, alice_client: Client) -> None:
-    url = reverse(f"playground:{name}", args=[uuid.uuid4()])
-    request = alice_client.post if name in {"cancel", "retry"} else alice_client.get
-    assert request(url).status_code == 404
-    assert request(url.replace(url.split("/")[3], "not-a-uuid")).status_code == 404
-
-
-# It closes its database connection while it waits, a test's transaction included.
-@pytest.mark.django_db(transaction=True)
-def test_the_events_of_somebody_elses_run_do_not_exist(
-    alice: User, bob_client: Client, client: Client, visitor_client: Client
-) -> None:
-    generation = add_turn(make_conversation(alice), make_variant(), state=State.RUNNING)
-    for stranger in (bob_client, client, visitor_client):
-        for generation_id in (generation.pk, uuid.uuid4()):
-            assert stranger.get(reverse("playground:events", args=[generation_id])).status_code == 404
 
 
 def test_pages_are_not_cached_by_anybody(alice: User, alice_client: Client, variant: Variant) -> None:
