@@ -19,9 +19,9 @@ from portal.exports.models import Snapshot
 from portal.exports.services import start_snapshot
 from portal.exports.tables import TABLES
 from portal.exports.tasks import build_snapshot
-from tests.exports.test_snapshots import folder as folder  # noqa: PLC0414  a fixture
 from tests.feedback.judgements import judge, make_generation
 
+pytestmark = pytest.mark.usefixtures("folder")
 RECIPES = re.findall(
     r"^```(sh|python)\n(.*?)^```",
     (Path(__file__).parents[2] / "docs" / "exports.md").read_text(),
