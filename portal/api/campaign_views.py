@@ -20,6 +20,7 @@ from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.accounts.models import User
 from portal.api import schema
 from portal.api.api_view import ApiView
 from portal.api.campaign_rows import (
@@ -125,10 +126,10 @@ class CampaignList(ApiView):
         tags=["campaigns"],
     )
     def post(self, request: Request) -> HttpResponseBase:
-        return _answer(request, do_once(request, self.actor, lambda: self._make(request)))
-
-    def _make(self, request: Request) -> Done:
         author = require_maintainer(role_of(request))
+        return _answer(request, do_once(request, self.actor, lambda: self._make(request, author)))
+
+    def _make(self, request: Request, author: User) -> Done:
         body = NewCampaignSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         usual = model_to_dict(Campaign(), fields=_VALUES)

@@ -28,6 +28,7 @@ from portal.api.problems import FieldError, Problem
 
 HEADER: Final = "Idempotency-Key"
 Prepared = TypeVar("Prepared")
+Found = TypeVar("Found")
 # Visible ASCII: with or without the quotation marks of a structured field.
 KEY_PATTERN: Final = rf"^[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}$"
 _KEY: Final = re.compile(KEY_PATTERN[:-1])
@@ -52,28 +53,22 @@ def do_once(request: Request, actor: Actor, act: Callable[[], Done]) -> Done:
     Raises Problem: invalid-request for a key that is none, idempotency-key-reused for one that belongs to another
     request.
     """
-    return do_prepared_once(request, actor, lambda: None, lambda _nothing: act())
+    return _do(request, actor, _nothing, _nothing, lambda _none: act())
+
+
+def do_to_once(request: Request, actor: Actor, find: Callable[[], Found], act: Callable[[Found], Done]) -> Done:
+    """As `do_once`, to something that `find` looks up in the same transaction and that `act` is given.
+
+    Where it is not there, that is what is raised, also under a key that belongs to another request.
+    """
+    return _do(request, actor, find, _nothing, lambda _none: act(find()))
 
 
 def do_prepared_once(
     request: Request, actor: Actor, prepare: Callable[[], Prepared], act: Callable[[Prepared], Done]
 ) -> Done:
     """As `do_once`, of something of which `prepare` writes nothing and takes a while: it is outside the transaction."""
-    key = _key_of(request)
-    if key is None:
-        return act(prepare())
-    if (kept := _used(actor, key)) is not None:
-        return _earlier(kept, request)
-    prepared = prepare()
-    with transaction.atomic():
-        kept, is_new = _take(actor, key, request)
-        if not is_new:
-            return _earlier(kept, request)
-        done = act(prepared)
-        # Nobody reads the body before `act` does: what it is about may not be there, whatever the body says.
-        columns = {"status": done.status, "made": done.made, "digest": _digest(request.data)}
-        IdempotencyKey.objects.filter(pk=kept.pk).update(**columns)
-    return done
+    return _do(request, actor, _nothing, prepare, act)
 
 
 def do_many_once(
@@ -94,7 +89,7 @@ def do_many_once(
             digest = _digest(request.data)
             kept, is_new = _take(actor, key, request, digest=digest, status=HTTPStatus.OK, made="0", waiting=rows)
     if not is_new:
-        _require_same(kept, request)
+        _require_same(kept, request, _nothing)
     while kept.waiting:
         kept = _do_turn(kept, act)
         if kept.waiting:
@@ -105,6 +100,34 @@ def do_many_once(
 def forget_keys() -> int:
     """Delete the keys whose day is over; how many there were."""
     return IdempotencyKey.objects.filter(_is_over()).delete()[0]
+
+
+def _do(
+    request: Request,
+    actor: Actor,
+    find: Callable[[], object],
+    prepare: Callable[[], Prepared],
+    act: Callable[[Prepared], Done],
+) -> Done:
+    key = _key_of(request)
+    if key is None:
+        return act(prepare())
+    if (kept := _used(actor, key)) is not None:
+        return _earlier(kept, request, find)
+    prepared = prepare()
+    with transaction.atomic():
+        kept, is_new = _take(actor, key, request)
+        if not is_new:
+            return _earlier(kept, request, find)
+        done = act(prepared)
+        # Nobody reads the body before `act` does: what it is about may not be there, whatever the body says.
+        columns = {"status": done.status, "made": done.made, "digest": _digest(request.data)}
+        IdempotencyKey.objects.filter(pk=kept.pk).update(**columns)
+    return done
+
+
+def _nothing() -> None:
+    """There is nothing to find, or to prepare."""
 
 
 def _is_over() -> Q:
@@ -148,18 +171,20 @@ def _do_turn(kept: IdempotencyKey, act: Callable[[Sequence[int]], int]) -> Idemp
     return kept
 
 
-def _earlier(kept: IdempotencyKey, request: Request) -> Done:
-    _require_same(kept, request)
+def _earlier(kept: IdempotencyKey, request: Request, find: Callable[[], object]) -> Done:
+    _require_same(kept, request, find)
     return Done(kept.status, kept.made, is_repeated=True)
 
 
-def _require_same(kept: IdempotencyKey, request: Request) -> None:
-    if (kept.address, kept.digest) != (request.path, _digest(request.data)):
-        raise Problem(
-            "idempotency-key-reused",
-            _("This key belongs to another request. Send a new key with a new request."),
-            (FieldError(_("Was used for another request."), parameter=HEADER),),
-        )
+def _require_same(kept: IdempotencyKey, request: Request, find: Callable[[], object]) -> None:
+    if kept.address == request.path and kept.digest == _digest(request.data):
+        return
+    find()
+    raise Problem(
+        "idempotency-key-reused",
+        _("This key belongs to another request. Send a new key with a new request."),
+        (FieldError(_("Was used for another request."), parameter=HEADER),),
+    )
 
 
 def _digest(body: Any) -> str:

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from portal.accounts.models import Scope
 from portal.api import schema
 from portal.api.api_view import ApiView
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_to_once
 from portal.api.operation import operation
 from portal.api.own_things import own_scopes, read_body
 from portal.api.paging import read_page
@@ -99,14 +99,16 @@ class InquiryAnswering(ApiView):
         tags=["me"],
     )
     def post(self, request: Request, inquiry_id: int) -> HttpResponseBase:
-        def answer() -> Done:
-            asked = get_object_or_404(open_inquiries(self.actor), pk=inquiry_id)
+        def find() -> Inquiry:
+            return get_object_or_404(open_inquiries(self.actor), pk=inquiry_id)
+
+        def answer(asked: Inquiry) -> Done:
             text = read_body(request, AnswerInquirySerializer)["answer"]
             if not answer_inquiry(asked.item.subject, asked, text):
                 raise Http404
             return Done(200, str(inquiry_id))
 
-        done = do_once(request, self.actor, answer)
+        done = do_to_once(request, self.actor, find, answer)
         answered = get_object_or_404(Inquiry.objects.select_related("item"), pk=done.made)
         return row_answer(request, _row(answered), _MEMBERS, headers=done_headers(done))
 

@@ -17,7 +17,7 @@ from portal.api import schema
 from portal.api.api_view import ApiView
 from portal.api.draft_steps import QUESTIONNAIRE_PATH, change_draft, questionnaire_answer
 from portal.api.given_question import question_values
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_to_once
 from portal.api.operation import operation
 from portal.api.permissions import role_of
 from portal.api.problems import FieldError, Problem, pointer
@@ -32,7 +32,7 @@ from portal.api.questionnaire_rows import (
 )
 from portal.api.questionnaire_views import MAKING, ROW_EXAMPLE
 from portal.feedback.access import get_draft
-from portal.feedback.models import Question, QuestionKind
+from portal.feedback.models import Question, QuestionKind, Questionnaire
 from portal.feedback.questionnaire_services import move_question, remove_question, save_question, save_translations
 from portal.feedback.wording import LANGUAGE_NAMES, texts_of
 
@@ -60,10 +60,13 @@ class QuestionAdding(ApiView):
         tags=["questionnaires"],
     )
     def post(self, request: Request, slug: str, version: int) -> HttpResponseBase:
-        return questionnaire_answer(request, do_once(request, self.actor, lambda: self._add(request, slug, version)))
+        def find() -> Questionnaire:
+            return get_draft(role_of(request), slug, version)
 
-    def _add(self, request: Request, slug: str, version: int) -> Done:
-        draft = get_draft(role_of(request), slug, version)
+        done = do_to_once(request, self.actor, find, lambda draft: self._add(request, draft))
+        return questionnaire_answer(request, done)
+
+    def _add(self, request: Request, draft: Questionnaire) -> Done:
         body = NewQuestionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
@@ -127,12 +130,15 @@ class QuestionMoving(ApiView):
         tags=["questionnaires"],
     )
     def post(self, request: Request, slug: str, version: int, key: str) -> HttpResponseBase:
-        done = do_once(request, self.actor, lambda: self._move(request, slug, version, key))
+        def find() -> Questionnaire:
+            draft = get_draft(role_of(request), slug, version)
+            _question(list(draft.questions.all()), key)
+            return draft
+
+        done = do_to_once(request, self.actor, find, lambda draft: self._move(request, draft, key))
         return questionnaire_answer(request, done)
 
-    def _move(self, request: Request, slug: str, version: int, key: str) -> Done:
-        draft = get_draft(role_of(request), slug, version)
-        _question(list(draft.questions.all()), key)
+    def _move(self, request: Request, draft: Questionnaire, key: str) -> Done:
         body = MoveSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         direction = body.validated_data["direction"]

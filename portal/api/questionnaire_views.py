@@ -15,12 +15,12 @@ from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.accounts.models import Scope
+from portal.accounts.models import Scope, User
 from portal.api import schema
 from portal.api.api_view import ApiView
 from portal.api.draft_steps import QUESTIONNAIRE_PATH, change_draft, questionnaire_answer
 from portal.api.given_question import refuse_form, refused
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_once, do_to_once
 from portal.api.operation import operation
 from portal.api.paging import read_page
 from portal.api.permissions import role_of
@@ -104,10 +104,10 @@ class QuestionnaireList(ApiView):
         tags=["questionnaires"],
     )
     def post(self, request: Request) -> HttpResponseBase:
-        return questionnaire_answer(request, do_once(request, self.actor, lambda: self._start(request)))
-
-    def _start(self, request: Request) -> Done:
         author = require_maintainer(role_of(request))
+        return questionnaire_answer(request, do_once(request, self.actor, lambda: self._start(request, author)))
+
+    def _start(self, request: Request, author: User) -> Done:
         body = NewQuestionnaireSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         form = NewQuestionnaireForm(body.validated_data)
@@ -197,14 +197,17 @@ class NextDraft(ApiView):
         tags=["questionnaires"],
     )
     def post(self, request: Request, slug: str, version: int) -> HttpResponseBase:
-        return questionnaire_answer(request, do_once(request, self.actor, lambda: self._begin(request, slug, version)))
-
-    def _begin(self, request: Request, slug: str, version: int) -> Done:
         author = require_maintainer(role_of(request))
-        published = get_questionnaire(author, slug, version)
-        newest = Questionnaire.objects.filter(slug=slug).order_by("-version").values_list("version", flat=True)[0]
-        draft = open_draft(author, published)
-        return Done(201 if draft.version > newest else 200, str(draft.pk))
+
+        def find() -> Questionnaire:
+            return get_questionnaire(author, slug, version)
+
+        def begin(published: Questionnaire) -> Done:
+            newest = Questionnaire.objects.filter(slug=slug).order_by("-version").values_list("version", flat=True)[0]
+            draft = open_draft(author, published)
+            return Done(201 if draft.version > newest else 200, str(draft.pk))
+
+        return questionnaire_answer(request, do_to_once(request, self.actor, find, begin))
 
 
 class Publication(ApiView):
@@ -221,14 +224,14 @@ class Publication(ApiView):
         tags=["questionnaires"],
     )
     def post(self, request: Request, slug: str, version: int) -> HttpResponseBase:
-        return questionnaire_answer(
-            request, do_once(request, self.actor, lambda: self._publish(request, slug, version))
-        )
+        def find() -> Questionnaire:
+            return get_draft(role_of(request), slug, version)
 
-    def _publish(self, request: Request, slug: str, version: int) -> Done:
-        draft = get_draft(role_of(request), slug, version)
-        change_draft(request, draft, lambda: publish_draft(draft))
-        return Done(200, str(draft.pk))
+        def publish(draft: Questionnaire) -> Done:
+            change_draft(request, draft, lambda: publish_draft(draft))
+            return Done(200, str(draft.pk))
+
+        return questionnaire_answer(request, do_to_once(request, self.actor, find, publish))
 
 
 def _visible(request: Request) -> QuerySet[Questionnaire]:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from portal.accounts.models import Scope, User
 from portal.api import schema
 from portal.api.api_view import ApiView
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_once, do_to_once
 from portal.api.operation import operation
 from portal.api.paging import next_address, read_limit
 from portal.api.permissions import page_request
@@ -38,6 +38,7 @@ from portal.api.review_rows import (
 from portal.api.row_answers import done_headers, list_answer, page_of, part_of, row_answer
 from portal.exports.criteria import InvalidCriterion
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
+from portal.reviews.models import ReviewItem
 from portal.reviews.queries.item_page import item_page
 from portal.reviews.queries.items import held_by, list_items, read_cursor
 from portal.reviews.services.claims import claim_item, claim_next
@@ -167,17 +168,16 @@ class ItemClaim(ApiView):
     )
     def post(self, request: Request, item_id: int) -> HttpResponseBase:
         reviewer = require_reviewer(page_request(request))
-        done = do_once(request, self.actor, lambda: self._take(reviewer, item_id))
+        done = do_to_once(request, self.actor, lambda: get_item(item_id), lambda wanted: self._take(reviewer, wanted))
         return item_answer(request, reviewer, item_id, done)
 
-    def _take(self, reviewer: User, item_id: int) -> Done:
-        wanted = get_item(item_id)
+    def _take(self, reviewer: User, wanted: ReviewItem) -> Done:
         if wanted.renew(reviewer, wanted.policy.lease):
-            return Done(200, str(item_id))
+            return Done(200, str(wanted.pk))
         if not claim_item(reviewer, wanted):
             message = _("You cannot take this item: somebody holds it, or it is not yours to judge.")
             raise Problem("claim-lost", message)
-        return Done(201, str(item_id))
+        return Done(201, str(wanted.pk))
 
     @operation(
         operation_id="review_items_release",

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from portal.accounts.models import User
 from portal.api import schema
 from portal.api.api_view import ApiView
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_once, do_to_once
 from portal.api.operation import operation
 from portal.api.permissions import page_request
 from portal.api.review_filters import read_filters
@@ -143,12 +143,15 @@ class VerdictUndoing(ApiView):
     )
     def post(self, request: Request, verdict_id: int) -> HttpResponseBase:
         reviewer = require_reviewer(page_request(request))
-        done = do_once(request, self.actor, lambda: self._undo(reviewer, verdict_id))
-        return item_answer(request, reviewer, int(done.made), done)
 
-    def _undo(self, reviewer: User, verdict_id: int) -> Done:
-        get_object_or_404(Review, pk=verdict_id, reviewer=reviewer)
-        return Done(200, str(undo_verdict(reviewer, verdict_id).pk))
+        def find() -> Review:
+            return get_object_or_404(Review, pk=verdict_id, reviewer=reviewer)
+
+        def undo(verdict: Review) -> Done:
+            return Done(200, str(undo_verdict(reviewer, verdict.pk).pk))
+
+        done = do_to_once(request, self.actor, find, undo)
+        return item_answer(request, reviewer, int(done.made), done)
 
 
 class AlphaSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from portal.accounts.models import Scope, User
+from portal.api.models import IdempotencyKey
 from portal.arena.models import Kind
 from tests.api.test_judgements_schemathesis import JUDGEMENTS
 from tests.api.test_schemathesis import ATTACKED
@@ -27,11 +28,14 @@ ABSENT: Final[dict[str, object]] = {
         ("submission_id", "generation_id", "conversation_id", "contest_id", "limitation_id", "replay_id"), uuid.uuid4()
     ),
     **dict.fromkeys(("endpoint_id", "message_id"), uuid.uuid4()),
-    **dict.fromkeys(("answer", "inquiry_id", "item_id", "verdict_id", "run_id", "version"), 999_999),
+    **dict.fromkeys(("answer", "inquiry_id", "item_id", "verdict_id", "run_id", "version", "build_id"), 999_999),
     **dict.fromkeys(("slug", "key"), "not-there"),
     "language": "de",
 }
 BAD_BODIES: Final = ('{"nonsense": 1}', "[]", "{broken")
+
+
+USED: Final = "used-for-another-request"
 
 
 def answers(client: Client, method: str, address: str) -> set[int]:
@@ -45,13 +49,27 @@ def answers(client: Client, method: str, address: str) -> set[int]:
     }
 
 
+def answers_under_used_key(client: Client, person: User, address: str) -> int:
+    """How a POST is answered under a key that this person used for something else."""
+    IdempotencyKey.objects.get_or_create(
+        owner=person,
+        key=USED,
+        defaults={"address": "/api/v1/feedback/", "digest": "0" * 64, "status": 201, "made": "1"},
+    )
+    sent = client.post(address, "{}", content_type="application/json", headers={"Idempotency-Key": USED})
+    return int(sent.status_code)
+
+
 @pytest.mark.parametrize(("path", "method"), CHANGING)
 def test_what_is_not_there_is_missing_before_its_body_is_wrong(
     token_client: Callable[..., Client], superuser: User, path: str, method: str
 ) -> None:
     address = re.sub(r"{(\w+)}", lambda name: str(ABSENT[name[1]]), path)
-    assert answers(token_client(superuser, *Scope), method, address) == {404}
+    client = token_client(superuser, *Scope)
+    assert answers(client, method, address) == {404}
     assert answers(Client(), method, address) == {401}
+    if method == "POST":
+        assert answers_under_used_key(client, superuser, address) == 404
 
 
 def test_what_is_somebody_elses_is_missing_too(
@@ -80,5 +98,8 @@ def test_what_is_somebody_elses_is_missing_too(
             assert answers(outsider, method, address) == {404}, address
             assert answers(Client(), method, address) == {401}, address
             assert answers(own, method, address) == {400}, address
+            if method == "POST":
+                assert answers_under_used_key(outsider, charlie, address) == 404, address
+                assert answers_under_used_key(own, alice, address) == 422, address
             tried += 1
     assert tried == 13

@@ -38,10 +38,10 @@ from portal.api.own_things import answer_once, own_scopes, read_body
 from portal.api.problems import placing
 from portal.api.runs.bodies import refusal
 from portal.api.runs.trace_views import bad_last_event_id
-from portal.arena.access import get_battle_runs, get_contest
+from portal.arena.access import get_battle_runs
 from portal.arena.blind_stream import blind_response
 from portal.arena.lockstep import Mark
-from portal.arena.models import Kind, Outcome, Pool
+from portal.arena.models import Contest, Kind, Outcome, Pool
 from portal.arena.queries import pools_with_pairs
 from portal.arena.services import begin_battle
 from portal.arena.voting import vote_on_battle
@@ -141,14 +141,13 @@ class BattleVote(ContestView):
         description="Once; a second vote is a 409.",
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            contest = get_contest(self.actor, contest_id, self.kind)
+        def vote(contest: Contest) -> Done:
             outcome = Outcome(read_body(request, BattleVoteBody)["outcome"])
             with placing({}):
                 vote_on_battle(self.actor, contest, outcome)
             return Done(201, str(contest_id))
 
-        return answer_once(request, self.actor, act, self._shown)
+        return self._do_once(request, contest_id, vote)
 
 
 class BattleEvents(ContestView):

@@ -34,8 +34,7 @@ from portal.api.contests.views import ID, PLACES, ContestRows, ContestView
 from portal.api.idempotency import Done
 from portal.api.own_things import answer_once, own_scopes, read_body
 from portal.api.problems import placing
-from portal.arena.access import get_contest
-from portal.arena.models import Kind
+from portal.arena.models import Contest, Kind
 from portal.arena.queries import latest_replies
 from portal.arena.services import begin_side_by_side
 from portal.arena.voting import vote_side_by_side
@@ -133,8 +132,7 @@ class ComparisonVote(ContestView):
         description="Once on each; a second vote is a 409. The names were known, so it is not ranked.",
     )
     def post(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            contest = get_contest(self.actor, contest_id, self.kind)
+        def vote(contest: Contest) -> Done:
             given = read_body(request, ComparisonVoteBody)
             turn = given["turn"] if "turn" in given else latest_replies(contest)[0].turn
             reasons = list(dict.fromkeys(given.get("reasons", ())))
@@ -142,4 +140,4 @@ class ComparisonVote(ContestView):
                 vote_side_by_side(self.actor, contest, turn, read_verdict(given["verdict"]), reasons)
             return Done(201, str(contest_id))
 
-        return answer_once(request, self.actor, act, self._shown)
+        return self._do_once(request, contest_id, vote)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -16,14 +16,14 @@ from rest_framework.request import Request
 from portal.api import schema
 from portal.api.contests.bodies import TurnBody
 from portal.api.contests.rows import contest_detail, contest_row, expand_contests
-from portal.api.idempotency import Done
+from portal.api.idempotency import Done, do_to_once
 from portal.api.operation import Described, operation
-from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_once, read_body
+from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_done, read_body
 from portal.api.paging import read_newest_page
 from portal.api.problems import placing
 from portal.api.row_answers import SerializerClass
 from portal.arena.access import get_contest
-from portal.arena.models import Kind
+from portal.arena.models import Contest, Kind
 from portal.arena.queries import described_contests
 from portal.arena.services import send_turn, stop_contest
 
@@ -89,20 +89,24 @@ class ContestView(OwnView):
         return expand_contests(self.actor, rows, names)
 
     def _send(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            contest = get_contest(self.actor, contest_id, self.kind)
+        def send(contest: Contest) -> Done:
             prompt = read_body(request, TurnBody)["prompt"]
             with placing(PLACES):
                 send_turn(self.actor, contest, prompt=prompt, request_key=uuid.uuid4())
             return Done(201, str(contest_id))
 
-        return answer_once(request, self.actor, act, self._shown)
+        return self._do_once(request, contest_id, send)
 
     def _stop(self, request: Request, contest_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            contest = get_contest(self.actor, contest_id, self.kind)
+        def stop(contest: Contest) -> Done:
             read_body(request, NoMembers)
             stop_contest(contest)
             return Done(200, str(contest_id))
 
-        return answer_once(request, self.actor, act, self._shown)
+        return self._do_once(request, contest_id, stop)
+
+    def _do_once(self, request: Request, contest_id: uuid.UUID, act: Callable[[Contest], Done]) -> HttpResponseBase:
+        def find() -> Contest:
+            return get_contest(self.actor, contest_id, self.kind)
+
+        return answer_done(do_to_once(request, self.actor, find, act), self._shown)

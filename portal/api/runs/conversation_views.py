@@ -15,9 +15,9 @@ from rest_framework.request import Request
 
 from portal.api import schema
 from portal.api.conditions import require_match, tagged
-from portal.api.idempotency import Done
+from portal.api.idempotency import Done, do_to_once
 from portal.api.operation import operation
-from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_once, own_scopes, read_body
+from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_done, answer_once, own_scopes, read_body
 from portal.api.paging import read_newest_page
 from portal.api.problems import placing
 from portal.api.runs.bodies import text_field
@@ -41,6 +41,7 @@ from portal.playground.conversation_services import (
     restore_conversation,
     revise_conversation,
 )
+from portal.playground.models import Conversation
 from portal.playground.queries import MAX_SEARCH_CHARACTERS, latest_variants, list_conversations, own_conversations
 
 _ID: Final = schema.in_path("conversation_id", {"type": "string", "format": "uuid"}, gettext_lazy("Its id."))
@@ -183,10 +184,12 @@ class ConversationRestore(ConversationView):
         tags=["conversations"],
     )
     def post(self, request: Request, conversation_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            conversation = get_deleted_conversation(self.actor, conversation_id)
+        def restore(conversation: Conversation) -> Done:
             read_body(request, NoMembers)
             restore_conversation(conversation)
             return Done(200, str(conversation_id))
 
-        return answer_once(request, self.actor, act, self._shown)
+        def find() -> Conversation:
+            return get_deleted_conversation(self.actor, conversation_id)
+
+        return answer_done(do_to_once(request, self.actor, find, restore), self._shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from http import HTTPMethod
 from typing import Any, Final
 
@@ -11,9 +12,9 @@ from django.utils.translation import gettext_lazy
 from rest_framework.request import Request
 
 from portal.api import schema
-from portal.api.idempotency import Done, do_prepared_once
+from portal.api.idempotency import Done, do_prepared_once, do_to_once
 from portal.api.operation import operation
-from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_done, answer_once, own_scopes, read_body
+from portal.api.own_things import NoMembers, OwnRows, OwnView, answer_done, own_scopes, read_body
 from portal.api.paging import read_newest_page
 from portal.api.problems import placing
 from portal.api.runs.bodies import (
@@ -43,7 +44,7 @@ from portal.api.runs.generation_rows import (
 )
 from portal.playground.access import get_conversation, get_generation
 from portal.playground.branching import continue_from_token
-from portal.playground.models import Kind, State
+from portal.playground.models import Generation, Kind, State
 from portal.playground.queries import own_generations
 from portal.playground.rerunning import rerun_generation
 from portal.playground.services import cancel_generation
@@ -71,6 +72,9 @@ class GenerationView(OwnView):
     def _shown(self, generation_id: uuid.UUID) -> dict[str, Any]:
         """Raises Http404."""
         return generation_detail(get_generation(self.actor, generation_id))
+
+    def _do_once(self, request: Request, generation_id: uuid.UUID, act: Callable[[Generation], Done]) -> Done:
+        return do_to_once(request, self.actor, lambda: get_generation(self.actor, generation_id), act)
 
 
 class GenerationList(GenerationView):
@@ -142,13 +146,12 @@ class GenerationCancel(GenerationView):
         tags=["generations"],
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            generation = get_generation(self.actor, generation_id)
+        def cancel(generation: Generation) -> Done:
             read_body(request, NoMembers)
             cancel_generation(generation)
             return Done(200, str(generation_id))
 
-        return answer_once(request, self.actor, act, self._shown)
+        return answer_done(self._do_once(request, generation_id, cancel), self._shown)
 
 
 class GenerationAgain(GenerationView):
@@ -165,12 +168,11 @@ class GenerationAgain(GenerationView):
         tags=["generations"],
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            generation = get_generation(self.actor, generation_id)
+        def start(generation: Generation) -> Done:
             given = read_body(request, AgainBody)
             return Done(201, str(start_again(self.actor, generation, given).pk))
 
-        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+        return answer_done(self._do_once(request, generation_id, start), self._shown, "generation-detail")
 
 
 class GenerationRerun(GenerationView):
@@ -187,14 +189,13 @@ class GenerationRerun(GenerationView):
         tags=["generations"],
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            generation = get_generation(self.actor, generation_id)
+        def rerun(generation: Generation) -> Done:
             read_body(request, NoMembers)
             with placing(PLACES):
                 started = rerun_generation(self.actor, generation)
             return Done(201, str(started.pk))
 
-        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+        return answer_done(self._do_once(request, generation_id, rerun), self._shown, "generation-detail")
 
 
 class GenerationBranch(GenerationView):
@@ -211,11 +212,10 @@ class GenerationBranch(GenerationView):
         tags=["generations"],
     )
     def post(self, request: Request, generation_id: uuid.UUID) -> HttpResponseBase:
-        def act() -> Done:
-            generation = get_generation(self.actor, generation_id)
+        def branch(generation: Generation) -> Done:
             given = read_body(request, BranchBody)
             with placing(PLACES):
                 started = continue_from_token(self.actor, generation, **given)
             return Done(201, str(started.pk))
 
-        return answer_once(request, self.actor, act, self._shown, "generation-detail")
+        return answer_done(self._do_once(request, generation_id, branch), self._shown, "generation-detail")

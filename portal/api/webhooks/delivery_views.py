@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api import schema
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_to_once
 from portal.api.operation import operation
 from portal.api.own_things import NoMembers, read_body
 from portal.api.paging import read_latest_page
@@ -22,7 +22,7 @@ from portal.api.row_answers import done_headers, list_answer, page_of
 from portal.api.webhooks.endpoint_views import ENDPOINT, WebhookView
 from portal.api.webhooks.rows import DELIVERY_MEMBERS, EXAMPLE_DELIVERY, DeliverySerializer, delivery_row
 from portal.webhooks.access import get_delivery, get_endpoint
-from portal.webhooks.models import DeliveryState
+from portal.webhooks.models import Delivery, DeliveryState, Endpoint
 from portal.webhooks.services import EndpointDisabled, ping, redeliver
 
 _MESSAGE: Final = OpenApiExample("A message", value=EXAMPLE_DELIVERY, response_only=True, status_codes=["202"])
@@ -42,15 +42,17 @@ class WebhookPing(WebhookView):
         tags=["webhooks"],
     )
     def post(self, request: Request, endpoint_id: uuid.UUID) -> HttpResponseBase:
-        def send() -> Done:
-            endpoint = get_endpoint(self.person, endpoint_id)
+        def find() -> Endpoint:
+            return get_endpoint(self.person, endpoint_id)
+
+        def send(endpoint: Endpoint) -> Done:
             read_body(request, NoMembers)
             try:
                 return Done(202, ping(endpoint).message_id)
             except EndpointDisabled as error:
                 raise Problem("webhook-disabled", str(error)) from error
 
-        return _sent(self, endpoint_id, do_once(request, self.actor, send))
+        return _sent(self, endpoint_id, do_to_once(request, self.actor, find, send))
 
 
 class WebhookDeliveries(WebhookView):
@@ -96,8 +98,10 @@ class WebhookRedelivery(WebhookView):
         tags=["webhooks"],
     )
     def post(self, request: Request, endpoint_id: uuid.UUID, message_id: str) -> HttpResponseBase:
-        def send() -> Done:
-            delivery = get_delivery(self.person, endpoint_id, message_id)
+        def find() -> Delivery:
+            return get_delivery(self.person, endpoint_id, message_id)
+
+        def send(delivery: Delivery) -> Done:
             read_body(request, NoMembers)
             try:
                 redeliver(delivery)
@@ -105,7 +109,7 @@ class WebhookRedelivery(WebhookView):
                 raise Problem("webhook-disabled", str(error)) from error
             return Done(202, message_id)
 
-        return _sent(self, endpoint_id, do_once(request, self.actor, send))
+        return _sent(self, endpoint_id, do_to_once(request, self.actor, find, send))
 
 
 def _sent(view: WebhookView, endpoint_id: uuid.UUID, done: Done) -> Response:

@@ -20,7 +20,7 @@ from portal.api import schema
 from portal.api.api_view import ApiView
 from portal.api.conditions import require_match, tagged, tagged_unless_known
 from portal.api.field_choice import chosen_fields
-from portal.api.idempotency import Done, do_once
+from portal.api.idempotency import Done, do_once, do_to_once
 from portal.api.operation import operation
 from portal.api.own_things import NoMembers, read_body
 from portal.api.paging import read_newest_page
@@ -173,13 +173,15 @@ class WebhookSecret(WebhookView):
     def post(self, request: Request, endpoint_id: uuid.UUID) -> HttpResponseBase:
         told: list[str] = []
 
-        def roll() -> Done:
-            endpoint = get_endpoint(self.person, endpoint_id)
+        def find() -> Endpoint:
+            return get_endpoint(self.person, endpoint_id)
+
+        def roll(endpoint: Endpoint) -> Done:
             read_body(request, NoMembers)
             told.append(roll_secret(endpoint))
             return Done(200, str(endpoint_id))
 
-        return _with_secret(self.person, do_once(request, self.actor, roll), told)
+        return _with_secret(self.person, do_to_once(request, self.actor, find, roll), told)
 
 
 def _chosen_by_people(endpoint: Endpoint) -> dict[str, Any]:
