@@ -9,6 +9,7 @@ _ID: Final = "$response.body#/id"
 _CLAIMED: Final = {"item_id": _ID}
 _CONTEST: Final = {"contest_id": _ID}
 _RUN: Final = {"generation_id": _ID}
+_BUILD: Final = {"build_id": _ID}
 _MESSAGE: Final = {"endpoint_id": "$request.path.endpoint_id", "message_id": _ID}
 _ANSWERED: Final = {"200", "201", "202"}
 _VERSION: Final = {"slug": "$response.body#/slug", "version": "$response.body#/version"}
@@ -67,6 +68,8 @@ LINKS: Final[Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]] = {
         {"slug": "$request.path.slug", "answer": "$response.body#/answer"},
         ("campaign_quotes_drop",),
     ),
+    "snapshots_make": (_BUILD, ("snapshot_builds_retrieve", "snapshot_builds_cancel", "snapshot_builds_again")),
+    "snapshot_builds_cancel": (_BUILD, ("snapshot_builds_again",)),
     "replays_start": ({"replay_id": _ID}, ("replays_retrieve", "replays_again")),
 }
 

@@ -27,6 +27,7 @@ from portal.api.authentication import SessionNotVerified
 from portal.arena.voting import AlreadyVoted, NotVotable
 from portal.catalog.access import GateClosed
 from portal.exports.criteria import InvalidCriterion
+from portal.exports.services import TooManyUnderWay
 from portal.feedback.answer_rules import AnswersInvalid
 from portal.feedback.campaign_services import CampaignClosed
 from portal.feedback.revising import CannotBeChanged
@@ -54,6 +55,7 @@ PROBLEMS: Final = {
     "claim-lost": (HTTPStatus.CONFLICT, gettext_lazy("The item is not yours to judge, or no longer")),
     "not-decided": (HTTPStatus.CONFLICT, gettext_lazy("The item is not decided")),
     "undo-refused": (HTTPStatus.CONFLICT, gettext_lazy("The verdict cannot be taken back")),
+    "too-many-under-way": (HTTPStatus.CONFLICT, gettext_lazy("As many as may be made at a time are under way")),
     "webhook-disabled": (HTTPStatus.CONFLICT, gettext_lazy("The webhook is switched off")),
     "already-voted": (HTTPStatus.CONFLICT, gettext_lazy("You have voted on it already")),
     "not-votable": (HTTPStatus.CONFLICT, gettext_lazy("There are not the answers yet that a vote compares")),
@@ -169,6 +171,8 @@ def _problem_of(exc: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR09
             return Problem("claim-lost", str(exc))
         case UndoRefused():
             return Problem("undo-refused", str(exc))
+        case TooManyUnderWay():
+            return Problem("too-many-under-way", " ".join(exc.messages))
         case GenerationNotJudgeable():
             return Problem("not-judgeable", " ".join(exc.messages))
         case AlreadyReviewed():
@@ -212,7 +216,7 @@ def placing(places: Mapping[str, tuple[object, ...]]) -> Iterator[None]:
     """
     try:
         yield
-    except (AlreadyVoted, NotVotable):
+    except (AlreadyVoted, NotVotable, TooManyUnderWay):
         raise
     except ValidationError as error:
         raise _refused_by_service(error, places) from error

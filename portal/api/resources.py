@@ -42,6 +42,6 @@ RESOURCES: Final = (
     Resource("battles/", _("Your blind battles, and their votes.")),
     Resource("exports/", _("Tables to stream, training sets among them.")),
     Resource("changes/", _("What moved since a place.")),
-    Resource("snapshots/", _("Published exports with checksums.")),
+    Resource("snapshots/", _("Published exports with checksums; maintainers have them made.")),
     Resource("webhooks/", _("Where what moves is told; for maintainers and operators.")),
 )

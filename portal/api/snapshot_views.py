@@ -1,4 +1,4 @@
-"""`/api/v1/snapshots/`: the published releases, their files, and what was withdrawn from them since."""
+"""`/api/v1/snapshots/`: the published releases with their files, what was withdrawn since, and the next one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from portal.api.api_view import READING, ApiView
 from portal.api.operation import operation
 from portal.api.paging import read_latest_page
 from portal.api.row_answers import list_answer, members_of, page_of, part_of, row_answer
+from portal.api.snapshot_build_views import MAKING, make_snapshot, makes_snapshots
 from portal.exports.access import get_published, visible_snapshots
 from portal.exports.models import Snapshot
 from portal.exports.rows import iso_utc
@@ -92,7 +93,7 @@ _NUMBER = OpenApiParameter(
 
 
 class SnapshotList(ApiView):
-    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING}
+    scopes = {HTTPMethod.GET: READING, HTTPMethod.HEAD: READING, HTTPMethod.POST: MAKING}
 
     @operation(
         operation_id="snapshots_list",
@@ -106,6 +107,10 @@ class SnapshotList(ApiView):
     def get(self, request: Request) -> HttpResponseBase:
         page, following = read_latest_page(request, visible_snapshots(None), by="number")
         return list_answer(request, map(described, page), following, _MEMBERS)
+
+    @makes_snapshots
+    def post(self, request: Request) -> HttpResponseBase:
+        return make_snapshot(self, request)
 
 
 class SnapshotDetail(ApiView):

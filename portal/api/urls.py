@@ -48,6 +48,12 @@ from portal.api.runs.generation_views import (
     GenerationRerun,
 )
 from portal.api.runs.trace_views import GenerationEvents, GenerationTrace
+from portal.api.snapshot_build_views import (
+    SnapshotBuildAgain,
+    SnapshotBuildCancel,
+    SnapshotBuildDetail,
+    SnapshotBuildList,
+)
 from portal.api.snapshot_views import SnapshotDetail, SnapshotFile, SnapshotList, SnapshotTombstones
 from portal.api.submission_views import SubmissionCheck, SubmissionDetail, SubmissionList
 from portal.api.verdict_views import AgreementView, VerdictDetail, VerdictGiving, VerdictUndoing
@@ -130,6 +136,10 @@ urlpatterns = [
     path("api/v1/exports/<slug:table>/", ExportDetail.as_view(), name="export-detail"),
     path("api/v1/changes/", ChangeList.as_view(), name="change-list"),
     path("api/v1/snapshots/", SnapshotList.as_view(), name="snapshot-list"),
+    path("api/v1/snapshots/builds/", SnapshotBuildList.as_view(), name="snapshot-builds"),
+    path("api/v1/snapshots/builds/<int:build_id>/", SnapshotBuildDetail.as_view(), name="snapshot-build"),
+    path("api/v1/snapshots/builds/<int:build_id>/cancel/", SnapshotBuildCancel.as_view(), name="snapshot-build-cancel"),
+    path("api/v1/snapshots/builds/<int:build_id>/again/", SnapshotBuildAgain.as_view(), name="snapshot-build-again"),
     path("api/v1/snapshots/<int:number>/", SnapshotDetail.as_view(), name="snapshot-detail"),
     path("api/v1/snapshots/<int:number>/files/<path:path>", SnapshotFile.as_view(), name="snapshot-file"),
     path("api/v1/snapshots/<int:number>/tombstones/", SnapshotTombstones.as_view(), name="snapshot-tombstones"),

@@ -15,6 +15,14 @@ def may_make_snapshots(user: object) -> bool:
     return isinstance(user, User) and user.has_perm("exports.add_snapshot")
 
 
+def require_maker(user: object) -> User:
+    """Who may make snapshots. Raises Http404: for everybody else there is no such thing."""
+    if not may_make_snapshots(user):
+        raise Http404
+    assert isinstance(user, User)
+    return user
+
+
 def visible_snapshots(user: object) -> QuerySet[Snapshot]:
     """Newest first."""
     snapshots = Snapshot.objects.select_related("requested_by", "previous")

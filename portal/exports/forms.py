@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.exports.criteria import PARAMETERS, Criteria, InvalidCriterion
 from portal.exports.formats import FORMATS
 from portal.exports.models import Salting
+from portal.exports.snapshot_models import MAX_NOTE_CHARACTERS, MAX_TITLE_CHARACTERS
 from portal.exports.tables import TABLES
 from portal.feedback.answer_quality import DOWN, UP
 from portal.feedback.models import Questionnaire, ReviewState
@@ -116,9 +117,9 @@ class TableForm(CriteriaForm):
 class SnapshotForm(CriteriaForm):
     """A snapshot to make."""
 
-    title = forms.CharField(label=_("Title"), max_length=120)
+    title = forms.CharField(label=_("Title"), max_length=MAX_TITLE_CHARACTERS)
     note = forms.CharField(
-        label=_("Note"), required=False, max_length=2_000, widget=forms.Textarea(attrs={"rows": 3}),
+        label=_("Note"), required=False, max_length=MAX_NOTE_CHARACTERS, widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("What it is for; it stands in the dataset card."),
     )  # fmt: skip
     tables = forms.MultipleChoiceField(

@@ -21,6 +21,10 @@ from portal.exports.tables import TABLES
 MAX_WAITING = 3
 
 
+class TooManyUnderWay(ValidationError):
+    """As many snapshots as may be made at a time wait or are made already."""
+
+
 def start_snapshot(
     user: User,
     *,
@@ -31,7 +35,7 @@ def start_snapshot(
     salting: Salting = Salting.OWN,
     redacts: bool = False,
 ) -> Snapshot:
-    """A worker will build it. Raises PermissionDenied, and ValidationError by field, also when too many wait."""
+    """A worker will build it. Raises PermissionDenied, ValidationError by field, and TooManyUnderWay."""
     if not may_make_snapshots(user):
         raise PermissionDenied(_("Only maintainers make snapshots."))
     chosen = [name for name in TABLES if name in tables]
@@ -69,7 +73,7 @@ def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
 
     What it would have held then cannot be told any more: answers and review states have moved on.
 
-    Raises PermissionDenied, and ValidationError when too many wait.
+    Raises PermissionDenied and TooManyUnderWay.
     """
     if not may_make_snapshots(user):
         raise PermissionDenied(_("Only maintainers make snapshots."))
@@ -84,9 +88,9 @@ def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
 
 
 def _check_room() -> None:
-    """Raises ValidationError."""
+    """Raises TooManyUnderWay."""
     if Snapshot.objects.filter(state__in=ACTIVE).count() >= MAX_WAITING:
-        raise ValidationError(_("%d snapshots are being made. Wait until one is done, or stop one.") % MAX_WAITING)
+        raise TooManyUnderWay(_("%d snapshots are being made. Wait until one is done, or stop one.") % MAX_WAITING)
 
 
 def note_download(snapshot: Snapshot, path: str, user: User, first_byte: int) -> None:

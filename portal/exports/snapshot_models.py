@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.catalog.job_models import Job, JobState
 from portal.exports.change_models import Change, ChangeKind, RecordKind
 
+MAX_TITLE_CHARACTERS: Final = 120
 MAX_NOTE_CHARACTERS: Final = 2_000
 
 
@@ -56,7 +57,7 @@ class Snapshot(Job):
     # Held while its files are completed, by one snapshot at a time, and given back by whatever ends without publishing:
     # so published ones count up without a gap.
     number = models.PositiveIntegerField(_("number"), null=True, blank=True, unique=True, editable=False)
-    title = models.CharField(_("title"), max_length=120)
+    title = models.CharField(_("title"), max_length=MAX_TITLE_CHARACTERS)
     note = models.TextField(_("note"), max_length=MAX_NOTE_CHARACTERS, blank=True)
     tables = models.JSONField(_("tables"))
     # exports.criteria.Criteria as texts; `as_of` bounds it.

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal.accounts.models import User
-from portal.exports.access import get_snapshot, may_make_snapshots, visible_snapshots
+from portal.exports.access import get_snapshot, may_make_snapshots, require_maker, visible_snapshots
 from portal.exports.criteria import InvalidCriterion
 from portal.exports.downloads import Download
 from portal.exports.formats import FORMATS
@@ -98,15 +98,13 @@ def _expected(plan: Plan | None) -> int | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_snapshot(request: HttpRequest) -> HttpResponse:
     """The form that asks for a snapshot."""
-    if not may_make_snapshots(request.user):
-        raise Http404
-    assert isinstance(request.user, User)
+    maker = require_maker(request.user)
     form = SnapshotForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data
         try:
             snapshot = start_snapshot(
-                request.user,
+                maker,
                 **{name: chosen[name] for name in ("title", "note", "tables", "salting", "redacts", "criteria")},
             )
         except ValidationError as error:
@@ -141,9 +139,7 @@ def snapshot(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel_snapshot(request: HttpRequest, pk: int) -> HttpResponse:
     """Stops one that is being made."""
-    if not may_make_snapshots(request.user):
-        raise Http404
-    shown = get_snapshot(request.user, pk)
+    shown = get_snapshot(require_maker(request.user), pk)
     if shown.request_cancel():
         messages.info(request, _("The snapshot is being stopped."))
     return redirect(shown)
@@ -152,12 +148,10 @@ def cancel_snapshot(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def remake_snapshot(request: HttpRequest, pk: int) -> HttpResponse:
     """Makes one that failed or was stopped once more."""
-    if not may_make_snapshots(request.user):
-        raise Http404
-    assert isinstance(request.user, User)
-    shown = get_snapshot(request.user, pk)
+    maker = require_maker(request.user)
+    shown = get_snapshot(maker, pk)
     try:
-        repeat_snapshot(request.user, shown)
+        repeat_snapshot(maker, shown)
     except ValidationError as error:
         messages.error(request, error.messages[0])
     return redirect(shown)

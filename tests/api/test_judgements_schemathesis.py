@@ -24,6 +24,9 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import Scope, User
 from portal.accounts.roles import Role
 from portal.accounts.services import create_token
+from portal.catalog.job_models import JobState
+from portal.exports import services
+from portal.exports.models import Snapshot
 from portal.feedback.campaign_services import send_answers
 from portal.feedback.models import Answer, Campaign, Consent, Questionnaire, ReviewState
 from portal.feedback.terms import Terms
@@ -101,6 +104,11 @@ JUDGEMENTS = [
     ("/api/v1/replays/{replay_id}/", "GET"),
     ("/api/v1/replays/{replay_id}/again/", "POST"),
     ("/api/v1/replays/runs/{run_id}/", "PATCH"),
+    ("/api/v1/snapshots/", "POST"),
+    ("/api/v1/snapshots/builds/", "GET"),
+    ("/api/v1/snapshots/builds/{build_id}/", "GET"),
+    ("/api/v1/snapshots/builds/{build_id}/cancel/", "POST"),
+    ("/api/v1/snapshots/builds/{build_id}/again/", "POST"),
     ("/api/v1/webhooks/", "GET"),
     ("/api/v1/webhooks/", "POST"),
     ("/api/v1/webhooks/{endpoint_id}/", "GET"),
@@ -132,6 +140,8 @@ def judging_schema(judge_of_all: User, alice: User, reviewer: User, monkeypatch:
     """The served document, with names and ids that exist: random ones would only ever test the 404."""
     document = json.loads(served_document())
     there = _things(judge_of_all, alice, reviewer)
+    # Nobody makes them here, and the fourth is to be asked for as the first.
+    monkeypatch.setattr(services, "MAX_WAITING", 1_000_000)
     for path, operations in document["paths"].items():
         for operation in (operations[method] for method in METHODS if method in operations):
             for parameter in operation.get("parameters", ()):
@@ -183,6 +193,10 @@ def _things(judge_of_all: User, alice: User, reviewer: User) -> dict[str, list[A
     spring = Campaign.objects.create(slug="spring", title="Spring", questionnaire=asked, is_published=True)
     said = asked.questions.filter(kind="text").first()
     send_answers(Actor(user=alice), spring, {said.key: "It names its sources."}, Terms(Consent.QUOTE), None, "en")
+    builds = [
+        Snapshot.objects.create(title="Autumn", tables=["kto"], criteria={"rating_min": "2"}, state=state)
+        for state in (JobState.QUEUED, JobState.RUNNING, JobState.FAILED)
+    ]
     # Of what has numbers all there are: the number of another one would be taken for a wrong one.
     return {
         "owner_name": ["acme", "none"],
@@ -199,6 +213,7 @@ def _things(judge_of_all: User, alice: User, reviewer: User) -> dict[str, list[A
         "replay_id": [str(replay.pk)],
         "run_id": [run.pk],
         "inquiry_id": [inquiry.pk],
+        "build_id": [each.pk for each in builds],
         "endpoint_id": [str(endpoint.pk)],
         "message_id": [ping(endpoint).message_id, "msg_none"],
         "answer": [Answer.objects.get(submission__campaign=spring).pk, 1],

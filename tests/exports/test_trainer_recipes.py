@@ -11,9 +11,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.db import transaction
 
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
+from portal.exports import services
 from portal.exports.criteria import Criteria
 from portal.exports.models import Snapshot
 from portal.exports.services import start_snapshot
@@ -42,14 +44,23 @@ def fill(alice: User, maintainer: User) -> Snapshot:
 
 @pytest.mark.usefixtures("own_transaction_is_read")
 @pytest.mark.django_db(transaction=True)
-def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_path: Path) -> None:
+def test_every_recipe_runs(
+    live_server: Any, alice: User, maintainer: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(alice, maintainer)
     _token, secret = create_token(alice, name="recipes", scopes=[Scope.READ], lifetime=None)
+    _token, keeper = create_token(maintainer, name="keeper", scopes=[Scope.ADMIN], lifetime=None)
+
+    def build_at_once(snapshot: Snapshot) -> None:
+        transaction.on_commit(lambda: build_snapshot(snapshot.pk))
+
+    monkeypatch.setattr(services, "dispatch_soon", build_at_once)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "PORTAL": live_server.url,
         "TOKEN": secret,
+        "KEEPER": keeper,
         "no_proxy": "*",
         "HF_HUB_OFFLINE": "1",
     }
@@ -64,6 +75,7 @@ def test_every_recipe_runs(live_server: Any, alice: User, maintainer: User, tmp_
     assert printed[-1].splitlines()[-1] == "3 True"
     assert "2 rows to keep\n" in printed
     assert "1 pairs, 1 of 2 answers are the better one\n" in printed
+    assert any(text.endswith("snapshot 2 at /api/v1/snapshots/2/\n") for text in printed)
     assert any(text.endswith("2 by pandas, 2 by polars\n") for text in printed)
 
 
