@@ -18,7 +18,7 @@ from portal.webhooks.access import may_have_webhooks
 from portal.webhooks.messages import body_of
 from portal.webhooks.models import Attempt, Delivery, DeliveryState, Disabled, Endpoint
 from portal.webhooks.sending import Outcome, post
-from portal.webhooks.signing import digest_of, headers
+from portal.webhooks.signing import has_its_secret, headers
 
 # 5 s, 20 s, 80 s, … and from then on every six hours: a good day in all.
 FIRST_DELAY_S: Final = 5.0
@@ -68,7 +68,7 @@ def deliver(delivery: Delivery) -> bool:
 def _why_not(endpoint: Endpoint) -> Disabled | None:
     if not may_have_webhooks(endpoint.owner):
         return Disabled.OWNER
-    if digest_of(endpoint.nonce) != endpoint.secret_digest:
+    if not has_its_secret(endpoint):
         return Disabled.SECRET
     return None
 

@@ -18,7 +18,7 @@ from portal.webhooks.access import may_have_webhooks
 from portal.webhooks.addresses import check_address
 from portal.webhooks.fan_out import begin_now, new_message_id
 from portal.webhooks.models import PING, Delivery, Disabled, Endpoint
-from portal.webhooks.signing import digest_of, new_nonce, secret_of
+from portal.webhooks.signing import digest_of, has_its_secret, new_nonce, secret_of
 from portal.webhooks.waking import wake_soon
 
 MAX_ENDPOINTS: Final = 20
@@ -88,8 +88,7 @@ def roll_secret(endpoint: Endpoint) -> str:
     nonce = new_nonce()
     with transaction.atomic():
         locked = Endpoint.objects.select_for_update(of=("self",)).get(pk=endpoint.pk)
-        is_good = digest_of(locked.nonce) == locked.secret_digest
-        locked.old_nonce = locked.nonce if is_good else ""
+        locked.old_nonce = locked.nonce if has_its_secret(locked) else ""
         locked.old_until = timezone.now() + OLD_SECRET_IS_GOOD_FOR
         locked.nonce, locked.secret_digest = nonce, digest_of(nonce)
         if locked.disabled == Disabled.SECRET:

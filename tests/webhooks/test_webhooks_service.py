@@ -247,6 +247,26 @@ def test_a_replaced_key_of_the_installation_switches_off_and_says_so(
     assert receiver.received[0].verified(secret)
 
 
+def test_a_replaced_key_that_still_counts_signs_as_before_until_the_secret_is_rolled(
+    maintainer: User, receiver: Receiver, settings: Any
+) -> None:
+    endpoint, old = made(maintainer, receiver)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another key of fifty characters or so, for this test"
+    assert deliver(ping(endpoint))
+    assert receiver.received[0].verified(old)
+    new = roll_secret(endpoint)
+    assert new != old
+    endpoint.refresh_from_db()
+    assert deliver(ping(endpoint))
+    assert receiver.received[1].verified(old) == receiver.received[1].verified(new)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert deliver(ping(endpoint))
+    assert receiver.received[2].verified(new)
+    with pytest.raises(WebhookVerificationError):
+        receiver.received[2].verified(old)
+
+
 def test_a_contributor_has_no_webhooks_and_nobody_too_many(alice: User, maintainer: User, receiver: Receiver) -> None:
     with pytest.raises(PermissionDenied):
         made(alice, receiver)
