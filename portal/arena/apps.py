@@ -5,4 +5,4 @@ class ArenaConfig(AppConfig):
     name = "portal.arena"
 
     def ready(self) -> None:
-        from portal.arena import receivers  # noqa: F401, PLC0415
+        from portal.arena import receivers, retention  # noqa: F401, PLC0415

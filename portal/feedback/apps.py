@@ -5,4 +5,4 @@ class FeedbackConfig(AppConfig):
     name = "portal.feedback"
 
     def ready(self) -> None:
-        from portal.feedback import receivers  # noqa: F401, PLC0415
+        from portal.feedback import receivers, retention  # noqa: F401, PLC0415

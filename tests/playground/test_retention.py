@@ -302,7 +302,7 @@ def test_nothing_goes_while_most_sessions_cannot_be_read(variant: Variant, caplo
         (said,) = caplog.records
         assert said.levelname == "ERROR"
         assert "2 of 2 living sessions cannot be read" in said.getMessage()
-        assert "Give workers the SECRET_KEY" in said.getMessage()
+        assert "Give workers the SECRET_KEY that the web processes have" in said.getMessage()
         # Half of them: what remains are some of an earlier key, with which nobody comes back.
         for _ in range(2):
             give_session(uuid.uuid4())
