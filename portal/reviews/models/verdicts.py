@@ -35,6 +35,10 @@ class Review(models.Model):
     duplicate_of = models.ForeignKey(
         ReviewItem, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
+    # Where the item that its reviewer named repeats `duplicate_of` itself, which they were not told.
+    named_duplicate_of = models.ForeignKey(
+        ReviewItem, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False, editable=False
+    )
     labels = models.JSONField(_("labels"), default=list, blank=True)
     answers = models.JSONField(_("own answers to the questionnaire"), default=dict, blank=True)
     note = models.TextField(_("note"), blank=True)

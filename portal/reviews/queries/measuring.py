@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -78,25 +78,63 @@ def items_for(person: User, filters: QueueFilters) -> tuple[QuerySet[ReviewItem]
 
 
 def shown_verdicts(person: User, reviews: Iterable[Review]) -> list[Review]:
-    """Verdicts on gold measure their givers and are no part of the item; one's own looks like any other."""
+    """Verdicts on gold measure their givers and are no part of the item; one's own looks like any other, and repeats
+    the item that one named."""
     shown = [each for each in reviews if each.kind != Kind.GOLD or each.reviewer_id == person.pk]
     if not _is_measured(person):
         return shown
-    return [_with(each, kind=Kind.INDEPENDENT.value) if each.kind == Kind.GOLD else each for each in shown]
+    return [_as_given(each) if each.reviewer_id == person.pk else each for each in shown]
 
 
 def shown_events(person: User, events: Iterable[Event]) -> list[Event]:
     """An item's history; for those whom gold measures without what tells that it is gold."""
+    listed = list(events)
+    verdicts = _verdicts_of(listed)
+    told = [_with_kind(event, verdicts) for event in listed]
     if not _is_measured(person):
-        return list(events)
+        return told
+    others = {pk for pk, (kind, reviewer) in verdicts.items() if kind == Kind.GOLD and reviewer != person.pk}
     shown = []
-    for event in events:
+    for event in told:
+        set_aside = event.changes.get("reviews")
         if event.changes.get("kind") == Kind.GOLD:
             if event.actor_id == person.pk:
                 shown.append(_with(event, changes={**event.changes, "kind": Kind.INDEPENDENT.value}))
+        elif isinstance(set_aside, list) and not others.isdisjoint(set_aside):
+            if left := [each for each in set_aside if each not in others]:
+                shown.append(_with(event, changes={**event.changes, "reviews": left}))
         elif event.action != "gold":
             shown.append(event)
     return shown
+
+
+def _verdicts_of(events: Iterable[Event]) -> dict[int, tuple[str, int | None]]:
+    """Of the verdicts whose role the entries do not say: number → role and reviewer."""
+    numbers: set[int] = set()
+    for event in events:
+        numbers.update(event.changes.get("reviews") or ())
+        if _lacks_kind(event):
+            numbers.add(event.changes["review"])
+    if not numbers:
+        return {}
+    found = Review.objects.filter(pk__in=numbers).values_list("pk", "kind", "reviewer_id")
+    return {pk: (kind, reviewer) for pk, kind, reviewer in found}
+
+
+def _lacks_kind(event: Event) -> bool:
+    """Earlier versions wrote of an undone verdict which one it was, and not its role."""
+    return event.action == "undone" and "kind" not in event.changes and "review" in event.changes
+
+
+def _with_kind(event: Event, verdicts: Mapping[int, tuple[str, int | None]]) -> Event:
+    found = verdicts.get(event.changes["review"]) if _lacks_kind(event) else None
+    return event if found is None else _with(event, changes={"kind": found[0], **event.changes})
+
+
+def _as_given(review: Review) -> Review:
+    """One's own verdict on what may be gold, as one gave it."""
+    kind = Kind.INDEPENDENT.value if review.kind == Kind.GOLD else review.kind
+    return _with(review, kind=kind, duplicate_of_id=review.named_duplicate_of_id or review.duplicate_of_id)
 
 
 def _is_measured(person: User) -> bool:

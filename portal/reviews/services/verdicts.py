@@ -82,9 +82,10 @@ class Judgement:
         unknown = sorted(set(self.labels) - set(LABELS))
         if unknown:
             errors["labels"] = _("Unknown label: %(unknown)s.") % {"unknown": ", ".join(unknown)}
-        original = None
+        original = named = None
         if self.verdict == Verdict.DUPLICATE:
             original, refused = self._find_original(reviewer, item)
+            named = self.duplicate_of if self.duplicate_of != original else None
             errors |= refused
         if errors:
             raise ValidationError(errors)
@@ -92,6 +93,7 @@ class Judgement:
             "verdict": self.verdict,
             "reason": self.reason if self.verdict == Verdict.REJECT else "",
             "duplicate_of_id": original,
+            "named_duplicate_of_id": named,
             "labels": [label for label in LABELS if label in self.labels],
             "answers": self._checked_answers(subject),
             "note": note,
