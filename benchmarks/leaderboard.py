@@ -22,7 +22,8 @@ import django
 import numpy as np
 from django.core.management import call_command
 
-from portal.arena.bradley_terry import PairCounts, rank_models, rank_with_style
+from portal.arena.bradley_terry import PairCounts, rank_models
+from portal.arena.style_control import rank_with_style
 
 TIE_SHARE = 0.2
 BATCH = 5_000

@@ -4,13 +4,13 @@ Model i beats model j with probability 1 / (1 + exp(θj - θi)); a tie is half a
 Strengths are natural-log odds; `to_elo` puts them on the familiar scale.
 
 Sources: Bradley & Terry 1952; Hunter 2004, "MM algorithms for generalized Bradley-Terry models" (when strengths exist);
-Chiang et al. 2024, "Chatbot Arena" (bootstrap, ranks by intervals); LMArena 2024, "Does style matter?" (style control).
+Chiang et al. 2024, "Chatbot Arena" (bootstrap, ranks by intervals).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,10 @@ FEW_VOTES: Final = 30
 NORMAL_QUANTILE: Final = 1.959963984540054
 # Of replicates fitted at once: bounds memory, whatever the number of models.
 _BATCH_CELLS: Final = 4_000_000
-_MAX_STEPS: Final = 100
-_LONGEST_STEP: Final = 4.0
-_TOLERANCE: Final = 1e-9
+# Of Newton's method: after so many steps, or with a gradient as small as this for each vote, it has arrived.
+MAX_STEPS: Final = 100
+TOLERANCE: Final = 1e-9
+LONGEST_STEP: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,11 @@ def fit_strengths(scores: Floats, *, prior: float = PRIOR_TIES, start: Floats | 
     value = _log_likelihood(batch, theta, prior)
     active = np.arange(len(batch))
     diagonal = np.arange(models)
-    for _step in range(_MAX_STEPS):
-        won = _logistic(theta[active, :, None] - theta[active, None, :])
-        own = _logistic(theta[active])
+    for _step in range(MAX_STEPS):
+        won = logistic(theta[active, :, None] - theta[active, None, :])
+        own = logistic(theta[active])
         gradient = (batch[active] - games[active] * won).sum(axis=2) + prior * (0.5 - own)
-        unfinished = np.abs(gradient).max(axis=1) > _TOLERANCE * scale[active]
+        unfinished = np.abs(gradient).max(axis=1) > TOLERANCE * scale[active]
         if not unfinished.any():
             break
         active, won, own, gradient = active[unfinished], won[unfinished], own[unfinished], gradient[unfinished]
@@ -132,7 +133,7 @@ def fit_strengths(scores: Floats, *, prior: float = PRIOR_TIES, start: Floats | 
             # The level is free: any, so that it keeps its mean.
             hessian += 1.0
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
-        step *= np.minimum(1.0, _LONGEST_STEP / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
+        step *= np.minimum(1.0, LONGEST_STEP / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
         _climb(batch, theta, value, active, step, prior)
     return theta.reshape(shape)
 
@@ -160,7 +161,8 @@ def _log_likelihood(scores: Floats, theta: Floats, prior: float) -> Floats:
     return total
 
 
-def _logistic(value: Floats) -> Floats:
+def logistic(value: Floats) -> Floats:
+    """1 / (1 + exp(-value)), without overflow."""
     result: Floats = 0.5 * (1 + np.tanh(0.5 * value))
     return result
 
@@ -176,8 +178,8 @@ def centred(theta: Floats, part: Integers) -> Floats:
 
 def strength_errors(games: Integers, theta: Floats, part: Integers, *, prior: float = PRIOR_TIES) -> Floats:
     """Standard errors of the centred strengths, from the curvature of the likelihood and its prior at `theta`."""
-    won = _logistic(theta[:, None] - theta[None, :])
-    own = _logistic(theta)
+    won = logistic(theta[:, None] - theta[None, :])
+    own = logistic(theta)
     weight = games * won * (1 - won)
     information = np.diag(weight.sum(axis=1) + prior * own * (1 - own)) - weight
     if prior == 0:
@@ -249,89 +251,6 @@ def rank_models(counts: PairCounts, *, rounds: int, seed: int, prior: float = PR
         lower = np.where(has_few, np.minimum(lower, shown - reach), lower)
         upper = np.where(has_few, np.maximum(upper, shown + reach), upper)
     return Strengths(shown, lower, upper, part)
-
-
-@dataclass(frozen=True, slots=True)
-class StyledStrengths:
-    """Strengths with the answers' form held equal, and what each feature of form is worth.
-
-    `effects` are log odds per standard deviation of a feature's difference, with standard errors `effect_errors`.
-    """
-
-    strengths: Strengths
-    effects: Floats
-    effect_errors: Floats
-    deviations: Floats
-
-
-def style_differences(left: Floats, right: Floats) -> Floats:
-    """(left - right) / (left + right) per feature, 0 where neither has any: between -1 and 1, whatever the unit."""
-    both = left + right
-    return np.divide(left - right, both, out=np.zeros_like(both, dtype=np.float64), where=both > 0)
-
-
-def rank_with_style(
-    models: int, left: Integers, right: Integers, score: Floats, style: Floats, *, prior: float = PRIOR_TIES
-) -> StyledStrengths:
-    """Logistic regression of the votes on who answered and on `style` (votes, features), differences left to right.
-
-    Features are divided by their standard deviation. Intervals are normal, from the sandwich estimate of the variance,
-    which holds also where the votes scatter more than the model says.
-    """
-    deviations = style.std(axis=0)
-    scaled = np.divide(style, deviations, out=np.zeros_like(style), where=deviations > 0)
-    votes, features = scaled.shape
-    design = np.zeros((votes, models + features))
-    design[np.arange(votes), left] += 1
-    design[np.arange(votes), right] -= 1
-    design[:, models:] = scaled
-    # One virtual tie with an average model each, as in the plain ranking; a trace of it on features that never differ.
-    ridge = np.concatenate([np.full(models, prior), np.full(features, 1e-6)])
-    beta = _fit_logistic(design, score, ridge)
-    residual = score - _logistic(design @ beta)
-    bread = np.linalg.inv(_information(design, beta, ridge))
-    # Its square is the sandwich's middle. Features that say the same make the bread large where this is 0: with the
-    # square itself, rounding would leave variances below 0.
-    root = cast("Floats", np.linalg.qr(design * residual[:, None], mode="r"))
-    games = np.zeros((models, models), dtype=np.int64)
-    np.add.at(games, (left, right), 1)
-    part = components(games + games.T)
-    centring = np.eye(models + features)
-    for number in np.unique(part):
-        members = np.flatnonzero(part == number)
-        centring[np.ix_(members, members)] -= 1 / len(members)
-    errors = np.linalg.norm(centring @ bread @ root.T, axis=1)
-    theta = (centring @ beta)[:models]
-    spread = NORMAL_QUANTILE * errors[:models]
-    strengths = Strengths(theta, theta - spread, theta + spread, part)
-    return StyledStrengths(strengths, beta[models:], errors[models:], deviations)
-
-
-def _information(design: Floats, beta: Floats, ridge: Floats) -> Floats:
-    chance = _logistic(design @ beta)
-    own = _logistic(beta)
-    information: Floats = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(ridge * own * (1 - own))
-    return information
-
-
-def _fit_logistic(design: Floats, score: Floats, ridge: Floats) -> Floats:
-    def value(at: Floats) -> float:
-        linear = design @ at
-        said = score * -np.logaddexp(0, -linear) + (1 - score) * -np.logaddexp(0, linear)
-        return float(said.sum() - 0.5 * (ridge * (np.logaddexp(0, at) + np.logaddexp(0, -at))).sum())
-
-    beta = np.zeros(design.shape[1])
-    reached = value(beta)
-    for _step in range(_MAX_STEPS):
-        gradient = design.T @ (score - _logistic(design @ beta)) + ridge * (0.5 - _logistic(beta))
-        if np.abs(gradient).max() <= _TOLERANCE * max(1.0, len(score)):
-            break
-        step = np.linalg.solve(_information(design, beta, ridge), gradient)
-        step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
-        while (tried := value(beta + step)) < reached - 1e-12 * abs(reached) and np.abs(step).max() > 1e-15:
-            step /= 2
-        beta, reached = beta + step, tried
-    return beta
 
 
 def to_elo(theta: Floats) -> Floats:

@@ -18,16 +18,14 @@ from portal.arena.bradley_terry import (
     Floats,
     PairCounts,
     Strengths,
-    StyledStrengths,
     is_bounded,
     rank_models,
-    rank_with_style,
-    style_differences,
     to_elo,
     wilson_interval,
 )
 from portal.arena.models import Category, Kind, Outcome, Vote
 from portal.arena.review_states import SET_ASIDE, ReviewState
+from portal.arena.style_control import StyledStrengths, rank_with_style, style_differences
 from portal.arena.style_counts import FEATURES
 
 ROUNDS: Final = 1_000
