@@ -4,7 +4,7 @@
     python -m benchmarks.export_speed [--rows 1000000] [--seed 6]
 
 Starts a PostgreSQL of its own, unless DATABASE_URL names one, and fills it where it is empty
-(benchmarks.million_submissions). COPY of `row_to_json` is the ceiling: the columns of the table `feedback`, made by the
+(benchmarks.review_database). COPY of `row_to_json` is the ceiling: the columns of the table `feedback`, made by the
 database alone. Each export runs in a process of its own, which says what it wrote and by how much its memory grew while
 it did. Then, through Django's own client: the time to the first byte of an export, a page at the very end of the cursor
 against the first, and the 95th percentile of the API's list.
@@ -36,7 +36,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from benchmarks.million_submissions import build
+from benchmarks.review_database import build
 from portal.accounts.models import User
 from portal.exports.criteria import Criteria
 from portal.exports.cursors import Position
