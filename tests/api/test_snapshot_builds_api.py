@@ -20,7 +20,7 @@ from portal.exports.models import Salting, Snapshot
 from portal.exports.services import MAX_WAITING
 from portal.exports.tasks import build_snapshot
 from tests.conftest import signed_in
-from tests.exports.test_snapshots import folder as folder  # noqa: PLC0414  a fixture
+from tests.exports.conftest import folder as folder  # noqa: PLC0414  a fixture
 from tests.feedback.judgements import judge
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("folder")]
