@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from portal.arena.proportions import NORMAL_QUANTILE
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -25,7 +27,6 @@ ELO_CENTRE: Final = 1000.0
 CONFIDENCE: Final = 0.95
 # Below it a bootstrap has seen too few outcomes: of votes that all say the same, every sample is the same.
 FEW_VOTES: Final = 30
-NORMAL_QUANTILE: Final = 1.959963984540054
 # Of replicates fitted at once: bounds memory, whatever the number of models.
 _BATCH_CELLS: Final = 4_000_000
 # Of Newton's method: after so many steps, or with a gradient as small as this for each vote, it has arrived.
@@ -257,16 +258,3 @@ def to_elo(theta: Floats) -> Floats:
     """On the scale of chess: 400 points are odds of ten to one; 1000 is the average model."""
     points: Floats = ELO_CENTRE + ELO_PER_LOG_ODDS * theta
     return points
-
-
-def wilson_interval(hits: float, trials: int) -> tuple[float, float]:
-    """The Wilson score interval of a proportion; (0, 1) says that nothing is known."""
-    if trials == 0:
-        return 0.0, 1.0
-    squared = NORMAL_QUANTILE**2
-    share = hits / trials
-    centre = (share + squared / (2 * trials)) / (1 + squared / trials)
-    spread = (
-        NORMAL_QUANTILE * np.sqrt(share * (1 - share) / trials + squared / (4 * trials**2)) / (1 + squared / trials)
-    )
-    return float(max(0.0, centre - spread)), float(min(1.0, centre + spread))

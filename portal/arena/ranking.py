@@ -21,9 +21,9 @@ from portal.arena.bradley_terry import (
     is_bounded,
     rank_models,
     to_elo,
-    wilson_interval,
 )
 from portal.arena.models import Category, Kind, Outcome, Vote
+from portal.arena.proportions import wilson_interval
 from portal.arena.review_states import SET_ASIDE, ReviewState
 from portal.arena.style_control import StyledStrengths, rank_with_style, style_differences
 from portal.arena.style_counts import FEATURES

@@ -14,7 +14,6 @@ import numpy as np
 from portal.arena.bradley_terry import (
     LONGEST_STEP,
     MAX_STEPS,
-    NORMAL_QUANTILE,
     PRIOR_TIES,
     TOLERANCE,
     Floats,
@@ -23,6 +22,7 @@ from portal.arena.bradley_terry import (
     components,
     logistic,
 )
+from portal.arena.proportions import NORMAL_QUANTILE
 
 
 @dataclass(frozen=True, slots=True)

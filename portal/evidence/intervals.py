@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
-from portal.arena.bradley_terry import wilson_interval
+from portal.arena.proportions import wilson_interval
 
 CONFIDENCE: Final = 0.95
 # From here on Student's distribution is the normal one to three digits.

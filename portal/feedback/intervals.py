@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-# The 97.5th percentile of the normal distribution: intervals of 95 %.
-Z: Final = 1.959963984540054
+from portal.arena import proportions
+
 RESAMPLES: Final = 4_000
 # The same data give the same interval at every look.
 SEED: Final = 20_261
@@ -33,15 +32,7 @@ class Mean:
 
 def wilson_interval(successes: int, n: int) -> Interval:
     """The Wilson score interval (95 %) of a share; everything is possible for n = 0."""
-    if n == 0:
-        return Interval(0.0, 1.0)
-    share = successes / n
-    spread = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    centre = share + Z * Z / (2 * n)
-    scale = 1 + Z * Z / n
-    low = 0.0 if successes == 0 else (centre - spread) / scale
-    high = 1.0 if successes == n else (centre + spread) / scale
-    return Interval(max(0.0, low), min(1.0, high))
+    return Interval(*proportions.wilson_interval(successes, n))
 
 
 def bootstrap_mean(counts: Mapping[float, int]) -> Mean | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Final
 
-Z: Final = 1.959963984540054
+from portal.arena.proportions import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +20,11 @@ class Share:
 
     @property
     def low(self) -> float | None:
-        return self._edge(-1)
+        return self._edge(0)
 
     @property
     def high(self) -> float | None:
-        return self._edge(+1)
+        return self._edge(1)
 
-    def _edge(self, sign: int) -> float | None:
-        if not self.whole:
-            return None
-        share, count = self.part / self.whole, self.whole
-        middle = share + Z * Z / (2 * count)
-        spread = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
-        return min(100.0, max(0.0, 100 * (middle + sign * spread) / (1 + Z * Z / count)))
+    def _edge(self, end: int) -> float | None:
+        return 100 * wilson_interval(self.part, self.whole)[end] if self.whole else None

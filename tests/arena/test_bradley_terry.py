@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
-from statsmodels.stats.proportion import proportion_confint
 
 from portal.arena.bradley_terry import (
     PairCounts,
@@ -22,7 +21,6 @@ from portal.arena.bradley_terry import (
     rank_models,
     strength_errors,
     to_elo,
-    wilson_interval,
 )
 
 FEW = settings(max_examples=25, deadline=None)
@@ -203,14 +201,3 @@ def test_no_votes_are_no_ranking() -> None:
 
 def test_the_scale_is_that_of_chess() -> None:
     assert to_elo(np.array([0.0, np.log(10)])) == pytest.approx([1000, 1400])
-
-
-@FEW
-@given(st.integers(0, 500), st.integers(1, 500))
-def test_the_interval_of_a_share_is_that_of_statsmodels(hits: int, trials: int) -> None:
-    hits = min(hits, trials)
-    assert wilson_interval(hits, trials) == pytest.approx(proportion_confint(hits, trials, method="wilson"), abs=1e-9)
-
-
-def test_nothing_is_known_of_a_share_without_trials() -> None:
-    assert wilson_interval(0, 0) == (0.0, 1.0)
