@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal.accounts.models import User
 from portal.arena.models import Contest, Kind
-from portal.feedback.models import Campaign, CampaignDraft, Questionnaire
+from portal.feedback.models import Campaign, CampaignDraft, Questionnaire, Submission
 from portal.feedback.services import submit_feedback
 from portal.playground.models import Conversation, Generation, Preset, ShareLink
 from portal.playground.retention import forget_visitors
@@ -113,11 +113,18 @@ def judge(made: Contest) -> None:
     submit_feedback(actor_of(made.visitor), run, {"thumb": "up"})
 
 
+def say_what_tells_them_apart(made: Contest) -> None:
+    asked = Questionnaire.objects.get(slug="comparison", is_current=True)
+    Submission.objects.create(
+        target="comparison", comparison=compare(made), visitor=made.visitor, questionnaire=asked, shown={}
+    )
+
+
 def go_on(made: Contest) -> None:
     Conversation.objects.filter(contender__contest=made, contender__position=1).update(updated_at=long_ago(1))
 
 
-@pytest.mark.parametrize("happens", [vote, go_on, share, judge, rerun_by_another])
+@pytest.mark.parametrize("happens", [vote, go_on, share, judge, say_what_tells_them_apart, rerun_by_another])
 def test_a_contest_stays_with_all_its_answers_while_one_of_them_is_needed(happens: Callable[[Contest], None]) -> None:
     made = contest(uuid.uuid4())
     happens(made)
