@@ -71,8 +71,8 @@ def main() -> None:
         params = SamplingParams(temperature=0, max_tokens=order["tokens"], min_tokens=order["tokens"])
         for number, prompt in enumerate(order["prompts"]):
             messages = (Message("user", prompt),)
-            # As the portal has it: a first turn is computed whole, so that it repeats exactly.
-            request = GenerationRequest(request_id=f"r{number}", messages=messages, params=params, reuse_prefix=False)
+            # As the portal has it for a first turn.
+            request = GenerationRequest(request_id=f"r{number}", messages=messages, params=params, repeatable=True)
             engine.submit(request)
         first, tokens, ended = stopwatch.wait_for(len(order["prompts"]))
         answer = {"first_s": [moment - began for moment in first], "tokens": tokens, "seconds": ended - began}

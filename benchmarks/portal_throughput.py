@@ -40,7 +40,8 @@ from benchmarks._answering_sides import (
 )
 from tests.services.installation import ROOT
 
-PROMPT = "Tell me a story about the lighthouse number {number} and the people who lived there in the year {year}."
+# What they begin with alike is the model's own system prompt.
+PROMPT = "{number} boats lay in the harbour of {year}: tell me a story about the lighthouse and the people who lived there."
 ENGINE = "engine alone"
 PORTAL = "portal /v1"
 SERVE = "transformers serve --continuous-batching"
@@ -76,7 +77,7 @@ def measure(sides: dict[str, Side], batches: Sequence[int], *, tokens: int, roun
         client: dict[str, list[float]] = {name: [] for name in sides}
         # The first round warms up.
         for number in range(rounds + 1):
-            # Other prompts in every round: none is remembered from the one before.
+            # Other prompts in every round: of the ones before, the system prompt alone is remembered.
             year = 1000 + 100 * streams + number
             prompts = [PROMPT.format(number=each, year=year) for each in range(streams)]
             names = list(sides) if number % 2 else list(reversed(sides))

@@ -154,6 +154,11 @@ class AdaptedLinear:
     def guessing(self) -> Guessing:
         return self._base.guessing
 
+    @property
+    def is_batch_invariant(self) -> bool:
+        """Of rows without an adapter."""
+        return self._base.is_batch_invariant
+
     def __call__(self, rows: Tensor) -> Tensor:
         return self._bank.add_to(self._base(rows), rows, self._parts)
 

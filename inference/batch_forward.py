@@ -28,6 +28,13 @@ class BatchForward(Protocol):
         """Whether a slot's content may be copied to another request's slot."""
 
     @property
+    def invariant_positions(self) -> int:
+        """So many first positions of a request without an adapter come out the same to the last bit in any company.
+
+        However they are divided into steps. 0: nothing is promised.
+        """
+
+    @property
     def guessing(self) -> Guessing:
         """What steps with guessed tokens cost.
 
@@ -53,6 +60,7 @@ class PackedForward:
 
     name = "packed"
     shares_prefixes = True
+    invariant_positions = 0
     guessing = GUESSING
 
     def __init__(self, model: Any, slots: KeyValueSlots) -> None:
@@ -98,6 +106,7 @@ class SequentialForward:
 
     name = "sequential"
     shares_prefixes = False
+    invariant_positions = 0
     guessing = NO_GUESSING
 
     def __init__(self, model: Any) -> None:

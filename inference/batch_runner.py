@@ -148,13 +148,16 @@ class BatchRunner:
 
     def _recall(self, request: RunningRequest, place: Place) -> None:
         """Begin behind what is already known of the prompt; what logits are wanted of is computed."""
-        if self._archive is None or not request.submission.request.reuse_prefix:
+        asked = request.submission.request
+        if self._archive is None or not asked.reuse_prefix:
             return
         known = request.given[: max(0, request.told_from - 1)]
-        layers, length = self._archive.recall(known, request.adapter)
-        if length:
-            self._model.slots.write(place, layers, length)
-            request.computed = request.cached = length
+        recalled = self._archive.recall(known, request.adapter, only_invariant=asked.repeatable)
+        if recalled.length:
+            self._model.slots.write(place, recalled.layers, recalled.length)
+            request.computed = request.cached = recalled.length
+            if recalled.invariant < recalled.length:
+                request.invariant = recalled.invariant
 
     def _schedule(self) -> tuple[list[RunningRequest], list[Span]]:
         running = list(self._running.values())
@@ -264,9 +267,18 @@ class BatchRunner:
 
     def _end(self, request: RunningRequest, reason: FinishReason, *, stopped: bool = False) -> list[Emission]:
         if self._archive is not None and request.place is not None:
-            self._archive.store(request.place, request.computed_tokens, request.adapter)
+            self._archive.store(
+                request.place, request.computed_tokens, request.adapter, invariant=self._invariant(request)
+            )
         self.drop(request.request_id)
         return request.finished(reason, stopped=stopped)
+
+    def _invariant(self, request: RunningRequest) -> int:
+        """How many of the request's first positions are as at any other time."""
+        if request.adapter is not None:
+            return 0
+        most = self._model.forward.invariant_positions
+        return most if request.invariant is None else min(most, request.invariant)
 
     def finish(self, request_id: str, reason: FinishReason) -> Sequence[Emission]:
         """End a request now, whether it runs or waits."""

@@ -87,11 +87,13 @@ def _gate_in_float32(order: Any) -> None:
 
 
 # What attention's threads read: addresses, numbers of rows, of query heads, of key heads, of numbers in a head, of
-# positions in a slot and in the window, the scores' factor as bits, and how many rows in turn one thread computes.
+# positions in a slot and in the window, the scores' factor as bits, how many rows in turn are a share, and which of the
+# two parts of the work is meant.
 (
     _STATES, _COSINES, _SINES, _STORE, _SLOTS, _POSITIONS, _OUT,
-    _COUNT, _HEADS, _GROUPS, _SIZE, _CAPACITY, _WINDOW, _SCALING, _TOGETHER,
-) = range(NUMBERS, NUMBERS + 15)  # fmt: skip
+    _COUNT, _HEADS, _GROUPS, _SIZE, _CAPACITY, _WINDOW, _SCALING, _TOGETHER, _PARTS,
+) = range(NUMBERS, NUMBERS + 16)  # fmt: skip
+_STORES, _ATTENDS = 1, 2
 
 
 @inlined
@@ -103,6 +105,7 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
     slots, positions = pointer(order[_SLOTS], order[0]), pointer(order[_POSITIONS], order[0])
     count, heads, groups, size = order[_COUNT], order[_HEADS], order[_GROUPS], order[_SIZE]
     capacity, window, together = order[_CAPACITY], order[_WINDOW], order[_TOGETHER]
+    stores, attends = order[_PARTS] & _STORES != 0, order[_PARTS] & _ATTENDS != 0
     scaling = float_of(np.uint32(order[_SCALING]))
     members, half = heads // groups, size // 2
     queries = np.empty((members, size), dtype=np.float32)
@@ -122,8 +125,8 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
             turn = row * size
             keys = (slots[row] * 2 * groups + group) * capacity * size
             values = keys + groups * capacity * size
-            for member in range(members + 1):
-                # The last one is the key.
+            # The last one is the key.
+            for member in range(0 if attends else members, members + 1 if stores else members):
                 head = group * members + member if member < members else heads + group
                 begin = state + head * size
                 for index in range(half):
@@ -137,10 +140,13 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
                         to = keys + position * size
                         store[to + index] = narrow(first, kind)
                         store[to + half + index] = narrow(second, kind)
-            begin = state + (heads + groups + group) * size
-            to = values + position * size
-            for index in range(size):
-                store[to + index] = states[begin + index]
+            if stores:
+                begin = state + (heads + groups + group) * size
+                to = values + position * size
+                for index in range(size):
+                    store[to + index] = states[begin + index]
+            if not attends:
+                continue
             start = max(0, position - window + 1) if window > 0 else 0
             # A key is widened once for all heads that share it.
             for key in range(start, position + 1):
@@ -241,19 +247,27 @@ def attend(
     window: int,
     scaling: float,
     *,
-    together: int,
+    see_each_other: bool,
     threads: int,
 ) -> None:
     """Rotate queries and keys of `count` rows, store keys and values at the rows' slots and positions, and attend.
 
+    What comes out for a row is the same to the last bit whatever rows it is computed with, or in which steps those were
+    that it sees.
+
     A row of states holds `heads` queries, `groups` keys and `groups` values of `size` numbers each; the store is
     `(slots, keys then values, capacity, size)`; sines have the sign that rotating by halves gives each half. A row
-    sees its slot up to its own position, and the last `window` positions of that (0: all). Rows of one slot, which see
-    what those before them store, are `together` in turn; of others that is 1.
+    sees its slot up to its own position, and the last `window` positions of that (0: all). With `see_each_other` rows
+    are of one slot, and see what those before them store.
     """
     addresses = (states_at, cosines_at, sines_at, store_at, slots_at, positions_at, out_at)
-    sizes = (count, heads, groups, size, capacity, window)
-    run_shared(_compiled("attend", dtype), (*addresses, *sizes, _bits(scaling), together), threads=threads)
+    numbers = (*addresses, count, heads, groups, size, capacity, window, _bits(scaling))
+    attend = _compiled("attend", dtype)
+    if see_each_other:
+        run_shared(attend, (*numbers, ROWS_AT_ONCE, _STORES), threads=threads)
+        run_shared(attend, (*numbers, ROWS_AT_ONCE, _ATTENDS), threads=threads)
+    else:
+        run_shared(attend, (*numbers, 1, _STORES | _ATTENDS), threads=threads)
 
 
 def _bits(number: float) -> int:

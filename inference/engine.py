@@ -28,7 +28,8 @@ class GenerationRequest:
     """What to continue and how. `deadline_s` counts seconds from submission, None is no deadline.
 
     Without `reuse_prefix` the whole prompt is computed anew. In bfloat16 a remembered prefix may differ in its last
-    digits from one computed now, so only then does a seeded run that is alone repeat exactly.
+    digits from one computed now. A `repeatable` request, one that is seeded or greedy and alone, comes out exactly the
+    same every time: of what is remembered it takes only what would be computed again to the last digit.
     `completion` continues the joined contents as plain text, without the model's chat template.
     `adapter` is the name of an adapter that was attached to the engine's weights, None for the weights alone.
     `answer_prefix` is how the answer begins, as text or as exact tokens: it follows the chat template's header, comes
@@ -46,6 +47,7 @@ class GenerationRequest:
     params: SamplingParams
     deadline_s: float | None = None
     reuse_prefix: bool = True
+    repeatable: bool = False
     completion: bool = False
     adapter: str | None = None
     answer_prefix: str | tuple[int, ...] = ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final
 
 import torch
@@ -21,11 +20,12 @@ from inference.key_value_slots import KeyValueSlots, Place
 from inference.linear_layers import Guessing, Linear, LinearMaker, NativeLinear, PlainLinear
 from inference.native_code import KINDS
 from inference.slot_attention import Attention
-from inference.step_plan import RowWrite, Span, StepPlan
+from inference.step_plan import EARLY, RowWrite, Span, StepPlan
 
 MODEL_TYPES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 FIRST_POSITIONS: Final = 1_024
-# With more keys than these in a step, torch's attention is faster. The other native operations always win.
+# With more keys than these behind the early positions of a step, torch's attention is faster. The other native
+# operations always win.
 MOST_NATIVE_KEYS: Final = 3_000
 # Fewer keys, or rows, are not worth a second thread.
 FEWEST_SHARED_KEYS: Final = 64
@@ -67,6 +67,10 @@ class Layer:
     feed_norm: Norm
     gate_up: Linear
     down: Linear
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        return self.query_key_value, self.output, self.gate_up, self.down
 
 
 class JoinedStore:
@@ -161,6 +165,8 @@ class FusedDecoder:
         self._stores = [JoinedStore(slots, number, self._heads.groups) for number in range(len(self._layers))]
         self._norm = _norm(model.model.norm)
         self._head = (make_head or make_linear)(model.lm_head.weight.detach(), None)
+        linears = [self._head, *(linear for layer in self._layers for linear in layer.linears)]
+        self.invariant_positions = EARLY if all(each.is_batch_invariant for each in linears) else 0
         layers, head = self._layers[0].down.guessing, self._head.guessing
         self.guessing = Guessing(min(layers.rows, head.rows), max(layers.price, head.price))
 
@@ -196,26 +202,32 @@ class FusedDecoder:
     def _attended(
         self, layer: Layer, store: JoinedStore, plan: StepPlan, states: Tensor, cosines: Tensor, sines: Tensor
     ) -> Tensor:
-        heads = self._heads
         self._normalise_heads(layer, states)
+        return self._attended_by_torch(layer, store, plan, states, cosines, sines)
+
+    def _attended_by_torch(
+        self, layer: Layer, store: JoinedStore, plan: StepPlan, states: Tensor, cosines: Tensor, sines: Tensor
+    ) -> Tensor:
+        """What the tokens of the plan's runs and chunks see, in this order; all states are rotated in place."""
+        heads = self._heads
         by_head = states.view(len(states), -1, heads.size)
         turned = by_head[:, : heads.queries + heads.groups]
         half_turned = turned.roll(heads.size // 2, dims=-1)
         turned.mul_(cosines).addcmul_(half_turned, sines)
         store.write(plan, by_head[:, heads.queries :])
         queries = by_head[:, : heads.queries].transpose(0, 1).unsqueeze(0)
-        return layer.attention.attend(queries, store, plan, layer.window).view(len(states), -1)
+        return layer.attention.attend(queries, store, plan, layer.window).flatten(1)
 
     def _natively(self, plan: StepPlan, rows: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         """All layers and the last normalisation, with native calls between the products."""
-        attended = self._attended
-        if plan.keys_read <= MOST_NATIVE_KEYS:
-            attended = partial(self._natively_attended, plan.single_rows())
+        single, others = plan.row_by_row(MOST_NATIVE_KEYS)
+        other_rows = others.packed_rows() if others is not None else None
         count, width = rows.shape
         normed = torch.empty_like(rows)
         product: Tensor | None = None
         dtype = rows.dtype
         threads = torch.get_num_threads() if count >= FEWEST_SHARED_ROWS else 1
+        attending_threads = torch.get_num_threads() if plan.keys_read >= FEWEST_SHARED_KEYS else 1
 
         def add_and_norm(norm: Norm) -> None:
             added_at = 0 if product is None else product.data_ptr()
@@ -225,7 +237,11 @@ class FusedDecoder:
         for layer, store in zip(self._layers, self._stores, strict=True):
             add_and_norm(layer.input_norm)
             states = layer.query_key_value(normed)
-            product = layer.output(attended(layer, store, plan, states, cosines, sines))
+            self._normalise_heads(layer, states)
+            attended = self._natively_attended(single, layer, store, states, cosines, sines, threads=attending_threads)
+            if others is not None:
+                attended[other_rows] = self._attended_by_torch(layer, store, others, states, cosines, sines)
+            product = layer.output(attended)
             add_and_norm(layer.feed_norm)
             gate_up = layer.gate_up(normed)
             inner = gate_up.new_empty((count, gate_up.shape[1] // 2))
@@ -239,14 +255,14 @@ class FusedDecoder:
         rows: Sequence[RowWrite],
         layer: Layer,
         store: JoinedStore,
-        plan: StepPlan,
         states: Tensor,
         cosines: Tensor,
         sines: Tensor,
+        *,
+        threads: int,
     ) -> Tensor:
+        """What each of these rows sees, at its place among all; what others see is left open."""
         heads, item = self._heads, states.element_size()
-        threads = torch.get_num_threads() if plan.keys_read >= FEWEST_SHARED_KEYS else 1
-        self._normalise_heads(layer, states)
         attended = states.new_empty((len(states), heads.queries * heads.size))
         for write in rows:
             both = store.whole(write.capacity, cosines)
@@ -266,7 +282,7 @@ class FusedDecoder:
                 write.capacity,
                 layer.window or 0,
                 layer.attention.scaling,
-                together=write.together,
+                see_each_other=write.is_chunk,
                 threads=threads,
             )
         return attended

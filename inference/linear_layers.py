@@ -54,6 +54,10 @@ class Linear(Protocol):
     def guessing(self) -> Guessing:
         """What products of a few rows cost."""
 
+    @property
+    def is_batch_invariant(self) -> bool:
+        """Whether a row comes out the same to the last bit whatever rows it is multiplied with."""
+
     def __call__(self, rows: Tensor) -> Tensor: ...
 
 
@@ -65,6 +69,7 @@ class PlainLinear:
 
     __slots__ = ("_bias", "_weight")
     guessing = GUESSING
+    is_batch_invariant = False
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight = weight
@@ -82,6 +87,7 @@ class NativeLinear(PlainLinear):
 
     __slots__ = ("_outputs", "_scales", "_wide_bias", "_width")
     guessing = NATIVE_GUESSING
+    is_batch_invariant = True
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
         super().__init__(padded(weight), bias)
@@ -104,6 +110,7 @@ class PackedLinear:
 
     __slots__ = ("_bias", "_weight")
     guessing = GUESSING
+    is_batch_invariant = False
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_FOR_ROWS)
@@ -125,6 +132,11 @@ class RoundedLinear:
         self._many_rows = many_rows
         self._most_rows = most_rows
         self.guessing = guessing
+
+    @property
+    def is_batch_invariant(self) -> bool:
+        """With two ways to multiply, how many rows there are decides between them."""
+        return self._most_rows == 0 and self._many_rows.is_batch_invariant
 
     def _product(self, rows: Tensor) -> Tensor:
         raise NotImplementedError

@@ -1,12 +1,13 @@
 """What one forward pass computes: tokens of many requests packed in one row, and where each one's keys lie.
 
-Single-token spans (requests that write their answer) come first, ordered by slot, so that neighbouring slots are read
-as one tensor without gathering; chunks of prompts follow.
+Single-token spans (requests that write their answer) come first, those at early positions before the others, ordered by
+slot, so that neighbouring slots are read as one tensor without gathering; chunks of prompts follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
@@ -19,6 +20,10 @@ from inference.key_value_slots import Place
 # Reading a row up to a neighbour's length wastes time, a further attention call costs time: about the work of
 # reading this many key positions. An estimate: timings on 2 cores pointed at 150 to 350; no sweep was made.
 CALL_COST_POSITIONS: Final = 160
+
+# What is computed at the first positions is the same in any company where a forward says so, see
+# `BatchForward.invariant_positions`; row by row it takes no longer than by torch's attention up to here.
+EARLY: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RowWrite:
-    """Where the packed tokens `offset …` of one group of slots are stored; so many in turn are `together` in one."""
+    """Where the packed tokens `offset …` of one group of slots are stored; a chunk's tokens are all in one slot."""
 
     capacity: int
     offset: int
     slots: Tensor
     positions: Tensor
-    together: int = 1
+    is_chunk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ class Chunk:
     @property
     def end(self) -> int:
         return self.start + self.length
+
+    def part(self, start: int, end: int) -> Chunk:
+        """What lies from position `start` up to `end`."""
+        start, end = max(start, self.start), min(end, self.end)
+        return Chunk(self.place, self.offset + start - self.start, start, end - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ class StepPlan:
     def __init__(self, spans: Sequence[Span], dtype: torch.dtype) -> None:
         self._dtype = dtype
         rows = [index for index, span in enumerate(spans) if len(span.tokens) == 1]
-        rows.sort(key=lambda index: (spans[index].place.capacity, spans[index].place.index))
+        rows.sort(key=lambda index: (*_group(spans[index]), spans[index].place.index))
         chunks = [index for index, span in enumerate(spans) if len(span.tokens) > 1]
         self.order = [*rows, *chunks]
         self.spans = [spans[index] for index in self.order]
@@ -105,7 +115,7 @@ class StepPlan:
         self.runs: list[Run] = []
         self.chunks: list[Chunk] = []
         self._views: dict[tuple[int, int | None], RunView] = {}
-        self._chunk_masks: dict[tuple[int, int | None], Tensor | None] = {}
+        self._chunk_masks: dict[tuple[Chunk, int | None], Tensor] = {}
         self._lay_out_rows([spans[index] for index in rows])
         offset = len(rows)
         for span in (spans[index] for index in chunks):
@@ -113,7 +123,7 @@ class StepPlan:
             offset += len(span.tokens)
         self.length = offset
         self.longest = max(span.end for span in self.spans)
-        self.keys_read = sum(len(span.tokens) * (span.start + 1 + span.end) // 2 for span in self.spans)
+        self.keys_read = sum(_keys_read(span.start, span.end) for span in self.spans)
         self.tokens = torch.tensor([token for span in self.spans for token in span.tokens])
         self.positions = torch.tensor([at for span in self.spans for at in range(span.start, span.end)])
         last_tokens: list[int] = []
@@ -144,18 +154,31 @@ class StepPlan:
             return [(name, None) for name in rows]
         return [(name, torch.tensor(indices)) for name, indices in rows.items()]
 
-    def single_rows(self) -> list[RowWrite]:
-        """All tokens as rows that see their slot up to themselves: what runs hold, then each chunk's in its order."""
-        rows = list(self.writes)
-        for chunk in self.chunks:
-            slots = torch.full((chunk.length,), chunk.place.index)
-            positions = torch.arange(chunk.start, chunk.end)
-            rows.append(RowWrite(chunk.place.capacity, chunk.offset, slots, positions, together=chunk.length))
-        return rows
+    def row_by_row(self, most_late_keys: int) -> tuple[list[RowWrite], StepPlan | None]:
+        """The tokens that see their slot up to themselves row by row, and the plan of the others if there are any.
+
+        The others are all that are not early, unless they read at most so many keys.
+        """
+        late_keys = sum(_keys_read(max(span.start, EARLY), span.end) for span in self.spans)
+        if late_keys <= most_late_keys:
+            return [*self.writes, *map(_rows_of, self.chunks)], None
+        late = copy(self)
+        late.writes = [write for write in self.writes if not _is_early(write.positions)]
+        late.runs = [run for run in self.runs if not _is_early(run.positions)]
+        late.chunks = [chunk.part(EARLY, chunk.end) for chunk in self.chunks if chunk.end > EARLY]
+        early = [chunk.part(chunk.start, EARLY) for chunk in self.chunks if chunk.start < EARLY]
+        writes = [write for write in self.writes if _is_early(write.positions)]
+        return [*writes, *map(_rows_of, early)], late
+
+    def packed_rows(self) -> Tensor:
+        """Where in the packed row the tokens of all runs are, then those of all chunks."""
+        parts = [range(run.offset, run.offset + run.count) for run in self.runs]
+        parts += [range(chunk.offset, chunk.offset + chunk.length) for chunk in self.chunks]
+        return torch.tensor([row for part in parts for row in part])
 
     def _lay_out_rows(self, rows: Sequence[Span]) -> None:
         offset = 0
-        for capacity, same_group in groupby(rows, key=lambda span: span.place.capacity):
+        for (_is_late, capacity), same_group in groupby(rows, key=_group):
             members = list(same_group)
             slots = torch.tensor([span.place.index for span in members])
             positions = torch.tensor([span.start for span in members])
@@ -167,10 +190,11 @@ class StepPlan:
 
     def run_view(self, number: int, window: int | None) -> RunView:
         """The keys that run `number` reads in a layer that sees the last `window` positions (None: all)."""
-        view = self._views.get((number, window))
+        run = self.runs[number]
+        view = self._views.get((run.offset, window))
         if view is None:
-            view = _view(self.runs[number].positions, window, self._dtype)
-            self._views[number, window] = view
+            view = _view(run.positions, window, self._dtype)
+            self._views[run.offset, window] = view
         return view
 
     def chunk_mask(self, number: int, window: int | None) -> Tensor | None:
@@ -178,11 +202,31 @@ class StepPlan:
         chunk = self.chunks[number]
         if chunk.start == 0 and (window is None or chunk.end <= window):
             return None
-        mask = self._chunk_masks.get((number, window))
+        mask = self._chunk_masks.get((chunk, window))
         if mask is None:
             mask = _mask(torch.arange(chunk.start, chunk.end), torch.arange(chunk.end), window, self._dtype)
-            self._chunk_masks[number, window] = mask
+            self._chunk_masks[chunk, window] = mask
         return mask
+
+
+def _group(span: Span) -> tuple[bool, int]:
+    """Single tokens of one group are attended to together."""
+    return span.start >= EARLY, span.place.capacity
+
+
+def _is_early(positions: Tensor) -> bool:
+    """Of a group's positions."""
+    return int(positions[0]) < EARLY
+
+
+def _keys_read(start: int, end: int) -> int:
+    """By the tokens at the positions `start` up to `end`."""
+    return max(0, end - start) * (start + 1 + end) // 2
+
+
+def _rows_of(chunk: Chunk) -> RowWrite:
+    slots = torch.full((chunk.length,), chunk.place.index)
+    return RowWrite(chunk.place.capacity, chunk.offset, slots, torch.arange(chunk.start, chunk.end), is_chunk=True)
 
 
 @dataclass(slots=True)

@@ -136,7 +136,7 @@ def request_body(
         return "completions", _score_body(request, model, dialect)
     body: dict[str, Any] = {"model": model, "stream": True, **_sampling(request.params, dialect), **dialect.extra}
     body["stream_options"] = {"include_usage": True}
-    if not request.reuse_prefix:
+    if request.repeatable or not request.reuse_prefix:
         body.update(dialect.anew)
     if dialect.usage_in_every_chunk:
         body["stream_options"]["continuous_usage_stats"] = True

@@ -73,7 +73,7 @@ class ActiveRun:
             messages=tuple(Message(**message) for message in self.generation.messages),
             params=SamplingParams.from_mapping(self.generation.params),
             deadline_s=deadline_s,
-            reuse_prefix=not self.generation.is_repeatable,
+            repeatable=self.generation.is_repeatable,
             completion=self.generation.kind != Kind.CHAT,
             score=self.generation.kind == Kind.SCORE,
             answer_prefix=_beginning(self.generation.opening),

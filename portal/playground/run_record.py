@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from portal.playground.models import Conversation, Generation
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 _BIBTEX_SPECIAL: Final = re.compile(r"[&%$#_{}~^\\]")
 _BIBTEX_ESCAPES: Final = {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 
@@ -29,7 +29,7 @@ def run_record(run: Generation) -> dict[str, Any]:
         "rendered_prompt": run.rendered_prompt,
         "given_beginning": run.opening,
         "parameters": run.params,
-        "computed_whole": run.is_repeatable,
+        "repeatable": run.is_repeatable,
         "thinking": run.thinking,
         "output": run.output,
         "finish_reason": run.finish_reason,

@@ -54,14 +54,15 @@ def _attended(
     slots: Tensor,
     positions: Tensor,
     window: int,
-    together: int = 1,
+    *,
+    see_each_other: bool = False,
 ) -> Tensor:
     out = torch.empty(len(slots), HEADS, SIZE, dtype=states.dtype)
     attend(
         states.dtype,
         *(each.data_ptr() for each in (states, cosines, sines, store, slots, positions, out)),
         *(len(slots), HEADS, GROUPS, SIZE, CAPACITY, window, SIZE**-0.5),
-        together=together,
+        see_each_other=see_each_other,
         threads=2,
     )
     return out
@@ -106,7 +107,7 @@ def test_rows_of_one_slot_see_those_before_them_however_many_threads_there_are(d
     slots, positions = torch.full((count,), 2), torch.arange(start, start + count)
     store = _random(SLOTS, 2 * GROUPS, CAPACITY, SIZE, dtype=dtype, seed=3)
     at_once, one_by_one = store.clone(), store.clone()
-    out = _attended(states.clone(), ones, zeros, at_once, slots, positions, 0, together=count)
+    out = _attended(states.clone(), ones, zeros, at_once, slots, positions, 0, see_each_other=True)
     for row in range(count):
         only = slice(row, row + 1)
         alone = _attended(states[only].clone(), ones[only], zeros[only], one_by_one, slots[only], positions[only], 0)

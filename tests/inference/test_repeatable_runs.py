@@ -1,14 +1,16 @@
-"""A run that is alone repeats exactly if it is seeded or greedy, whatever the engine has remembered in between."""
+"""A repeatable run that is alone comes out exactly the same, whatever the engine has remembered in between."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inference.engine import GenerationRequest, Message
 from inference.events import Finished
+from inference.linear_layers import NativeLinear, bfloat16_maker
 from inference.sampling_params import SamplingParams
 from inference.transformers_engine import TransformersEngine, load_engine
 from tests.inference.recorder import Recorder
@@ -30,11 +32,11 @@ def engine(smollm2_folder: Path, listener: Recorder) -> Iterator[TransformersEng
 
 
 def _run(
-    engine: TransformersEngine, listener: Recorder, name: str, prompt: str, seed: int, *, reuse_prefix: bool
+    engine: TransformersEngine, listener: Recorder, name: str, prompt: str, seed: int, *, repeatable: bool
 ) -> Finished:
-    params = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=24, min_tokens=24, seed=seed)
+    params = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=24, min_tokens=24, seed=seed, top_logprobs=3)
     messages = (Message("user", prompt),)
-    engine.submit(GenerationRequest(request_id=name, messages=messages, params=params, reuse_prefix=reuse_prefix))
+    engine.submit(GenerationRequest(request_id=name, messages=messages, params=params, repeatable=repeatable))
     ended = listener.wait_for_end(name)
     assert isinstance(ended, Finished)
     return ended
@@ -42,11 +44,33 @@ def _run(
 
 def test_the_same_seed_gives_the_same_tokens_after_any_history(engine: TransformersEngine, listener: Recorder) -> None:
     for seed in (1, 7):
-        _run(engine, listener, f"first-{seed}", PROMPT, seed, reuse_prefix=False)
-        _run(engine, listener, f"other-{seed}", PROMPT + " Then count to ten.", seed, reuse_prefix=True)
-        again = _run(engine, listener, f"again-{seed}", PROMPT, seed, reuse_prefix=False)
-        assert again.usage.cached_tokens == 0
+        _run(engine, listener, f"first-{seed}", PROMPT, seed, repeatable=True)
+        _run(engine, listener, f"other-{seed}", PROMPT + " Then count to ten.", seed, repeatable=False)
+        again = _run(engine, listener, f"again-{seed}", PROMPT, seed, repeatable=True)
+        assert (again.usage.cached_tokens > 0) == (bfloat16_maker() is NativeLinear)
         assert listener.tokens(f"again-{seed}") == listener.tokens(f"first-{seed}")
+
+
+def test_a_first_turn_takes_the_beginning_that_other_prompts_share_and_comes_out_the_same(
+    engine: TransformersEngine, listener: Recorder
+) -> None:
+    """Read whole, and on top of what prompts in company left behind."""
+    whole = GenerationRequest(
+        request_id="whole",
+        messages=(Message("user", "Which metals did the Romans weigh?"),),
+        params=SamplingParams(temperature=0, max_tokens=24, top_logprobs=3),
+        reuse_prefix=False,
+    )
+    engine.submit(whole)
+    listener.wait_for_end("whole")
+    for number in range(6):
+        engine.submit(replace(whole, request_id=f"c{number}", messages=(Message("user", f"Count to {number}. " * 9),)))
+    listener.wait_for_end(*(f"c{number}" for number in range(6)))
+    engine.submit(replace(whole, request_id="shared", reuse_prefix=True, repeatable=True))
+    ended = listener.wait_for_end("shared")
+    assert isinstance(ended, Finished)
+    assert (ended.usage.cached_tokens > 0) == (bfloat16_maker() is NativeLinear)
+    assert listener.tokens("shared") == listener.tokens("whole")
 
 
 def test_a_greedy_answer_that_is_guessed_ahead_repeats_to_the_last_digit(
@@ -55,14 +79,14 @@ def test_a_greedy_answer_that_is_guessed_ahead_repeats_to_the_last_digit(
     text = "The keeper rose before dawn, trimmed the lamp, and wrote the weather of the day into his book."
     prompt = f"Repeat this text twice, word for word:\n\n{text}"
     params = SamplingParams(temperature=0, max_tokens=40, top_logprobs=2)
-    for name, reuse_prefix in (("first", False), ("between", True), ("again", False)):
+    for name, repeatable in (("first", True), ("between", False), ("again", True)):
         steps_before = len(listener.steps)
         engine.submit(
             GenerationRequest(
                 request_id=f"ahead-{name}",
                 messages=(Message("user", prompt),),
                 params=params,
-                reuse_prefix=reuse_prefix,
+                repeatable=repeatable,
             )
         )
         listener.wait_for_end(f"ahead-{name}")

@@ -118,7 +118,7 @@ class TraceSerializer(serializers.Serializer):  # type: ignore[type-arg]
     rendered_prompt = serializers.CharField(allow_blank=True, help_text=_("What the chat template made of it."))
     given_beginning = serializers.ListField(child=ObjectField())
     parameters = ObjectField()
-    computed_whole = serializers.BooleanField(help_text=_("Alone, it comes out the same every time."))
+    repeatable = serializers.BooleanField(help_text=_("Alone, it comes out the same every time."))
     thinking = serializers.CharField(allow_blank=True)
     output = serializers.CharField(allow_blank=True)
     finish_reason = serializers.CharField(allow_blank=True)
@@ -178,7 +178,7 @@ EXAMPLE_TRACE: Final = {
     "rendered_prompt": "<|im_start|>user\nWhat is a steelyard?<|im_end|>\n<|im_start|>assistant\n",
     "given_beginning": [],
     "parameters": EXAMPLE_GENERATION["parameters"],
-    "computed_whole": True,
+    "repeatable": True,
     "thinking": "",
     "output": "A balance with two arms.",
     "finish_reason": "stop",
