@@ -21,6 +21,11 @@ from portal.reviews.services.verdicts import LABELS
 # One selection serves tables of several kinds.
 SNAPSHOT_FILTERS: Final = frozenset(PARAMETERS) - {"thumb", "rating", "rating_min", "rating_max"}
 _ANY: Final = [("", _("any"))]
+# The states are named for the contributor; here somebody else reads them.
+_STATES_OF_OTHERS: Final = {
+    ReviewState.NEEDS_INFORMATION: _("Needs information from the contributor"),
+    ReviewState.ESCALATED: _("Left to a maintainer"),
+}
 
 
 def _questionnaires() -> list[tuple[str, Any]]:
@@ -77,7 +82,7 @@ class CriteriaForm(forms.Form):
     review_state = forms.MultipleChoiceField(
         label=_("State of review"),
         required=False,
-        choices=ReviewState.choices,
+        choices=[(state.value, _STATES_OF_OTHERS.get(state, state.label)) for state in ReviewState],
         widget=Checkboxes,
         help_text=_("None chosen: all, and in training sets all but rejected ones, duplicates and spam."),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeGuard
 from django.utils.translation import gettext as _
 
 from portal.feedback.models import Question, QuestionKind
+from portal.feedback.wording import wording
 
 YES: Final = "yes"
 NO: Final = "no"
@@ -26,6 +27,18 @@ LARGEST_NUMBER: Final = 10**13
 
 class Refused(Exception):
     """One answer cannot be stored, and why."""
+
+
+class _LeftOut(Exception):
+    """Some of what the options list under `name` have no answer; `sentence` takes their labels."""
+
+    def __init__(self, sentence: str, name: str, keys: Iterable[str]) -> None:
+        super().__init__(sentence)
+        self.sentence, self.name, self.keys = sentence, name, list(keys)
+
+    def told_of(self, question: Question) -> str:
+        labels = {choice["key"]: choice["label"] for choice in question.options[self.name]}
+        return self.sentence % ", ".join(wording(question, f"{self.name}.{key}", labels[key]) for key in self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,10 @@ def checked_value(question: Question, value: Any, judged: JudgedText = NO_JUDGED
     kind = QuestionKind(question.kind)
     on_text = _CHECKS_ON_TEXT.get(kind)
     if on_text is None:
-        return _CHECKS[kind](question.options, value)
+        try:
+            return _CHECKS[kind](question.options, value)
+        except _LeftOut as left_out:
+            raise Refused(left_out.told_of(question)) from None
     if judged.output is None:
         raise Refused(_("There is no answer of a model here that this could be about."))
     return on_text(question.options, value, judged)
@@ -91,8 +107,11 @@ def _check_ranking(options: Mapping[str, Any], value: Any) -> list[list[str]]:
     if not value:
         return []
     ranked = [key for group in value for key in group]
-    if not all(isinstance(key, str) for key in ranked) or sorted(ranked) != sorted(keys):
+    if not all(isinstance(key, str) and key in keys for key in ranked) or len(set(ranked)) < len(ranked):
         raise Refused(_("Must rank each of these once: %s.") % ", ".join(keys))
+    if len(ranked) < len(keys):
+        without = (key for key in keys if key not in ranked)
+        raise _LeftOut(_("Each of them needs a place, or none has one; these have none yet: %s."), "choices", without)
     if not options.get("ties", True) and any(len(group) > 1 for group in value):
         raise Refused(_("Must give each its own place: there are no ties here."))
     return [[key for key in keys if key in group] for group in value]
@@ -105,8 +124,8 @@ def _check_matrix(options: Mapping[str, Any], value: Any) -> dict[str, str]:
     if not all(isinstance(column, str) and column in columns for column in value.values()):
         raise Refused(_("Each row's answer must be one of: %s.") % ", ".join(columns))
     if value and options.get("whole") and len(value) < len(rows):
-        missing = ", ".join(row for row in rows if row not in value)
-        raise Refused(_("Every row needs an answer; these have none: %s.") % missing)
+        without = (row for row in rows if row not in value)
+        raise _LeftOut(_("Every row needs an answer; these have none: %s."), "rows", without)
     return {row: value[row] for row in rows if row in value}
 
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.feedback.models import Campaign, Question, QuestionKind, Questionnaire
-from portal.feedback.proposed_names import proposed_name
-from portal.feedback.question_options import FIELDS_OF_KIND, fields_of, possible_conditions
+from portal.feedback.proposed_names import proposed_key, proposed_name
+from portal.feedback.question_options import FIELDS_OF_KIND, MAX_KEY_CHARACTERS, fields_of, possible_conditions
 from portal.feedback.questionnaire_services import QuestionValues
 from portal.feedback.wording import LANGUAGE_NAMES
 
@@ -52,7 +52,10 @@ class QuestionForm(forms.Form):
     revision = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
     label = forms.CharField(label=_("Question"), max_length=200)
     key = forms.SlugField(
-        label=_("Key"), max_length=60, help_text=_("In exports; the same key in two versions is the same question.")
+        label=_("Key"),
+        max_length=MAX_KEY_CHARACTERS,
+        required=False,
+        help_text=_("In exports; the same key in two versions is the same question. Empty: made of the question."),
     )
     help = forms.CharField(
         label=_("Help"),
@@ -106,8 +109,18 @@ class QuestionForm(forms.Form):
         self._conditions = {condition.value: condition for condition in possible_conditions(before)}
         choices = [("", _("Always"))] + [(value, each.label) for value, each in self._conditions.items()]
         self.fields["condition"].choices = choices  # type: ignore[attr-defined]
+        self._key, self._taken = (question.key if question else ""), {each.key for each in before}
         if question is not None:
             self.initial = {**question_initial(question), **self.initial}
+        else:
+            self.fields["label"].widget.attrs["data-proposes"] = "id_key"
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        # A key that was refused is not there, and is not replaced.
+        if said.get("key") == "" and said.get("label"):
+            said["key"] = self._key or proposed_key(said["label"], self._taken)
+        return said
 
     def values(self) -> QuestionValues:
         said = self.cleaned_data

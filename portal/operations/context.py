@@ -59,5 +59,5 @@ def page_frame(request: HttpRequest) -> dict[str, Any]:
         "navigation": _navigation(request),
         "request_id": getattr(request, "request_id", ""),
         "theme": chosen_theme(request),
-        "version": __version__,
+        "portal_version": __version__,
     }

@@ -128,7 +128,7 @@ class VariantField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
 
 class ReplayForm(forms.Form):
-    variant = VariantField(Variant.objects.none(), label=_("On which variant"))
+    variant = VariantField(Variant.objects.none(), label=_("On which variant"), empty_label=_("Choose one"))
     rule = forms.ChoiceField(label=_("An answer has flipped when"), choices=Rule.choices)
     phrase = forms.CharField(label=_("Phrase"), max_length=200, required=False)
 

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,7 +152,8 @@ def test_a_mark_keeps_the_words_at_its_code_points(marks: list[dict[str, Any]]) 
         (QuestionKind.RATING, True, "whole number"),
         (QuestionKind.CHOICES, ["a", "b", "c"], "at most 2; these are 3"),
         (QuestionKind.CHOICES, ["a", "a"], "at most once"),
-        (QuestionKind.RANKING, [["a"], ["b"]], "each of these once: a, b, c"),
+        (QuestionKind.RANKING, [["a"], ["a", "b"]], "each of these once: a, b, c"),
+        (QuestionKind.RANKING, [["a"], ["z"]], "each of these once: a, b, c"),
         (QuestionKind.TEXT, "x" * 13, "at most 12 characters; this has 13"),
         (QuestionKind.TEXT, "a\0b", "NUL"),
         (QuestionKind.NUMBER, 1_000.01, "from -3 to 1000"),
@@ -174,6 +176,22 @@ def test_a_mark_keeps_the_words_at_its_code_points(marks: list[dict[str, Any]]) 
 )
 def test_a_refusal_names_the_limit(kind: QuestionKind, value: Any, named: str) -> None:
     assert named in refusal(question(kind), value)
+
+
+def test_what_was_left_out_of_a_list_is_named_as_the_person_read_it() -> None:
+    asked = Question(
+        key="q",
+        kind=QuestionKind.RANKING,
+        label="Q",
+        options={"choices": [{"key": key, "label": f"The {key}"} for key in "abc"]},
+        translations={"de": {"choices.c": "Das C"}},
+    )
+    assert refusal(asked, [["b"]]).endswith("these have none yet: The a, The c.")
+    with translation.override("de"):
+        assert refusal(asked, [["b"]]).endswith("The a, Das C.")
+    rows = Question(key="q", kind=QuestionKind.MATRIX, label="Q", options={**asked.options, "whole": True})
+    rows.options |= {"rows": rows.options["choices"], "columns": rows.options["choices"]}
+    assert refusal(rows, {"b": "a"}) == "Every row needs an answer; these have none: The a, The c."
 
 
 def test_a_quote_without_its_place_is_found_where_it_stands_once() -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from portal import __version__
 from portal.accounts.models import User
 from portal.feedback.models import Submission
 from portal.playground.models import Generation, State, TokenTrace
@@ -122,6 +123,14 @@ def test_an_answer_is_corrected_and_the_difference_shown(alice_client: Client, r
     assert Submission.objects.get().shown["output_sha256"] == (
         __import__("hashlib").sha256(OUTPUT.encode()).hexdigest()
     )
+
+
+def test_the_foot_of_the_page_names_the_portals_version_and_not_the_judgements(
+    alice_client: Client, run: Generation
+) -> None:
+    save(alice_client, run, thumb="up")
+    page = alice_client.get(url("closer", run.pk)).content.decode()
+    assert f'<span class="mono">{__version__}</span>' in page[page.index("<footer") :]
 
 
 def test_the_panel_keeps_what_was_said_on_the_closer_page(alice_client: Client, run: Generation) -> None:

@@ -75,6 +75,64 @@ def test_a_campaign_is_answered_on_a_phone(live_server: Any) -> None:
     }
 
 
+def test_what_is_typed_survives_a_reload_until_it_has_arrived(live_server: Any) -> None:
+    seed_questionnaires()
+    form = "/feedback/campaigns/next-open-model/answer/"
+    with browsing(live_server.url) as context:
+        page = context.new_page()
+        page.goto(form)
+        wish, programming = page.get_by_label("If you could ask for one thing"), page.get_by_label("Programming")
+        page.get_by_role("group", name="Does the licence decide").get_by_text("Yes").click()
+        page.get_by_label("Which terms stand in your way?").fill("No commercial use.")
+        page.get_by_text("For the reviewers here alone").evaluate("each => each.closest('details').open = true")
+        page.get_by_text("For the reviewers here alone").click()
+        page.reload()
+        expect(page.get_by_label("Which terms stand in your way?")).to_have_value("No commercial use.")
+        expect(page.locator("[data-consent]")).to_have_text("For the reviewers here alone")
+        # Refused, given back with what is wrong, and there again after the page was left.
+        wish.fill("Runs on my phone")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("This question needs an answer.")
+        page.goto("/contributions/")
+        page.goto(form)
+        expect(wish).to_have_value("Runs on my phone")
+        # Another tab begins anew, and so does this one once it was sent.
+        other = context.new_page()
+        other.goto(form)
+        expect(other.get_by_label("If you could ask for one thing")).to_have_value("")
+        page.get_by_text("Programming", exact=True).click()
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+        page.goto(form)
+        expect(wish).to_have_value("Runs on my phone")
+        page.goto("/contributions/")
+        page.get_by_text("Withdraw…").click()
+        page.get_by_role("button", name="Withdraw it").click()
+        expect(page.get_by_text("Withdrawn").first).to_be_visible()
+        page.goto(form)
+        expect(wish).to_have_value("")
+        expect(programming).not_to_be_checked()
+
+
+def test_a_correction_being_typed_survives_what_is_saved_elsewhere_and_yields_to_a_newer_one(
+    live_server: Any, alice_client: Client, alice: User
+) -> None:
+    address = reverse("feedback:closer", args=[make_generation(alice, output=OUTPUT).pk])
+    with browsing(live_server.url, alice_client) as context:
+        page = context.new_page()
+        page.goto(address)
+        correction = page.get_by_role("textbox", name="Corrected answer")
+        correction.fill("Half of a thought")
+        assert alice_client.post(address, {"version": "0", "thumb": "down"}).status_code == 302
+        page.reload()
+        expect(correction).to_have_value("Half of a thought")
+        expect(page.get_by_label("Bad answer")).to_be_checked()
+        newer = {"version": "1", "thumb": "down", "correction": "On another device."}
+        assert alice_client.post(address, newer).status_code == 302
+        page.reload()
+        expect(correction).to_have_value("On another device.")
+
+
 def test_an_answer_is_marked_by_keyboard_and_corrected(live_server: Any, alice_client: Client, alice: User) -> None:
     run = make_generation(alice, output=OUTPUT)
     with browsing(live_server.url, alice_client) as context:

@@ -240,6 +240,19 @@ def test_without_a_name_the_title_gives_one_that_nothing_has(maintainer_client: 
     assert 'data-proposes="id_slug"' in refused.content.decode()
 
 
+def test_without_a_key_the_question_gives_one_that_no_other_has_and_keeps_it(maintainer_client: Client) -> None:
+    begin(maintainer_client)
+    assert 'data-proposes="id_key"' in maintainer_client.get(f"{DRAFT}questions/?kind=yes_no").content.decode()
+    for label in ("How odd is it?", "How odd, is it?", "ما هذا؟"):
+        assert step(maintainer_client, "questions/?kind=yes_no", label=label, key="").status_code == 302
+    assert [each.key for each in draft().questions.all()] == ["how-odd-is-it", "how-odd-is-it-2", "question"]
+    one = f"{DRAFT}questions/how-odd-is-it-2/"
+    assert "data-proposes" not in maintainer_client.get(one).content.decode()
+    changed = maintainer_client.post(one, {"label": "How even is it?", "key": "", "revision": draft().revision})
+    assert changed.status_code == 302
+    assert draft().questions.get(key="how-odd-is-it-2").label == "How even is it?"
+
+
 def test_publishing_says_once_that_it_cannot_be_changed(maintainer_client: Client) -> None:
     maintainer_client.post(f"{LIST}new/", {"title": "A trial", "slug": "trial"})
     page = maintainer_client.get(DRAFT).content.decode()
