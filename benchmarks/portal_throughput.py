@@ -41,7 +41,9 @@ from benchmarks._answering_sides import (
 from tests.services.installation import ROOT
 
 # What they begin with alike is the model's own system prompt.
-PROMPT = "{number} boats lay in the harbour of {year}: tell me a story about the lighthouse and the people who lived there."
+PROMPT = (
+    "{number} boats lay in the harbour of {year}: tell me a story about the lighthouse and the people who lived there."
+)
 ENGINE = "engine alone"
 PORTAL = "portal /v1"
 SERVE = "transformers serve --continuous-batching"

@@ -86,9 +86,7 @@ class PreparedGeneration:
         if self.earlier is not None:
             return self.earlier, read_quotas(actor)
         try:
-            return _start(
-                self.order, self.system_prompt, self.conversation, self.parent, self.request_key or uuid.uuid4()
-            )
+            return _start(self.order, self.system_prompt, self.conversation, self.parent, self.request_key)
         except IntegrityError:
             # Two actors sent one new key at the same moment.
             if self.request_key is not None and (earlier := _earlier_generation(actor, self.request_key)):
@@ -166,12 +164,12 @@ def _start(
     system_prompt: str | None,
     conversation: Conversation | None,
     parent: Generation | None,
-    request_key: uuid.UUID,
+    request_key: uuid.UUID | None,
 ) -> tuple[Generation, tuple[Quota, ...]]:
     actor, params, origin = order.actor, order.params, order.origin
     with transaction.atomic():
         _serialise_starts(actor)
-        if earlier := _earlier_generation(actor, request_key):
+        if request_key is not None and (earlier := _earlier_generation(actor, request_key)):
             return earlier, read_quotas(actor)
         quotas = require_room(actor)
         if conversation is None:
@@ -186,7 +184,7 @@ def _start(
             conversation=conversation,
             parent=parent,
             variant=order.variant,
-            request_key=request_key,
+            request_key=request_key or uuid.uuid4(),
             kind=order.kind,
             api_token=actor.api_token,
             prompt=order.prompt,
