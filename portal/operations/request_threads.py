@@ -20,9 +20,9 @@ from portal.playground.following import give_connection_back
 THREADS_KEPT: Final = 16
 # For all event streams together, whose queries are short and seldom: a viewer has no thread and no connection.
 STREAM_THREADS: Final = 4
-# In a rush so many requests are at work at once: one computes, under the interpreter's lock, while another one waits for
-# the database. With more of them all end when the last one does: of eight prompts sent at once the first then reached
-# its worker after 100 ms instead of 50, and the last after 210 instead of 165.
+# In a rush so many requests are at work at once: one computes, under the interpreter's lock, while another one waits
+# for the database. With more of them all end when the last one does: of eight prompts sent at once the first then
+# reached its worker after 100 ms instead of 50, and the last after 210 instead of 165.
 AT_ONCE: Final = 2
 PROBES: Final = frozenset({HEALTH_PATH, READY_PATH})
 # Who works for longer, or waits for a model's whole answer, does not count: nobody waits for them.

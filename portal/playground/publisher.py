@@ -129,9 +129,10 @@ class StreamPublisher:
 
     def __init__(self) -> None:
         self._outboxes: dict[tuple[uuid.UUID, int], _Outbox] = {}
-        self._wake = threading.Condition()
-        # Of the same lock: what comes while the thread pauses need not wake it.
-        self._hurry = threading.Condition(self._wake)
+        lock = threading.RLock()
+        self._wake = threading.Condition(lock)
+        # What comes while the thread pauses need not wake it.
+        self._hurry = threading.Condition(lock)
         self._next_write_at = 0.0
         self._stopping = False
         self._connection: _Connection | None = None
