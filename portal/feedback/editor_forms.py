@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.feedback.models import Campaign, Question, QuestionKind, Questionnaire
@@ -158,6 +159,14 @@ def question_initial(question: Question) -> dict[str, Any]:
     }
 
 
+class QuestionnaireChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Questionnaires by title and version; the name tells apart two of one title."""
+
+    def label_from_instance(self, obj: Questionnaire) -> str:
+        said = {"title": obj.title, "version": obj.version, "name": obj.slug}
+        return gettext("%(title)s, version %(version)d (%(name)s)") % said
+
+
 class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
     """A campaign; which questionnaires it may ask depends on what is published."""
 
@@ -181,6 +190,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
             "title", "slug", "summary", "appeal", "thanks", "questionnaire", "opens_at", "closes_at", "goal",
             "allows_anonymous", "is_once", "results_shown", "is_published",
         )  # fmt: skip
+        field_classes = {"questionnaire": QuestionnaireChoice}
         help_texts = {"slug": _("How it is called in its address, such as next-open-model.")}
         widgets = {"appeal": forms.Textarea(attrs={"rows": 8}), "thanks": forms.Textarea(attrs={"rows": 5})}
 

@@ -333,6 +333,15 @@ def test_a_new_campaign_is_named_after_its_title_and_keeps_a_name_once_it_has_on
     assert unnamed.status_code == 422
 
 
+def test_the_questionnaires_to_choose_from_are_called_by_title_and_version(
+    maintainer_client: Client, campaign: Campaign
+) -> None:
+    asked = campaign.questionnaire
+    page = html(maintainer_client, reverse("feedback:new_campaign"))
+    assert f">{asked.title}, version {asked.version} ({asked.slug})</option>" in page
+    assert f">{asked.slug} v{asked.version}<" not in page
+
+
 def test_what_was_written_leads_those_who_choose_quotes_to_it(
     maintainer_client: Client, alice_client: Client, campaign: Campaign
 ) -> None:
