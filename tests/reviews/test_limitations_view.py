@@ -19,18 +19,21 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.catalog.event_mails import send_due_mails
 from portal.catalog.following import follow_card
 from portal.catalog.models import CardEvent
 from portal.exports.models import Snapshot, SnapshotRecord
 from portal.feedback.models import ReviewState, Submission
+from portal.feedback.withdrawing import withdraw_submission
 from portal.playground.models import Generation
 from portal.reviews.models import Event, Inquiry, Limitation, MeToo, NoMail, Notice, Replay, ReplayRun
 from portal.reviews.queries.limitations import propose_limitations, replays_of
 from portal.reviews.services.limitations import LimitationChanged, change_limitation, make_limitation
 from portal.reviews.services.notice_mails import no_mail_token, send_due_notices
 from portal.reviews.services.replays import ask_again, continue_replays, start_replay
+from portal.reviews.views.limitations import REPORTS_PER_PAGE
 from tests.conftest import signed_in
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.reviews.desk import give_verdict, item_of
@@ -91,6 +94,66 @@ def test_a_maintainer_makes_one_in_the_browser(reports: list[Submission], mainta
     sent = {"title": "Sydney", "severity": "high", "state": "open", "report": [str(reports[0].pk), "nonsense"]}
     assert maintainer_client.post(address, sent).status_code == 302
     assert Limitation.objects.get().reports.count() == 1
+
+
+def test_reports_to_choose_from_lead_to_their_items(
+    reports: list[Submission], maintainer_client: Client, alice: User
+) -> None:
+    address = reverse("reviews:propose", args=[make_variant().card.pk])
+    with CaptureQueriesContext(connection) as few:
+        page = maintainer_client.get(address).text
+    for each in reports:
+        assert f'href="{item_of(each).get_absolute_url()}">Item {item_of(each).pk}</a>' in page
+    for number in range(6):
+        report(alice, f"It cannot add the numbers {number} and {number + 1}")
+    with CaptureQueriesContext(connection) as many:
+        assert maintainer_client.get(address).text.count('class="review-report"') == 9
+    assert len(many) == len(few)
+
+
+def test_maintainers_alone_read_what_a_limitation_was_made_of(
+    limitation: Limitation, reports: list[Submission], maintainer_client: Client, reviewer_client: Client,
+    alice_client: Client, operator_client: Client,
+) -> None:  # fmt: skip
+    address = limitation.get_absolute_url()
+    page = maintainer_client.get(address).text
+    for each, said in zip(reports[:2], ("It claims that Sydney is", "Says Sydney is Australia"), strict=True):
+        assert f'href="{item_of(each).get_absolute_url()}"' in page
+        assert said in page
+        assert str(each.generation_id) in page
+    assert "Capital of Australia, in one word?" in page
+    assert "kitchen knives" not in page
+    for client in (Client(), alice_client, reviewer_client, operator_client):
+        assert "Says Sydney" not in (public := client.get(address).text)
+        assert "Capital of Australia, in one word?" not in public
+        assert str(reports[1].generation_id) not in public
+    withdraw_submission(Actor(user=reports[1].owner), reports[1].pk)
+    page = maintainer_client.get(address).text
+    assert "Withdrawn: what was said is deleted." in page
+    assert "Says Sydney" not in page
+    assert str(reports[1].generation_id) not in page
+
+
+def test_a_limitations_reports_come_in_pages_with_as_many_queries_for_many_as_for_few(
+    reports: list[Submission], maintainer: User, maintainer_client: Client, alice: User
+) -> None:
+    card = make_variant().card
+    few = make_limitation(maintainer, card, [str(reports[0].pk)], title="Takes Sydney for the capital")
+    with CaptureQueriesContext(connection) as for_few:
+        maintainer_client.get(few.get_absolute_url())
+    said = [report(alice, f"It cannot add the numbers {number} and {number}") for number in range(REPORTS_PER_PAGE + 1)]
+    many = make_limitation(maintainer, card, [str(each.pk) for each in said], title="Cannot add")
+    address = many.get_absolute_url()
+    with CaptureQueriesContext(connection) as for_many:
+        first = maintainer_client.get(address).text
+    assert len(for_many) == len(for_few)
+    second = maintainer_client.get(address, {"page": "2"}).text
+    found = [sum(str(each.generation_id) in page for each in said) for page in (first, second)]
+    assert found == [REPORTS_PER_PAGE, 1]
+    assert f'href="{address}?page=2"' in first
+    refused = maintainer_client.post(reverse("reviews:change_limitation", args=[many.pk]), {"title": ""})
+    assert refused.status_code == 422
+    assert f'href="{address}?page=2"' in refused.text
 
 
 def test_the_page_and_the_cards_list_are_public_as_the_card_is(limitation: Limitation, bob_client: Client) -> None:

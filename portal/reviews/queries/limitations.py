@@ -77,6 +77,20 @@ def _note(limitation: Limitation) -> ContributionNote:
     return ContributionNote(text, limitation.get_absolute_url() if limitation.card.is_published else "")
 
 
+def reports_of(limitation: Limitation) -> QuerySet[LimitationReport]:
+    """What it was made of, with what was said, the run that it was said of and the item under which it was reviewed.
+
+    For maintainers: they are as private as the review pages.
+    """
+    answers = Prefetch("submission__answers", Answer.objects.select_related("question"))
+    return (
+        LimitationReport.objects.filter(limitation=limitation)
+        .select_related("submission__review_item", "submission__generation__variant__card")
+        .prefetch_related(answers)
+        .order_by("added_at", "pk")
+    )
+
+
 def free_reports(card: ModelCard) -> QuerySet[Submission]:
     """Accepted reports about a card that stand for no limitation, newest first."""
     return Submission.objects.filter(
@@ -87,7 +101,8 @@ def free_reports(card: ModelCard) -> QuerySet[Submission]:
 def propose_limitations(card: ModelCard) -> tuple[list[Proposal], list[tuple[Submission, str]]]:
     """Groups of the newest accepted reports that say the same, the largest first; and those that stand alone."""
     answers = Prefetch("answers", Answer.objects.select_related("question"))
-    newest = free_reports(card).filter(answers__text__gt="").distinct().prefetch_related(answers)[:MOST_REPORTS]
+    with_words = free_reports(card).filter(answers__text__gt="").distinct()
+    newest = with_words.select_related("review_item").prefetch_related(answers)[:MOST_REPORTS]
     reports = [(each, said_text(each.values())) for each in newest]
     reports = [pair for pair in reports if pair[1]]
     groups = clusters(tf_idf([text for _submission, text in reports]), ALIKE)

@@ -27,6 +27,7 @@ from portal.reviews.queries.limitations import (
     propose_limitations,
     replay_counts,
     replays_of,
+    reports_of,
     said_me_too,
 )
 from portal.reviews.services.limitations import (
@@ -38,6 +39,7 @@ from portal.reviews.services.limitations import (
 from portal.reviews.services.replays import ask_again, judge_replay_run, start_replay
 
 PER_PAGE = 50
+REPORTS_PER_PAGE = 20
 
 
 @never_cache
@@ -173,6 +175,7 @@ def _page(
         "is_maintainer": is_maintainer,
     }
     if is_maintainer:
+        context["page"] = Paginator(reports_of(wanted), REPORTS_PER_PAGE).get_page(request.GET.get("page"))
         context["form"] = form or LimitationForm(
             instance=counted, initial={"version": counted.version}, card=wanted.card
         )
