@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.catalog.models import ModelCard, Variant
 from portal.feedback.forms import answers_from_form
 from portal.feedback.models import Question
-from portal.reviews.models import Limitation, QueuePolicy, SavedView
+from portal.reviews.models import Limitation, QueuePolicy, Review, SavedView
 from portal.reviews.models.limitations import LimitationState, Rule
 from portal.reviews.services.verdicts import Judgement
 
@@ -35,6 +35,18 @@ def judgement_from_form(data: QueryDict, answers: Mapping[str, Any] | None = Non
         answers=answers or {},
         note=data.get("note", ""),
         active_s=min(active_s, MAX_ACTIVE_S) if active_s is not None else None,
+    )
+
+
+def judgement_as_given(review: Review) -> Judgement:
+    """What a verdict was given with, to be put back into the form; its note and number as its reviewer wrote them."""
+    return Judgement(
+        verdict=review.verdict,
+        reason=review.reason,
+        duplicate_of=review.named_duplicate_of_id or review.duplicate_of_id,
+        labels=tuple(review.labels),
+        answers=review.answers,
+        note=review.note,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from portal.reviews.models import Review, ReviewItem, SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
 from portal.reviews.services.claims import claim_item, claim_next
+from portal.reviews.services.verdicts import undo_verdict
 from tests.conftest import signed_in
 from tests.feedback.judgements import judge, make_generation
 from tests.reviews.desk import give_verdict, item_of
@@ -144,6 +146,32 @@ def test_undo_is_the_reviewers_own(item: ReviewItem, reviewer: User, second_revi
     assert signed_in(reviewer).post(address).status_code == 302
     review.refresh_from_db()
     assert not review.is_live
+
+
+def test_what_an_undone_verdict_said_is_in_the_form_again(
+    item: ReviewItem, reviewer: User, second_reviewer: User
+) -> None:
+    note = "Names a ship; a steelyard is a balance."
+    given = {"reason": "off-topic", "note": note, "labels": ("factual-error",), "answers": {"thumb": "down"}}
+    review = give_verdict(reviewer, item, "reject", **given)
+    page = signed_in(reviewer).post(reverse("reviews:undo", args=[review.pk]), follow=True).text
+    assert f">{note}</textarea>" in page
+    assert re.findall(r'name="labels" value="([a-z-]+)" checked', page) == ["factual-error"]
+    assert '<option value="off-topic" selected>' in page
+    assert 'name="own.thumb" value="down" checked' in page
+    ReviewItem.objects.filter(pk=item.pk).update(claimed_by=second_reviewer)
+    assert "</textarea>" not in signed_in(reviewer).get(item.get_absolute_url()).text
+    theirs = signed_in(second_reviewer).get(item.get_absolute_url()).text
+    assert note not in theirs
+    assert "factual-error" in theirs
+    assert 'value="factual-error" checked' not in theirs
+
+
+def test_what_an_undone_verdict_said_of_an_earlier_text_is_not_in_the_form(item: ReviewItem, reviewer: User) -> None:
+    review = give_verdict(reviewer, item, note="Of the first text.")
+    undo_verdict(reviewer, review.pk)
+    ReviewItem.objects.filter(pk=item.pk).update(submission_version=item.submission_version + 1)
+    assert ">Of the first text.</textarea>" not in signed_in(reviewer).get(item.get_absolute_url()).text
 
 
 def test_saved_views_are_kept_shared_and_forgotten(reviewer: User, second_reviewer: User) -> None:

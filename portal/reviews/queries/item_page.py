@@ -15,6 +15,7 @@ from portal.playground.models import Generation
 from portal.reviews.models import ContributorRecord, Event, Inquiry, Review, ReviewItem
 from portal.reviews.models.contributors import COLUMN_OF_OUTCOME
 from portal.reviews.models.queue import Sign
+from portal.reviews.models.verdicts import Superseded
 from portal.reviews.queries.entry import said
 from portal.reviews.queries.items import hides_verdicts
 from portal.reviews.queries.measuring import shown_events, shown_to, shown_verdicts
@@ -36,7 +37,8 @@ _TELLING: Final = ("verdict", "state", "undone", "gold")
 class ItemPage:
     """`item` is what they may read of it. `is_blind` keeps other people's verdicts off the page.
 
-    `last` is the reviewer's own newest one, for undoing. `sides` are a vote's two conversations; whose they are is in
+    `last` is the reviewer's own newest one, for undoing; `undone` the one on this item that they took back and have given
+    no other for since. `sides` are a vote's two conversations; whose they are is in
     them once the reviewer has judged, or nobody has to.
     """
 
@@ -55,6 +57,7 @@ class ItemPage:
     signs: list[str]
     history: list[HistoryEntry]
     last: Review | None
+    undone: Review | None
     shortage: Shortage | None
     stalemate: Stalemate | None
 
@@ -87,6 +90,7 @@ def item_page(stored: ReviewItem, reviewer: User) -> ItemPage:
         signs=[str(Sign(sign).label) for sign in item.signs if sign in Sign.values],
         history=told_history(shown_events(reviewer, events[:_HISTORY_SHOWN])),
         last=last_verdict(reviewer),
+        undone=_undone(item, [each for each in reviews if each.reviewer_id == reviewer.pk]),
         shortage=shortage_for(item),
         stalemate=stalemate(ReviewItem.objects.filter(pk=item.pk)) if item.state == ItemState.ADJUDICATION else None,
     )
@@ -117,6 +121,14 @@ def _shown_record(stored: ReviewItem, shown: ReviewItem) -> ContributorRecord | 
         name = COLUMN_OF_OUTCOME[Verdict(stored.outcome)]
         setattr(record, name, getattr(record, name) - 1)
     return record
+
+
+def _undone(item: ReviewItem, own: list[Review]) -> Review | None:
+    """The newest of one's `own` verdicts on the item, if one undid it and it was on what the item says now."""
+    newest = own[-1] if own else None
+    if newest is None or newest.superseded_by != Superseded.UNDONE:
+        return None
+    return newest if newest.submission_version == item.submission_version else None
 
 
 def last_verdict(reviewer: User) -> Review | None:

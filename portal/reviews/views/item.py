@@ -22,7 +22,7 @@ from portal.feedback.question_display import form_questions, shown_answers
 from portal.playground.inside import read_tokens
 from portal.playground.queries import trace_tokens
 from portal.reviews.access import get_item, require_maintainer, require_reviewer, require_staff
-from portal.reviews.forms import claim_number_from_form, judgement_from_form, own_answers_from_form
+from portal.reviews.forms import claim_number_from_form, judgement_as_given, judgement_from_form, own_answers_from_form
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.item_page import item_page, runs_of
@@ -182,6 +182,8 @@ def _page(
     is_sent = request.method == "POST"
     filters = QueueFilters.from_form(request.POST) if is_sent else QueueFilters.from_query(request.GET.dict())
     page = item_page(wanted, reviewer)
+    if sent is None and page.is_held and page.undone is not None:
+        sent = judgement_as_given(page.undone)
     context: dict[str, Any] = {
         "item": page.item,
         "submission": wanted.submission,
