@@ -311,3 +311,10 @@ def test_many_sign_ups_with_one_name_make_one_account() -> None:
     assert sorted(statuses) == [200, 200, 200, 302]
     assert User.objects.count() == 1
     assert EmailAddress.objects.count() == 1
+
+
+def test_a_password_that_is_wrong_in_three_ways_is_three_things(client: Client) -> None:
+    page = sign_up(client, password1="123", password2="123").content.decode()
+    summary = page.partition("data-error-summary")[2].partition("</ul>")[0]
+    assert summary.count("<li>") == 3
+    assert "3 things need your attention." in summary

@@ -59,6 +59,21 @@ def test_a_wrong_field_is_marked_and_a_right_one_is_not() -> None:
     assert not re.search(r'<textarea[^>]*name="comment"[^>]*aria-invalid', html)
 
 
+def test_the_summary_counts_the_lines_that_it_lists() -> None:
+    class Password(forms.Form):
+        word = forms.CharField()
+
+    form = Password({"word": "12"})
+    form.add_error("word", ["It is too short.", "It is too common."])
+    summary = rendered(form).partition("data-error-summary")[2].partition("</ul>")[0]
+    assert summary.count("<li>") == 2
+    assert "2 things need your attention." in summary
+    form = Password({})
+    assert "One thing needs your attention." in rendered(form)
+    form.add_error(None, "These do not go together.")
+    assert "2 things need your attention." in rendered(form)
+
+
 def test_the_summary_lists_each_error_and_leads_to_its_field() -> None:
     html = rendered(ExampleForm({"name": "much too long a name"}))
     summary = html.partition("data-error-summary")[2].partition("</ul>")[0]
