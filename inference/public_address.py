@@ -21,6 +21,10 @@ class AddressRefused(httpx2.ConnectError):
     """The host is not public, or cannot be found."""
 
 
+class AddressInside(AddressRefused):
+    """The host is in the network inside."""
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the internet at large, also where it wraps an IPv4 address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
@@ -42,7 +46,7 @@ def public_address(host: str, port: int) -> str:
         raise AddressRefused(f"{host} cannot be found") from error
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(is_public(address) for address in addresses):
-        raise AddressRefused(f"{host} is inside this network, which may not be asked from here")
+        raise AddressInside(f"{host} is inside this network, which may not be asked from here")
     return addresses[0]
 
 

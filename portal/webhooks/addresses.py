@@ -41,14 +41,18 @@ def _problem(url: str) -> str:
         return _("Must begin with https:// and name a host.")
     if parts.username is not None or parts.fragment:
         return _("Must have neither a user name nor a fragment.")
-    return "" if is_allowed_inside(host, port) else _outside_problem(parts.scheme, host)
+    return "" if is_allowed_inside(host, port) else _outside_problem(parts.scheme, host, port)
 
 
-def _outside_problem(scheme: str, host: str) -> str:
-    if scheme != "https":
-        return _("Must begin with https://.")
+def _outside_problem(scheme: str, host: str, port: int) -> str:
     try:
         is_inside = not is_public(str(ipaddress.ip_address(host)))
     except ValueError:
         is_inside = host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
-    return _("Is inside this network, where nothing is sent.") if is_inside else ""
+    if is_inside:
+        words = _(
+            "Is inside this network, where nothing is sent. An operator can let it through with "
+            "WEBHOOK_PRIVATE_HOSTS=%(host)s and a restart."
+        )
+        return words % {"host": f"{host}:{port}"}
+    return "" if scheme == "https" else _("Must begin with https://.")

@@ -11,7 +11,7 @@ from typing import Final
 import httpx2
 from django.conf import settings
 
-from inference.public_address import AsyncPublicTransport
+from inference.public_address import AddressInside, AsyncPublicTransport
 from portal import __version__
 from portal.webhooks.models import MAX_EXCERPT_CHARACTERS
 
@@ -42,6 +42,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         status, said, retry_after = asyncio.run(_post(url, body, headers))
     except TimeoutError:
         return Outcome(None, _ms(began), error=f"No answer within {settings.WEBHOOK_TIMEOUT_S:g} s.")
+    except AddressInside as error:
+        hint = "An operator can let it through with WEBHOOK_PRIVATE_HOSTS."
+        return Outcome(None, _ms(began), error=f"{str(error)[:200]}. {hint}")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         return Outcome(None, _ms(began), error=(str(error) or type(error).__name__)[:300])
     retry_after_s = int(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 7 else 0

@@ -63,6 +63,22 @@ def test_no_text_breaks_the_check(text: str) -> None:
     assert text.startswith("https://")
 
 
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("https://10.1.2.3/hooks", "10.1.2.3:443"),
+        ("http://localhost:9001/hooks", "localhost:9001"),
+        ("https://[::1]:8443/", "::1:8443"),
+    ],
+)
+def test_an_address_inside_is_refused_with_what_an_operator_can_do(url: str, named: str, settings: Any) -> None:
+    settings.WEBHOOK_PRIVATE_HOSTS = []
+    with pytest.raises(ValidationError, match=f"WEBHOOK_PRIVATE_HOSTS={named} and a restart"):
+        check_address(url)
+    settings.WEBHOOK_PRIVATE_HOSTS = [named]
+    check_address(url)
+
+
 def test_what_the_operator_names_may_be_inside(settings: Any) -> None:
     settings.WEBHOOK_PRIVATE_HOSTS = ["10.1.2.3", "localhost:9000"]
     check_address("http://10.1.2.3/hooks")
@@ -79,7 +95,7 @@ def test_a_connection_goes_to_no_address_inside_however_it_is_written(
     port = receiver.host.partition(":")[2]
     outcome = post(f"http://{host}:{port}/", b"{}", {})
     assert outcome.status is None
-    assert outcome.error
+    assert outcome.error.endswith("An operator can let it through with WEBHOOK_PRIVATE_HOSTS.")
     assert not receiver.received
 
 
