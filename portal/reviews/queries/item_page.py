@@ -37,9 +37,9 @@ _TELLING: Final = ("verdict", "state", "undone", "gold")
 class ItemPage:
     """`item` is what they may read of it. `is_blind` keeps other people's verdicts off the page.
 
-    `last` is the reviewer's own newest one, for undoing; `undone` the one on this item that they took back and have given
-    no other for since. `sides` are a vote's two conversations; whose they are is in
-    them once the reviewer has judged, or nobody has to.
+    `last` is the reviewer's own newest one, for undoing; `undone` the one on this item that they took back and gave no
+    other for since. `sides` are a vote's two conversations; whose they are is in them once the reviewer has judged, or
+    nobody has to.
     """
 
     item: ReviewItem
