@@ -6,7 +6,7 @@ A question's fields are named by its key; those of its parts by key and part wit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -62,14 +62,22 @@ def _number(question: Question, data: QueryDict) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _ranking(question: Question, data: QueryDict) -> list[list[str]]:
+class TypedRanking(list[list[str]]):
+    """Groups from the best to the last, and the `places` that were typed, which a form that is refused shows again."""
+
+    def __init__(self, groups: Iterable[list[str]], places: Mapping[str, str]) -> None:
+        super().__init__(groups)
+        self.places = places
+
+
+def _ranking(question: Question, data: QueryDict) -> TypedRanking:
     """From a place for each, equal ones being ties, to groups; gaps between places mean nothing."""
+    places = {key: data.get(f"{question.key}.{key}", "").strip() for key in choice_keys(question.options)}
     groups: dict[int, list[str]] = {}
-    for key in choice_keys(question.options):
-        place = data.get(f"{question.key}.{key}", "").strip()
+    for key, place in places.items():
         if place.isascii() and place.isdigit() and 1 <= len(place) <= 3:
             groups.setdefault(int(place), []).append(key)
-    return [groups[place] for place in sorted(groups)]
+    return TypedRanking([groups[place] for place in sorted(groups)], places)
 
 
 def _matrix(question: Question, data: QueryDict) -> dict[str, Any]:

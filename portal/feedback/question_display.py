@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from portal.catalog.markdown import render_markdown
 from portal.feedback.answer_values import MAX_CORRECTION_CHARACTERS, NO, YES, parsed_day
+from portal.feedback.forms import TypedRanking
 from portal.feedback.models import Question, QuestionKind, Submission
 from portal.feedback.wording import wording
 
@@ -20,12 +21,12 @@ _FROM_LISTS: Final = frozenset({QuestionKind.THUMB, QuestionKind.CHOICE, Questio
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing to choose. `value` is what the form sends; `rank` its place in a ranking, 0 for none yet."""
+    """One thing to choose. `value` is what the form sends; `rank` its place in a ranking as typed, empty for none."""
 
     value: str
     label: str
     is_chosen: bool = False
-    rank: int = 0
+    rank: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +216,19 @@ def _options(question: Question, value: Any, language: str) -> Iterable[Option]:
     elif question.kind == QuestionKind.RANKING:
         places = _places(value)
         for key, label in _labels(question, "choices", language).items():
-            yield Option(key, label, rank=places.get(key, 0))
+            yield Option(key, label, rank=places.get(key, ""))
     else:
         chosen = value if isinstance(value, list) else [value]
         for key, label in _labels(question, "choices", language).items():
             yield Option(key, label, key in chosen)
 
 
-def _places(value: Any) -> dict[str, int]:
+def _places(value: Any) -> Mapping[str, str]:
+    if isinstance(value, TypedRanking):
+        return value.places
     if not isinstance(value, list) or not all(isinstance(group, list) for group in value):
         return {}
-    return {key: place for place, group in enumerate(value, start=1) for key in group if isinstance(key, str)}
+    return {key: str(place) for place, group in enumerate(value, start=1) for key in group if isinstance(key, str)}
 
 
 def _rows(question: Question, value: Any, language: str) -> Iterable[Row]:

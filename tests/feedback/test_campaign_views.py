@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from datetime import timedelta
@@ -127,8 +128,29 @@ def test_what_is_wrong_is_said_beside_its_question_and_nothing_is_stored(client:
     assert response.status_code == 422
     for words in ("This question needs an answer.", "from 0 to 10000", "from 0 to 10.", 'href="#campaign-memory"'):
         assert words in page
+    summary = page.partition("data-error-summary")[2].partition("</ul>")[0]
+    assert "3 things need your attention." in summary
+    assert summary.count("<li>") == 3
     assert "A model that says when it does not know.</textarea>" in page
     assert not Submission.objects.exists()
+
+
+def test_a_ranking_that_was_refused_shows_the_places_as_they_were_typed(client: Client, campaign: Campaign) -> None:
+    def places(page: str) -> dict[str, str]:
+        return dict(re.findall(r'name="priorities\.([a-z]+)" value="([^"]*)"', page))
+
+    typed = {"reasoning": "1", "languages": "9", "speed": "9", "context": "0", "tools": "", "openness": "007"}
+    response = send(client, campaign, **{f"priorities.{key}": place for key, place in typed.items()})
+    assert response.status_code == 422
+    assert "these have none yet" in response.text
+    assert places(response.text) == {key: place for key, place in typed.items() if place}
+    whole = {**typed, "context": "20", "tools": "30"}
+    assert send(client, campaign, **{f"priorities.{key}": place for key, place in whole.items()}).status_code == 302
+    stored = [["reasoning"], ["openness"], ["languages", "speed"], ["context"], ["tools"]]
+    assert Submission.objects.get().values()["priorities"] == stored
+    again = html(client, url("campaign_answer", campaign))
+    kept = {key: str(place) for place, group in enumerate(stored, start=1) for key in group}
+    assert places(again) == kept, "what is stored is an order"
 
 
 def test_personal_data_is_shown_before_anything_is_stored_and_replaced_where_ticked(
