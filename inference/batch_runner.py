@@ -28,7 +28,7 @@ from inference.prefix_archive import PrefixArchive
 from inference.process_memory import return_freed_memory
 from inference.running_request import OVERFLOW_MESSAGE, TOKENIZER_MESSAGE, RunningRequest
 from inference.sampler import Choice, SamplingState, choose
-from inference.schedule import ReadingPace, guesses_per_writer, share_prefill
+from inference.schedule import ReadingPace, guesses_per_writer, share_prefill, up_to_border
 from inference.step_plan import Span
 
 logger = logging.getLogger(__name__)
@@ -152,19 +152,23 @@ class BatchRunner:
         if self._archive is None or not asked.reuse_prefix:
             return
         known = request.given[: max(0, request.told_from - 1)]
-        recalled = self._archive.recall(known, request.adapter, only_invariant=asked.repeatable)
-        if recalled.length:
-            self._model.slots.write(place, recalled.layers, recalled.length)
-            request.computed = request.cached = recalled.length
-            if recalled.invariant < recalled.length:
-                request.invariant = recalled.invariant
+        most = None
+        if asked.repeatable:
+            most = self._model.forward.invariant_positions if request.adapter is None else 0
+        layers, length = self._archive.recall(known, request.adapter, at_most=most)
+        if length:
+            self._model.slots.write(place, layers, length)
+            request.computed = request.cached = length
 
     def _schedule(self) -> tuple[list[RunningRequest], list[Span]]:
         running = list(self._running.values())
         readers = [request for request in running if request.unread]
         budget = self._pace.tokens(streams=len(running) - len(readers), readers=len(readers))
         shares = share_prefill([request.unread for request in readers], budget=budget)
-        pieces = {request.request_id: share for request, share in zip(readers, shares, strict=True)}
+        pieces = {
+            request.request_id: up_to_border(request.computed, share)
+            for request, share in zip(readers, shares, strict=True)
+        }
         requests, spans = [], []
         measurable = MEASURED_ROWS
         guessed = 0 if readers else guesses_per_writer(len(running), self._guessing.rows)
@@ -267,18 +271,9 @@ class BatchRunner:
 
     def _end(self, request: RunningRequest, reason: FinishReason, *, stopped: bool = False) -> list[Emission]:
         if self._archive is not None and request.place is not None:
-            self._archive.store(
-                request.place, request.computed_tokens, request.adapter, invariant=self._invariant(request)
-            )
+            self._archive.store(request.place, request.computed_tokens, request.adapter)
         self.drop(request.request_id)
         return request.finished(reason, stopped=stopped)
-
-    def _invariant(self, request: RunningRequest) -> int:
-        """How many of the request's first positions are as at any other time."""
-        if request.adapter is not None:
-            return 0
-        most = self._model.forward.invariant_positions
-        return most if request.invariant is None else min(most, request.invariant)
 
     def finish(self, request_id: str, reason: FinishReason) -> Sequence[Emission]:
         """End a request now, whether it runs or waits."""

@@ -171,7 +171,7 @@ class FusedDecoder:
         self.guessing = Guessing(min(layers.rows, head.rows), max(layers.price, head.price))
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
-        plan = StepPlan(spans, self._embedding.dtype)
+        plan = StepPlan(spans, self._embedding.dtype, splits_early=self._is_native)
         with applied(self._bank, plan.adapter_rows()):
             return self._logits(plan)
 

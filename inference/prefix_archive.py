@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from inference.key_value_slots import KeyValueSlots, LayerTensors, Place
@@ -20,31 +20,11 @@ SHORTEST: Final = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """What a model, with that adapter if any, computed for `tokens`.
-
-    The first `invariant` positions are what it computes for them at any time, see `BatchForward.invariant_positions`.
-    """
+    """What a model, with that adapter if any, computed for `tokens`."""
 
     adapter: str | None
     tokens: tuple[int, ...]
     layers: LayerTensors
-    invariant: int
-
-    def begins(self, other: Entry) -> bool:
-        """Whether the other one can take this one's place."""
-        return other.tokens[: len(self.tokens)] == self.tokens and other.invariant >= self.invariant
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """The first `length` positions of an entry; 0 when none is worth it."""
-
-    layers: LayerTensors
-    length: int
-    invariant: int
-
-
-NOTHING: Final = Recalled({}, 0, 0)
 
 
 class PrefixArchive:
@@ -60,42 +40,39 @@ class PrefixArchive:
         """Positions that the entries hold."""
         return sum(len(entry.tokens) for entry in self._entries)
 
-    def store(self, place: Place, tokens: Sequence[int], adapter: str | None = None, *, invariant: int = 0) -> None:
+    def store(self, place: Place, tokens: Sequence[int], adapter: str | None = None) -> None:
         """Keep a copy of a slot that holds `tokens`, in place of every entry that is a beginning of it."""
         kept = tuple(tokens)
-        new = Entry(adapter, kept, {}, min(invariant, len(kept)))
         same = [entry for entry in self._entries if entry.adapter == adapter]
-        if len(kept) < SHORTEST or any(new.begins(entry) for entry in same):
+        if len(kept) < SHORTEST or any(entry.tokens[: len(kept)] == kept for entry in same):
             return
-        beginnings = [entry for entry in same if entry.begins(new)]
+        beginnings = [entry for entry in same if kept[: len(entry.tokens)] == entry.tokens]
         self._entries = [entry for entry in self._entries if entry not in beginnings]
         if len(kept) > self._slots.room:
             self.give_up(len(kept) - self._slots.room)
         if len(kept) <= self._slots.room:
             try:
-                self._entries.append(replace(new, layers=self._slots.read(place, len(kept))))
+                self._entries.append(Entry(adapter, kept, self._slots.read(place, len(kept))))
             except (MemoryError, RuntimeError):
                 # The system has less memory than the budget says; a cache is the first thing to go.
                 logger.warning("No memory to remember a prompt; all remembered ones are dropped.", exc_info=True)
                 self.clear()
 
-    def recall(self, tokens: Sequence[int], adapter: str | None = None, *, only_invariant: bool = False) -> Recalled:
-        """The longest beginning of `tokens` that is known; with `only_invariant` of what never comes out otherwise."""
-        wanted = tuple(tokens)
+    def recall(
+        self, tokens: Sequence[int], adapter: str | None = None, *, at_most: int | None = None
+    ) -> tuple[LayerTensors, int]:
+        """The entry with the longest common beginning, and its length; 0 when none is worth it.
 
-        def known(entry: Entry) -> int:
-            if entry.adapter != adapter:
-                return 0
-            common = common_length(entry.tokens, wanted)
-            return min(common, entry.invariant) if only_invariant else common
-
-        lengths = [known(entry) for entry in self._entries]
+        Of an entry only the first `at_most` positions count (None: all).
+        """
+        wanted = tuple(tokens[:at_most])
+        lengths = [common_length(entry.tokens, wanted) if entry.adapter == adapter else 0 for entry in self._entries]
         longest = max(lengths, default=0)
         if longest < SHORTEST:
-            return NOTHING
+            return {}, 0
         entry = self._entries.pop(lengths.index(longest))
         self._entries.append(entry)
-        return Recalled(entry.layers, longest, min(longest, entry.invariant))
+        return entry.layers, longest
 
     def give_up(self, positions: int) -> None:
         """Forget the least recently used entries until so many positions are free, or none is left."""

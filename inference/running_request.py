@@ -28,8 +28,7 @@ class RunningRequest:
     """`given` is what is read before anything is written: the prompt, and the beginning of the answer if there is one.
 
     Its tokens from `told_from` on are part of what comes out. `limit` is the number of positions that everything may
-    take together. `invariant` of them at most are as at any other time, None where all may be: what follows on
-    something remembered inherits its last digits.
+    take together.
     """
 
     submission: Submission
@@ -42,7 +41,6 @@ class RunningRequest:
     place: Place | None = None
     computed: int = 0
     cached: int = 0
-    invariant: int | None = None
     told: int = 0
     written: list[int] = field(default_factory=list)
     proposed: list[int] = field(default_factory=list)

@@ -75,6 +75,14 @@ class ReadingPace:
             self.reading_s_per_token.append(max(0.0, seconds - median(self.writing_s)) / tokens_read)
 
 
+def up_to_border(computed: int, share: int) -> int:
+    """How much of its share a reader reads: pieces end where they do for one that is alone and begins at nothing.
+
+    What comes out behind the invariant positions depends on where pieces end, in its last digits.
+    """
+    return min(share, TOKENS_ALONE - computed % TOKENS_ALONE)
+
+
 def share_prefill(remaining: Sequence[int], *, budget: int) -> list[int]:
     """How many prompt tokens each reader may read in this step, in the order given.
 

@@ -104,10 +104,12 @@ class StepPlan:
     converted in every layer, which nearly doubled attention for a chunk of 64 tokens at position 1,900.
     """
 
-    def __init__(self, spans: Sequence[Span], dtype: torch.dtype) -> None:
+    def __init__(self, spans: Sequence[Span], dtype: torch.dtype, *, splits_early: bool = False) -> None:
+        """With `splits_early` single tokens at early positions are apart from the others, see `row_by_row`."""
         self._dtype = dtype
+        self._late_from = EARLY if splits_early else 0
         rows = [index for index, span in enumerate(spans) if len(span.tokens) == 1]
-        rows.sort(key=lambda index: (*_group(spans[index]), spans[index].place.index))
+        rows.sort(key=lambda index: (*self._group(spans[index]), spans[index].place.index))
         chunks = [index for index, span in enumerate(spans) if len(span.tokens) > 1]
         self.order = [*rows, *chunks]
         self.spans = [spans[index] for index in self.order]
@@ -157,7 +159,8 @@ class StepPlan:
     def row_by_row(self, most_late_keys: int) -> tuple[list[RowWrite], StepPlan | None]:
         """The tokens that see their slot up to themselves row by row, and the plan of the others if there are any.
 
-        The others are all that are not early, unless they read at most so many keys.
+        The others are all that are not early, unless they read at most so many keys. Their plan has runs, chunks and
+        writes of its own, and else speaks of all tokens. Of a plan that splits early ones.
         """
         late_keys = sum(_keys_read(max(span.start, EARLY), span.end) for span in self.spans)
         if late_keys <= most_late_keys:
@@ -176,9 +179,13 @@ class StepPlan:
         parts += [range(chunk.offset, chunk.offset + chunk.length) for chunk in self.chunks]
         return torch.tensor([row for part in parts for row in part])
 
+    def _group(self, span: Span) -> tuple[bool, int]:
+        """Single tokens of one group are attended to together."""
+        return span.start >= self._late_from, span.place.capacity
+
     def _lay_out_rows(self, rows: Sequence[Span]) -> None:
         offset = 0
-        for (_is_late, capacity), same_group in groupby(rows, key=_group):
+        for (_is_late, capacity), same_group in groupby(rows, key=self._group):
             members = list(same_group)
             slots = torch.tensor([span.place.index for span in members])
             positions = torch.tensor([span.start for span in members])
@@ -207,11 +214,6 @@ class StepPlan:
             mask = _mask(torch.arange(chunk.start, chunk.end), torch.arange(chunk.end), window, self._dtype)
             self._chunk_masks[chunk, window] = mask
         return mask
-
-
-def _group(span: Span) -> tuple[bool, int]:
-    """Single tokens of one group are attended to together."""
-    return span.start >= EARLY, span.place.capacity
 
 
 def _is_early(positions: Tensor) -> bool:

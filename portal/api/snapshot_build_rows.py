@@ -176,7 +176,8 @@ def _is_of(kind: Mapping[str, Any], value: Any) -> bool:
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "array":
-            return isinstance(value, list) and all(isinstance(each, str) for each in value)
+            # An item is one value, and a text's comma parts two.
+            return isinstance(value, list) and all(isinstance(each, str) and "," not in each for each in value)
         case _:
             return isinstance(value, str)
 

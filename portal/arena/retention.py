@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from portal.arena.models import Comparison, Contender, Contest, Reply, Vote
 from portal.playground.models import Conversation
 from portal.playground.retention import forget_too, needed_by_nobody, without_referred
 
-_PARTS = {Contest: "", Contender: "__contest", Reply: "__contender__contest", Comparison: "__contest"}
+_PARTS: Final[Mapping[type[Model], str]] = {
+    Contest: "",
+    Contender: "__contest",
+    Reply: "__contender__contest",
+    Comparison: "__contest",
+}
 
 
 @forget_too

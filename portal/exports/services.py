@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,8 @@ from portal.exports.models import Salting, Snapshot, SnapshotDownload
 from portal.exports.tables import TABLES
 
 MAX_WAITING = 3
+# PostgreSQL's advisory locks are numbers.
+ROOM_LOCK = 7_305_811
 
 
 class TooManyUnderWay(ValidationError):
@@ -78,18 +80,23 @@ def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
     if not may_make_snapshots(user):
         raise PermissionDenied(_("Only maintainers make snapshots."))
     with transaction.atomic():
-        _check_room()
         asked = snapshot.ask_again()
         if asked:
+            _check_room(beside=snapshot)
             until = Criteria.from_texts(snapshot.criteria).until
             Snapshot.objects.filter(pk=snapshot.pk).update(as_of=min(timezone.now(), until or timezone.now()))
             dispatch_soon(snapshot)
     return asked
 
 
-def _check_room() -> None:
-    """Raises TooManyUnderWay."""
-    if Snapshot.objects.filter(state__in=ACTIVE).count() >= MAX_WAITING:
+def _check_room(beside: Snapshot | None = None) -> None:
+    """Raises TooManyUnderWay. Within a transaction, in which others wait that would fill the same room."""
+    if connection.vendor == "postgresql":
+        # SQLite's IMMEDIATE transactions wait for each other anyway.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROOM_LOCK])
+    others = Snapshot.objects.filter(state__in=ACTIVE)
+    if (others if beside is None else others.exclude(pk=beside.pk)).count() >= MAX_WAITING:
         raise TooManyUnderWay(_("%d snapshots are being made. Wait until one is done, or stop one.") % MAX_WAITING)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import IO, Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
@@ -15,6 +15,7 @@ from django.http.response import HttpResponseBase
 
 from portal.operations.probes import HEALTH_PATH, READY_PATH
 from portal.playground.following import give_connection_back
+from portal.playground.waiting import waiting_begins, when_waiting_begins
 
 # More than these are busy only in a rush; an idle one keeps a connection to the database.
 THREADS_KEPT: Final = 16
@@ -25,7 +26,7 @@ STREAM_THREADS: Final = 4
 # reached its worker after 100 ms instead of 50, and the last after 210 instead of 165.
 AT_ONCE: Final = 2
 PROBES: Final = frozenset({HEALTH_PATH, READY_PATH})
-# Who works for longer, or waits for a model's whole answer, does not count: nobody waits for them.
+# Who works for longer does not count, and neither does who waits for a model's answer: nobody waits for them.
 COUNTED_S: Final = 0.1
 
 P = ParamSpec("P")
@@ -83,10 +84,13 @@ class RequestThread(Executor):
     def __init__(self, threads: RequestThreads, streams: Executor) -> None:
         self._threads = threads
         self._streams = streams
-        self._own: ThreadPoolExecutor | None = threads.lend()
+        self._own: ThreadPoolExecutor | None = None
+        self._is_given_back = False
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """One call after the other, as asgiref asks; each query of a stream stands for itself."""
+        if self._own is None and not self._is_given_back:
+            self._own = self._threads.lend()
         return (self._own or self._streams).submit(fn, *args, **kwargs)
 
     def begin_to_wait(self) -> None:
@@ -96,17 +100,14 @@ class RequestThread(Executor):
 
     def give_back(self) -> None:
         """Be done with the thread of its own, if it still has one."""
+        self._is_given_back = True
         if self._own is not None:
             self._threads.take_back(self._own)
             self._own = None
 
 
 _thread: ContextVar[RequestThread] = ContextVar("request_thread")
-_leave_rush: ContextVar[Callable[[], None]] = ContextVar("leave_rush")
-
-
-def _nothing() -> None:
-    """What a request leaves that never entered the rush."""
+_is_probe: ContextVar[bool] = ContextVar("is_probe")
 
 
 class OneThreadHandler(ASGIHandler):
@@ -131,9 +132,17 @@ class OneThreadHandler(ASGIHandler):
         """The response out of the request's thread."""
         return await sync_to_async(self.get_response)(request)
 
+    async def read_body(self, receive: Any) -> IO[bytes]:
+        """The request's body; then its turn comes. Whoever takes long to send it must not hold up others meanwhile."""
+        body: IO[bytes] = await super().read_body(receive)
+        # Who asks whether the process lives must not hear that it does not because it is busy.
+        if not _is_probe.get():
+            when_waiting_begins(await self._rush.enter())
+        return body
+
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:
         """Send it; who watches a run holds no thread meanwhile."""
-        _leave_rush.get()()
+        waiting_begins()
         if response.headers.get("Content-Type", "").startswith("text/event-stream"):
             _thread.get().begin_to_wait()
         await super().send_response(response, send)
@@ -142,14 +151,12 @@ class OneThreadHandler(ASGIHandler):
         """Serve a request in a lent thread."""
         if scope["type"] != "http":
             raise ValueError(f"Steelyard serves HTTP alone, not {scope['type']}.")
-        # Who asks whether the process lives must not hear that it does not because it is busy.
-        leave_rush = _nothing if scope["path"] in PROBES else await self._rush.enter()
         thread = RequestThread(self._threads, self._streams)
-        _leave_rush.set(leave_rush)
+        _is_probe.set(scope["path"] in PROBES)
         _thread.set(thread)
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await self.handle(scope, receive, send)
         finally:
             thread.give_back()
-            leave_rush()
+            waiting_begins()

@@ -2,8 +2,8 @@
 
 What every write costs the web process and the server grows with the streams, and is taken from the cores that compute
 where they are the same: eight streams came to 0.77 of the engine's own tokens per second with a write for every step,
-and to 0.84 with a pause behind each. So the more streams there are, the longer it pauses, for as long as nobody sees
-it; a stream's first token and its end are written at once.
+and to 0.84 where they came less often. So the more streams there are, the longer one write begins after the other, for
+as long as nobody sees it; a stream's first token and its end are written at once.
 
 A worker keeps what it has written of each running generation. When the connection breaks, the server may have lost
 acknowledged entries (it syncs its file once a second), so after every reconnection each stream is completed from the

@@ -99,7 +99,7 @@ def test_slots_have_precedence_over_the_archive() -> None:
     assert slots.room == 18
     assert slots.take(512) is not None
     assert archive.positions <= 1_024 - 256 - 512
-    assert archive.recall(range(4, 154)).length == 150, "the most recent entry stays"
+    assert archive.recall(range(4, 154))[1] == 150, "the most recent entry stays"
 
 
 def test_an_entry_replaces_its_own_beginnings() -> None:
@@ -113,21 +113,14 @@ def test_an_entry_replaces_its_own_beginnings() -> None:
     assert archive.positions == 80
 
 
-def test_a_repeatable_request_recalls_only_what_never_comes_out_otherwise() -> None:
+def test_of_what_is_remembered_no_more_is_recalled_than_wanted() -> None:
     slots = KeyValueSlots(budget=1_024, longest=512)
     archive = PrefixArchive(slots)
     place = slots.take(256)
     assert place is not None
-    archive.store(place, range(80), invariant=40)
-    assert archive.recall(range(100)).length == 80
-    assert archive.recall(range(100)).invariant == 40
-    assert archive.recall(range(100), only_invariant=True).length == 40
-    assert archive.recall(range(30), only_invariant=True).length == 30
-    archive.store(place, range(90))
-    assert archive.recall(range(100), only_invariant=True).length == 40, "what is promised stays beside what is longer"
-    archive.store(place, range(85), invariant=60)
-    assert archive.recall(range(100), only_invariant=True).length == 60
-    assert archive.positions == 90 + 85
+    archive.store(place, range(80))
+    for most, length in ((None, 80), (100, 80), (40, 40), (15, 0), (0, 0)):
+        assert archive.recall(range(100), at_most=most)[1] == length
 
 
 @given(first=st.lists(st.integers(0, 2), max_size=40), second=st.lists(st.integers(0, 2), max_size=40))

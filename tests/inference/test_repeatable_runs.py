@@ -73,6 +73,28 @@ def test_a_first_turn_takes_the_beginning_that_other_prompts_share_and_comes_out
     assert listener.tokens("shared") == listener.tokens("whole")
 
 
+@pytest.mark.parametrize("words", [150, 210, 330])
+def test_a_prompt_of_several_pieces_comes_out_the_same_behind_a_beginning_that_was_remembered(
+    engine: TransformersEngine, listener: Recorder, words: int
+) -> None:
+    _run(engine, listener, f"before-{words}", f"Which of {words} weights is heavier?", 1, repeatable=False)
+    again = GenerationRequest(
+        request_id=f"again-{words}",
+        messages=(Message("user", " ".join(f"{number} weighs {words * number}" for number in range(words // 2))),),
+        params=SamplingParams(temperature=0, max_tokens=8, min_tokens=8, top_logprobs=3),
+        repeatable=True,
+    )
+    engine.submit(again)
+    ended = listener.wait_for_end(again.request_id)
+    assert isinstance(ended, Finished)
+    assert ended.usage.prompt_tokens > 512
+    assert (0 < ended.usage.cached_tokens < 100) == (bfloat16_maker() is NativeLinear)
+    whole = replace(again, request_id=f"whole-{words}", repeatable=False, reuse_prefix=False)
+    engine.submit(whole)
+    listener.wait_for_end(whole.request_id)
+    assert listener.tokens(again.request_id) == listener.tokens(whole.request_id)
+
+
 def test_a_greedy_answer_that_is_guessed_ahead_repeats_to_the_last_digit(
     engine: TransformersEngine, listener: Recorder
 ) -> None:

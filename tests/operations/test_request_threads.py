@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from unittest.mock import patch
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,7 +16,8 @@ from django.http.response import HttpResponseBase
 from django.test import override_settings
 from django.urls import path
 
-from portal.operations.request_threads import STREAM_THREADS, OneThreadHandler, RequestThreads, Rush
+from portal.operations.request_threads import AT_ONCE, STREAM_THREADS, OneThreadHandler, RequestThreads, Rush
+from portal.playground.waiting import waiting_begins
 
 waiting = threading.Event()
 let_go = threading.Event()
@@ -50,6 +52,12 @@ async def awaited(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{_thread()} {await sync_to_async(_thread)()}")
 
 
+async def waiter(_request: HttpRequest) -> HttpResponse:
+    waiting_begins()
+    await asyncio.to_thread(let_go.wait, 10)
+    return HttpResponse()
+
+
 async def endless(_request: HttpRequest) -> HttpResponse:
     waiting.set()
     try:
@@ -76,7 +84,7 @@ def events(_request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces(), content_type="text/event-stream; charset=utf-8")
 
 
-urlpatterns = [path(view.__name__, view) for view in (plain, held, awaited, endless, streamed, events)]
+urlpatterns = [path(view.__name__, view) for view in (plain, held, awaited, waiter, endless, streamed, events)]
 
 
 @pytest.fixture
@@ -182,6 +190,29 @@ def test_in_a_rush_requests_begin_in_turn_and_who_takes_long_holds_nobody_up() -
         assert loop.time() - began < 5, "two who never leave count no more"
 
     asyncio.run(scenario())
+
+
+def test_who_is_slow_to_send_a_body_or_waits_for_a_model_holds_nobody_up(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        slow = [_asked(application, "plain") for _ in range(3 * AT_ONCE)]
+        waiters = [_asked(application, "waiter") for _ in range(3 * AT_ONCE)]
+        for each in slow:
+            assert await each.receive_nothing(0.02)
+        for each in waiters:
+            await each.send_input({"type": "http.request"})
+            assert await each.receive_nothing(0.02)
+        began = asyncio.get_running_loop().time()
+        await _get(application, "plain")
+        assert asyncio.get_running_loop().time() - began < 5
+        let_go.set()
+        for each in waiters:
+            await each.wait(10)
+        for each in slow:
+            await each.send_input({"type": "http.disconnect"})
+            await each.wait(10)
+
+    with patch.object(application, "_rush", Rush(counted_s=60)):
+        asyncio.run(scenario())
 
 
 def test_anything_but_http_is_refused(application: OneThreadHandler) -> None:

@@ -45,6 +45,7 @@ from portal.playground.queries import are_any_queued
 from portal.playground.quota import Quota
 from portal.playground.services import prepare_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
+from portal.playground.waiting import waiting_begins
 
 # How long a client waits for a queue that does not answer: longer than an embedded one takes to come back.
 QUEUE_PATIENCE_S: Final = 5.0
@@ -64,6 +65,7 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
     run = AttendedRun()
     try:
         asked, generations, quota = await sync_to_async(_start_and_let_go)(request, form, run)
+        waiting_begins()
         await _require_queue(generations)
         if asked.stream:
             writers = [form.writer(each, asked, generations[0], index) for index, each in enumerate(generations)]

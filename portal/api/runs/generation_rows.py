@@ -15,7 +15,7 @@ from portal.playground.inside import read_tokens, score_text
 from portal.playground.models import Generation, Kind, State
 from portal.playground.queries import run_figures, trace_tokens
 from portal.playground.queue_position import queue_position
-from portal.playground.run_record import run_record
+from portal.playground.run_record import RECORD_VERSION, run_record
 
 
 class FiguresSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -167,7 +167,7 @@ EXAMPLE_QUEUED: Final = EXAMPLE_GENERATION | {
 }
 EXAMPLE_TRACE: Final = {
     "record": "steelyard-run",
-    "record_version": 1,
+    "record_version": RECORD_VERSION,
     "id": EXAMPLE_GENERATION["id"],
     "kind": "chat",
     "model": "owner/name:bf16",
