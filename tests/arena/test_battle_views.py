@@ -39,8 +39,8 @@ def secrets_of(contest: Contest) -> list[str]:
         variant = contender.variant
         told += [variant.model_id, variant.card.slug, variant.card.title, f"/models/{variant.card.name}"]
         told += [str(contender.conversation_id), *(str(each.generation_id) for each in contender.replies.all())]
-    # The figures that the tests' workers measured.
-    return [*told, "1234", "1,234", "7654", "987.6"]
+    # The figures that the tests' workers measured, of more digits than random ids have in a row by chance.
+    return [*told, "1234567", "1,234,567", "7654321", "987.6"]
 
 
 def read_events(user: User, contest: Contest, **headers: str) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
@@ -91,7 +91,7 @@ def test_nothing_says_who_answers_before_the_vote(alice: User, bob_client: Clien
     for variant in (one, other):
         assert variant.card.title in after
         assert variant.slug in after
-    assert "1,234" in after
+    assert "1,234,567" in after
     more = reverse("feedback:comparison_questionnaires", args=[Comparison.objects.get().pk])
     assert f'href="{more}"' in after
     asked = reverse("feedback:report_comparison", args=[Comparison.objects.get().pk, "comparison"])
