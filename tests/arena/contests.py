@@ -54,8 +54,8 @@ def finish(contest: Contest, *outputs: str, **columns: Any) -> None:
             output=output,
             lease_expires_at=None,
             claimed_by="",
-            usage={"prompt_tokens": 7, "completion_tokens": 1_234_567},
-            timings={"first_token_s": 7_654_321.0, "decode_s": 987.6},
+            usage={"prompt_tokens": 7, "completion_tokens": 1234},
+            timings={"first_token_s": 7654.0, "decode_s": 987.6},
             **columns,
         )
 

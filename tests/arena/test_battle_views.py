@@ -39,8 +39,13 @@ def secrets_of(contest: Contest) -> list[str]:
         variant = contender.variant
         told += [variant.model_id, variant.card.slug, variant.card.title, f"/models/{variant.card.name}"]
         told += [str(contender.conversation_id), *(str(each.generation_id) for each in contender.replies.all())]
-    # The figures that the tests' workers measured, of more digits than random ids have in a row by chance.
-    return [*told, "1234567", "1,234,567", "7654321", "987.6"]
+    # The figures that the tests' workers measured.
+    return [*told, "1234", "1,234", "7654", "987.6"]
+
+
+def says(text: str, told: str) -> bool:
+    """Of a number, not where it is a part of a random id."""
+    return re.search(rf"(?<![\w-]){told}(?![\w-])", text) is not None if told.isdecimal() else told in text
 
 
 def read_events(user: User, contest: Contest, **headers: str) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
@@ -73,10 +78,10 @@ def test_nothing_says_who_answers_before_the_vote(alice: User, bob_client: Clien
     listed = client.get(reverse("arena:arena"))
     part = client.get(contest.get_absolute_url(), headers={"HX-Request": "true"})
     for told in secrets_of(contest):
-        assert told not in said
+        assert not says(said, told)
         for response in (running, ended, listed, part):
-            assert told not in response.content.decode(), told
-            assert told not in str(response.headers), told
+            assert not says(response.content.decode(), told), told
+            assert not says(str(response.headers), told), told
     texts = {side: "".join(data["text"] for name, data in events if data.get("side") == side) for side in "ab"}
     assert texts == {"a": "A balance with two arms.", "b": "An old kind of scale, which is longer to tell."}
     assert (events[0][0], events[-1][0]) == ("reading", "done")
@@ -91,7 +96,7 @@ def test_nothing_says_who_answers_before_the_vote(alice: User, bob_client: Clien
     for variant in (one, other):
         assert variant.card.title in after
         assert variant.slug in after
-    assert "1,234,567" in after
+    assert "1,234" in after
     more = reverse("feedback:comparison_questionnaires", args=[Comparison.objects.get().pk])
     assert f'href="{more}"' in after
     asked = reverse("feedback:report_comparison", args=[Comparison.objects.get().pk, "comparison"])
