@@ -262,12 +262,12 @@ def attend(
     """
     addresses = (states_at, cosines_at, sines_at, store_at, slots_at, positions_at, out_at)
     numbers = (*addresses, count, heads, groups, size, capacity, window, _bits(scaling))
-    attend = _compiled("attend", dtype)
+    compiled = _compiled("attend", dtype)
     if see_each_other:
-        run_shared(attend, (*numbers, ROWS_AT_ONCE, _STORES), threads=threads)
-        run_shared(attend, (*numbers, ROWS_AT_ONCE, _ATTENDS), threads=threads)
+        run_shared(compiled, (*numbers, ROWS_AT_ONCE, _STORES), threads=threads)
+        run_shared(compiled, (*numbers, ROWS_AT_ONCE, _ATTENDS), threads=threads)
     else:
-        run_shared(attend, (*numbers, 1, _STORES | _ATTENDS), threads=threads)
+        run_shared(compiled, (*numbers, 1, _STORES | _ATTENDS), threads=threads)
 
 
 def _bits(number: float) -> int:

@@ -19,11 +19,11 @@ from inference.decode_kernels import add_and_normalise, attend, gate
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.linear_layers import Guessing, Linear, LinearMaker, NativeLinear, PlainLinear
 from inference.native_code import KINDS
+from inference.rotation_table import RotationTable
 from inference.slot_attention import Attention
 from inference.step_plan import EARLY, RowWrite, Span, StepPlan
 
 MODEL_TYPES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-FIRST_POSITIONS: Final = 1_024
 # With more keys than these behind the early positions of a step, torch's attention is faster. The other native
 # operations always win.
 MOST_NATIVE_KEYS: Final = 3_000
@@ -103,28 +103,6 @@ class JoinedStore:
             (both,) = self._slots.layer(chunk.place.capacity, self._number, example)
             part = states[chunk.offset : chunk.offset + chunk.length].transpose(0, 1)
             both[chunk.place.index, :, chunk.start : chunk.end] = part
-
-
-class RotationTable:
-    """Cosines and sines of positions, as the model's own module computes them, once for all steps."""
-
-    def __init__(self, rotary: Any, example: Tensor) -> None:
-        self._rotary = rotary
-        # Of its own memory: a view would keep the whole mapped file.
-        self._example = example[:1, None].clone()
-        self._cosines = self._sines = example.new_empty((0, 0))
-
-    def at(self, positions: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-        """`(tokens, 1, size)` each; the first half's sines are negated, so that rotating by halves is a plain roll."""
-        if longest > len(self._cosines):
-            self._grow(longest)
-        return self._cosines[positions], self._sines[positions]
-
-    def _grow(self, longest: int) -> None:
-        length = max(longest, 2 * len(self._cosines), FIRST_POSITIONS)
-        cosines, sines = self._rotary(self._example, torch.arange(length)[None])
-        first, second = sines[0, :, None].chunk(2, dim=-1)
-        self._cosines, self._sines = cosines[0, :, None].contiguous(), torch.cat((-first, second), dim=-1)
 
 
 def can_fuse(config: Any) -> bool:

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Sequence
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.accounts.models import User
+from portal.accounts.transaction_turns import wait_for_turn
 from portal.catalog.job_dispatch import dispatch_soon
 from portal.catalog.job_models import ACTIVE
 from portal.exports.access import may_make_snapshots
@@ -19,8 +20,7 @@ from portal.exports.models import Salting, Snapshot, SnapshotDownload
 from portal.exports.tables import TABLES
 
 MAX_WAITING = 3
-# PostgreSQL's advisory locks are numbers.
-ROOM_LOCK = 7_305_811
+ROOM_TURN = 7_305_811
 
 
 class TooManyUnderWay(ValidationError):
@@ -91,10 +91,7 @@ def repeat_snapshot(user: User, snapshot: Snapshot) -> bool:
 
 def _check_room(beside: Snapshot | None = None) -> None:
     """Raises TooManyUnderWay. Within a transaction, in which others wait that would fill the same room."""
-    if connection.vendor == "postgresql":
-        # SQLite's IMMEDIATE transactions wait for each other anyway.
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROOM_LOCK])
+    wait_for_turn(ROOM_TURN)
     others = Snapshot.objects.filter(state__in=ACTIVE)
     if (others if beside is None else others.exclude(pk=beside.pk)).count() >= MAX_WAITING:
         raise TooManyUnderWay(_("%d snapshots are being made. Wait until one is done, or stop one.") % MAX_WAITING)

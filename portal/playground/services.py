@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -18,6 +18,7 @@ from inference.engine import Message
 from inference.sampling_params import SamplingParams
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_rate
+from portal.accounts.transaction_turns import wait_for_turn
 from portal.catalog.access import require_access
 from portal.catalog.models import Variant
 from portal.playground.dispatch import dispatch_soon, first_redispatch
@@ -257,14 +258,8 @@ def _require_valid(
 
 
 def _serialise_starts(actor: Actor) -> None:
-    """Make this actor's transactions wait for each other, so that two at once cannot both be the last one allowed.
-
-    SQLite's IMMEDIATE transactions do so already. A new visitor has no row to lock, hence the advisory lock.
-    """
-    if connection.vendor == "postgresql":
-        key = actor.user.pk if actor.user is not None else actor.visitor.int if actor.visitor is not None else 0
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key & (2**63 - 1)])
+    """Make this actor's starts wait for each other."""
+    wait_for_turn(actor.user.pk if actor.user is not None else actor.visitor.int if actor.visitor is not None else 0)
 
 
 def require_room(actor: Actor) -> tuple[Quota, ...]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inference.engine import GenerationRequest, Message
 from inference.events import Finished
-from inference.key_value_slots import KeyValueSlots
+from inference.key_value_slots import KeyValueSlots, Place
 from inference.prefix_archive import PrefixArchive, common_length
 from inference.sampling_params import SamplingParams
 from inference.transformers_engine import TransformersEngine, load_engine
@@ -22,6 +22,7 @@ from tests.inference.tiny_models import CORPUS
 
 SYSTEM = Message("system", " ".join(CORPUS))
 EXAMPLE = torch.zeros(1, 1, 1, 2)
+Filled = tuple[KeyValueSlots, PrefixArchive, Place]
 
 
 @pytest.fixture(params=["llama", "gemma3"])
@@ -87,11 +88,18 @@ def _request(name: str, question: Message) -> GenerationRequest:
     return GenerationRequest(request_id=name, messages=(SYSTEM, question), params=params)
 
 
-def test_slots_have_precedence_over_the_archive() -> None:
+@pytest.fixture
+def filled() -> Filled:
+    """Slots, their archive, and a slot that is taken."""
     slots = KeyValueSlots(budget=1_024, longest=512)
     archive = PrefixArchive(slots)
     place = slots.take(256)
     assert place is not None
+    return slots, archive, place
+
+
+def test_slots_have_precedence_over_the_archive(filled: Filled) -> None:
+    slots, archive, place = filled
     slots.layer(place.capacity, 0, EXAMPLE)
     for first in range(5):
         archive.store(place, range(first, first + 150))
@@ -102,22 +110,16 @@ def test_slots_have_precedence_over_the_archive() -> None:
     assert archive.recall(range(4, 154))[1] == 150, "the most recent entry stays"
 
 
-def test_an_entry_replaces_its_own_beginnings() -> None:
-    slots = KeyValueSlots(budget=1_024, longest=512)
-    archive = PrefixArchive(slots)
-    place = slots.take(256)
-    assert place is not None
+def test_an_entry_replaces_its_own_beginnings(filled: Filled) -> None:
+    _slots, archive, place = filled
     archive.store(place, range(50))
     archive.store(place, range(80))
     archive.store(place, range(60))
     assert archive.positions == 80
 
 
-def test_of_what_is_remembered_no_more_is_recalled_than_wanted() -> None:
-    slots = KeyValueSlots(budget=1_024, longest=512)
-    archive = PrefixArchive(slots)
-    place = slots.take(256)
-    assert place is not None
+def test_of_what_is_remembered_no_more_is_recalled_than_wanted(filled: Filled) -> None:
+    _slots, archive, place = filled
     archive.store(place, range(80))
     for most, length in ((None, 80), (100, 80), (40, 40), (15, 0), (0, 0)):
         assert archive.recall(range(100), at_most=most)[1] == length
