@@ -52,6 +52,16 @@ def shown_questions(questions: Iterable[Question], answers: Mapping[str, Any]) -
 
 
 @dataclass(frozen=True, slots=True)
+class _Given:
+    """One answer, what it refers to, and what it may lack."""
+
+    value: Any
+    judged: JudgedText
+    is_complete: bool
+    is_half_done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """What became of one answer."""
 
@@ -65,11 +75,12 @@ def validate_answers(
     judged: JudgedText = NO_JUDGED_TEXT,
     *,
     is_complete: bool = True,
+    is_half_done: bool = False,
 ) -> list[tuple[Question, Any]]:
     """The answered questions in order, each with its value in canonical form.
 
     `judged` is the text that marks, corrections and better tokens refer to. Without `is_complete`, required questions
-    may be missing, as in a draft.
+    may be missing, as in a draft; with `is_half_done` a ranking or a matrix may lack some of what it has to name.
     Raises AnswersInvalid for an unknown key, a value of the wrong kind or out of range, an answer to a question whose
     condition does not hold, and a required question left out.
     """
@@ -78,7 +89,8 @@ def validate_answers(
     accepted: list[tuple[Question, Any]] = []
     canonical: dict[str, Any] = {}
     for question in questions:
-        outcome = _checked(question, answers.get(question.key), canonical, judged, is_complete)
+        given = _Given(answers.get(question.key), judged, is_complete=is_complete, is_half_done=is_half_done)
+        outcome = _checked(question, given, canonical)
         canonical[question.key] = outcome.value
         if outcome.error:
             errors[question.key] = outcome.error
@@ -95,18 +107,17 @@ def _unknown_keys(known: set[str], answers: Mapping[str, Any]) -> dict[str, str]
     return {key[:MAX_ECHOED_CHARACTERS]: message for key in unknown[:MAX_REPORTED_KEYS]}
 
 
-def _checked(
-    question: Question, value: Any, before: Mapping[str, Any], judged: JudgedText, is_complete: bool
-) -> _Outcome:
+def _checked(question: Question, given: _Given, before: Mapping[str, Any]) -> _Outcome:
     """`before` has the answers to the questions above; a condition looks at nothing else."""
+    value = given.value
     if value is not None:
         try:
-            value = checked_value(question, value, judged)
+            value = checked_value(question, value, given.judged, is_half_done=given.is_half_done)
         except Refused as error:
             return _Outcome(error=str(error))
     is_asked = is_shown(question, before)
     if is_answered(value) and not is_asked:
         return _Outcome(error=_("This is asked only when %(key)s is “%(equals)s”.") % question.show_if)
-    if not is_answered(value) and is_asked and question.is_required and is_complete:
+    if not is_answered(value) and is_asked and question.is_required and given.is_complete:
         return _Outcome(error=_("This question needs an answer."))
     return _Outcome(value)

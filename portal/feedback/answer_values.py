@@ -52,14 +52,21 @@ class JudgedText:
 NO_JUDGED_TEXT: Final = JudgedText()
 
 
-def checked_value(question: Question, value: Any, judged: JudgedText = NO_JUDGED_TEXT) -> Any:
-    """The canonical form of a value. Raises Refused with a sentence that names the limit."""
+def checked_value(
+    question: Question, value: Any, judged: JudgedText = NO_JUDGED_TEXT, *, is_half_done: bool = False
+) -> Any:
+    """The canonical form of a value; with `is_half_done` also of one that lacks some of what it has to name.
+
+    Raises Refused with a sentence that names the limit.
+    """
     kind = QuestionKind(question.kind)
     on_text = _CHECKS_ON_TEXT.get(kind)
     if on_text is None:
         try:
             return _CHECKS[kind](question.options, value)
         except _LeftOut as left_out:
+            if is_half_done:
+                return value
             raise Refused(left_out.told_of(question)) from None
     if judged.output is None:
         raise Refused(_("There is no answer of a model here that this could be about."))
@@ -109,11 +116,11 @@ def _check_ranking(options: Mapping[str, Any], value: Any) -> list[list[str]]:
     ranked = [key for group in value for key in group]
     if not all(isinstance(key, str) and key in keys for key in ranked) or len(set(ranked)) < len(ranked):
         raise Refused(_("Must rank each of these once: %s.") % ", ".join(keys))
+    if not options.get("ties", True) and any(len(group) > 1 for group in value):
+        raise Refused(_("Must give each its own place: there are no ties here."))
     if len(ranked) < len(keys):
         without = (key for key in keys if key not in ranked)
         raise _LeftOut(_("Each of them needs a place, or none has one; these have none yet: %s."), "choices", without)
-    if not options.get("ties", True) and any(len(group) > 1 for group in value):
-        raise Refused(_("Must give each its own place: there are no ties here."))
     return [[key for key in keys if key in group] for group in value]
 
 

@@ -18,6 +18,7 @@ from portal.feedback.answer_rules import validate_answers
 from portal.feedback.models import Answer, Campaign, CampaignDraft, ChosenQuote, Consent, QuestionKind, Submission
 from portal.feedback.services import Giving, give_answers
 from portal.feedback.terms import Terms
+from portal.feedback.typed_ranking import typed_places
 
 DRAFT_RATE_NAME: Final = "feedback-draft"
 
@@ -50,11 +51,15 @@ def change_campaign(campaign: Campaign, values: Mapping[str, Any]) -> None:
 
 
 def save_progress(actor: Actor, campaign: Campaign, answers: Mapping[str, Any]) -> CampaignDraft:
-    """Keep what somebody wrote so far. Raises AnswersInvalid, CampaignClosed, PermissionDenied, LimitExceeded."""
+    """Keep what somebody wrote so far, a ranking as it was typed.
+
+    Raises AnswersInvalid, CampaignClosed, PermissionDenied, LimitExceeded.
+    """
     require_may_answer(actor, campaign)
     check_rate(actor, DRAFT_RATE_NAME, settings.FEEDBACK_RATE)
-    accepted = validate_answers(campaign.questionnaire.questions.all(), answers, is_complete=False)
-    values = {question.key: value for question, value in accepted}
+    questions = campaign.questionnaire.questions.all()
+    accepted = validate_answers(questions, answers, is_complete=False, is_half_done=True)
+    values = {question.key: value for question, value in accepted} | typed_places(answers)
     owner: dict[str, Any] = actor.ownership()
     draft, _is_new = CampaignDraft.objects.update_or_create(
         campaign=campaign, **owner, defaults={"values": values, "saved_at": timezone.now()}

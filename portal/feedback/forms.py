@@ -6,7 +6,7 @@ A question's fields are named by its key; those of its parts by key and part wit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from django.http import QueryDict
 from portal.feedback.answer_rules import shown_questions
 from portal.feedback.answer_values import choice_keys
 from portal.feedback.models import Question, QuestionKind
+from portal.feedback.typed_ranking import TypedRanking
 
 MAX_VERSION_DIGITS: Final = 9
 _NUMBER: Final = re.compile(r"[+-]?\d{1,15}(?:[.,]\d{1,15})?", re.ASCII)
@@ -62,22 +63,8 @@ def _number(question: Question, data: QueryDict) -> Any:
     return int(number) if number.is_integer() else number
 
 
-class TypedRanking(list[list[str]]):
-    """Groups from the best to the last, and the `places` that were typed, which a form that is refused shows again."""
-
-    def __init__(self, groups: Iterable[list[str]], places: Mapping[str, str]) -> None:
-        super().__init__(groups)
-        self.places = places
-
-
 def _ranking(question: Question, data: QueryDict) -> TypedRanking:
-    """From a place for each, equal ones being ties, to groups; gaps between places mean nothing."""
-    places = {key: data.get(f"{question.key}.{key}", "").strip() for key in choice_keys(question.options)}
-    groups: dict[int, list[str]] = {}
-    for key, place in places.items():
-        if place.isascii() and place.isdigit() and 1 <= len(place) <= 3:
-            groups.setdefault(int(place), []).append(key)
-    return TypedRanking([groups[place] for place in sorted(groups)], places)
+    return TypedRanking({key: data.get(f"{question.key}.{key}", "") for key in choice_keys(question.options)})
 
 
 def _matrix(question: Question, data: QueryDict) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from portal.catalog.markdown import render_markdown
 from portal.feedback.answer_values import MAX_CORRECTION_CHARACTERS, NO, YES, parsed_day
-from portal.feedback.forms import TypedRanking
 from portal.feedback.models import Question, QuestionKind, Submission
+from portal.feedback.typed_ranking import places_of
 from portal.feedback.wording import wording
 
 _FROM_LISTS: Final = frozenset({QuestionKind.THUMB, QuestionKind.CHOICE, QuestionKind.CHOICES, QuestionKind.RANKING})
@@ -214,21 +214,13 @@ def _options(question: Question, value: Any, language: str) -> Iterable[Option]:
         yield Option(YES, _("Yes"), value == YES)
         yield Option(NO, _("No"), value == NO)
     elif question.kind == QuestionKind.RANKING:
-        places = _places(value)
+        places = places_of(value)
         for key, label in _labels(question, "choices", language).items():
             yield Option(key, label, rank=places.get(key, ""))
     else:
         chosen = value if isinstance(value, list) else [value]
         for key, label in _labels(question, "choices", language).items():
             yield Option(key, label, key in chosen)
-
-
-def _places(value: Any) -> Mapping[str, str]:
-    if isinstance(value, TypedRanking):
-        return value.places
-    if not isinstance(value, list) or not all(isinstance(group, list) for group in value):
-        return {}
-    return {key: str(place) for place, group in enumerate(value, start=1) for key in group if isinstance(key, str)}
 
 
 def _rows(question: Question, value: Any, language: str) -> Iterable[Row]:

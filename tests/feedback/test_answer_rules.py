@@ -233,3 +233,19 @@ def test_a_draft_may_lack_what_is_required_but_not_be_wrong() -> None:
     assert validate_answers([asked], {}, is_complete=False) == []
     with pytest.raises(AnswersInvalid):
         validate_answers([asked], {"q": 9}, is_complete=False)
+
+
+def test_half_a_ranking_or_matrix_is_an_answer_of_a_draft_alone_and_no_wrong_one() -> None:
+    two = [{"key": key, "label": key} for key in ("a", "b")]
+    ranking = Question(key="q", kind=QuestionKind.RANKING, label="q", options={"choices": two, "ties": False})
+    options = {"rows": two, "columns": [{"key": "x", "label": "x"}], "whole": True}
+    matrix = Question(key="q", kind=QuestionKind.MATRIX, label="q", options=options)
+    for asked, half, wrong in ((ranking, [["b"]], [["c"]]), (matrix, {"b": "x"}, {"b": "y"})):
+        drafted = validate_answers([asked], {"q": half}, is_complete=False, is_half_done=True)
+        assert [value for _question, value in drafted] == [half]
+        with pytest.raises(AnswersInvalid):
+            validate_answers([asked], {"q": half}, is_complete=False)
+        with pytest.raises(AnswersInvalid):
+            validate_answers([asked], {"q": wrong}, is_complete=False, is_half_done=True)
+    with pytest.raises(AnswersInvalid, match="no ties here"):
+        validate_answers([ranking], {"q": [["a", "b"]]}, is_complete=False, is_half_done=True)

@@ -99,6 +99,48 @@ def test_what_was_written_is_kept_and_gone_once_it_is_sent(alice: User, campaign
     assert not CampaignDraft.objects.exists()
 
 
+def typed_places(page: str) -> dict[str, str]:
+    """What the fields of the ranking are filled in with."""
+    return dict(re.findall(r'name="priorities\.([a-z]+)" value="([^"]*)"', page))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param({"reasoning": "3", "languages": "9", "tools": "9", "openness": "12"}, id="half of it, with gaps"),
+        pytest.param({"reasoning": "0", "speed": "007"}, id="what is no place"),
+        pytest.param({"reasoning": "2", "languages": "2", "speed": "2"}, id="ties"),
+    ],
+)
+def test_a_saved_draft_shows_a_ranking_again_as_it_was_typed(
+    client: Client, campaign: Campaign, typed: dict[str, str]
+) -> None:
+    form = {f"priorities.{key}": place for key, place in typed.items()}
+    saved = client.post(url("campaign_answer", campaign), {**form, "save": "1"})
+    assert "Saved, not sent yet" in saved.text
+    assert typed_places(saved.text) == typed
+    assert typed_places(html(client, url("campaign_answer", campaign))) == typed
+    refused = client.post(url("campaign_answer", campaign), {**WHOLE, "memory": "20000", **form})
+    assert refused.status_code == 422
+    assert typed_places(refused.text).items() >= typed.items()
+
+
+def test_what_no_field_for_places_sends_is_shown_again_and_kept_no_further_than_a_place_is_long(
+    client: Client, campaign: Campaign
+) -> None:
+    form = {"priorities.reasoning": "1" * 5_000, "priorities.speed": "2\x00", "save": "1"}
+    assert "Saved, not sent yet" in client.post(url("campaign_answer", campaign), form).text
+    assert CampaignDraft.objects.get().values["priorities"]["reasoning"] == "1" * 12
+    assert "speed" not in typed_places(html(client, url("campaign_answer", campaign)))
+
+
+def test_a_draft_from_before_places_were_kept_shows_the_order(client: Client, campaign: Campaign) -> None:
+    client.post(url("campaign_answer", campaign), {"wish": "Half", "save": "1"})
+    CampaignDraft.objects.update(values={"priorities": [["speed"], ["tools", "context"]]})
+    shown = typed_places(html(client, url("campaign_answer", campaign)))
+    assert shown == {"speed": "1", "tools": "2", "context": "2"}
+
+
 def test_a_second_sending_changes_the_first_until_it_is_reviewed(alice: User, campaign: Campaign) -> None:
     client = signed_in(alice)
     send(client, campaign)
@@ -136,21 +178,18 @@ def test_what_is_wrong_is_said_beside_its_question_and_nothing_is_stored(client:
 
 
 def test_a_ranking_that_was_refused_shows_the_places_as_they_were_typed(client: Client, campaign: Campaign) -> None:
-    def places(page: str) -> dict[str, str]:
-        return dict(re.findall(r'name="priorities\.([a-z]+)" value="([^"]*)"', page))
-
     typed = {"reasoning": "1", "languages": "9", "speed": "9", "context": "0", "tools": "", "openness": "007"}
     response = send(client, campaign, **{f"priorities.{key}": place for key, place in typed.items()})
     assert response.status_code == 422
     assert "these have none yet" in response.text
-    assert places(response.text) == {key: place for key, place in typed.items() if place}
+    assert typed_places(response.text) == {key: place for key, place in typed.items() if place}
     whole = {**typed, "context": "20", "tools": "30"}
     assert send(client, campaign, **{f"priorities.{key}": place for key, place in whole.items()}).status_code == 302
     stored = [["reasoning"], ["openness"], ["languages", "speed"], ["context"], ["tools"]]
     assert Submission.objects.get().values()["priorities"] == stored
     again = html(client, url("campaign_answer", campaign))
     kept = {key: str(place) for place, group in enumerate(stored, start=1) for key in group}
-    assert places(again) == kept, "what is stored is an order"
+    assert typed_places(again) == kept, "what is stored is an order"
 
 
 def test_personal_data_is_shown_before_anything_is_stored_and_replaced_where_ticked(
