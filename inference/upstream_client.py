@@ -34,12 +34,14 @@ _CONTEXT: Final = re.compile(
 class UpstreamPatience:
     """How long an upstream is waited for, in seconds, and how often it is asked before the first token.
 
-    first_byte_s runs from the request to the answer's first byte, which comes after the prompt was read.
+    first_byte_s runs from the request to the answer's first byte, which comes after the prompt was read; usage_s from
+    the answer's last word to the counts that may follow it.
     """
 
     connect_s: float = 5.0
     first_byte_s: float = 120.0
     between_pieces_s: float = 60.0
+    usage_s: float = 5.0
     attempts: int = 4
     first_pause_s: float = 0.25
     longest_pause_s: float = 20.0

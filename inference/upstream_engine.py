@@ -140,7 +140,7 @@ class UpstreamEngine:
 
     def _begin(self, submission: Submission) -> None:
         request_id = submission.request_id
-        run = UpstreamRun(submission, self._upstream, partial(self._emit, request_id))
+        run = UpstreamRun(submission, self._upstream, partial(self._emit, request_id), self._end_or_wait)
         task = self._loop.create_task(run.see_through())
         self._accepted[request_id] = _Accepted(run, task)
         # In a callback, since a task that is cancelled before its first step never runs any line of its own.

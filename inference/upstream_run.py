@@ -24,7 +24,6 @@ from inference.upstream_sse import ServerEvent, StreamMalformed
 
 logger = logging.getLogger(__name__)
 
-USAGE_WAIT_S: Final = 5.0
 DONE: Final = "[DONE]"
 
 
@@ -40,14 +39,24 @@ class Upstream:
 
 
 class UpstreamRun:
-    """Lives on the engine's loop. `emit` takes Started and the deltas; the ending is what `see_through` returns."""
+    """Lives on the engine's loop. `emit` takes Started and the deltas; the ending is what `see_through` returns.
 
-    def __init__(self, submission: Submission, upstream: Upstream, emit: Callable[[Sequence[Event]], None]) -> None:
+    `on_pause` is called when it begins to wait before it asks again, and may cancel it.
+    """
+
+    def __init__(
+        self,
+        submission: Submission,
+        upstream: Upstream,
+        emit: Callable[[Sequence[Event]], None],
+        on_pause: Callable[[], None],
+    ) -> None:
         self.request = submission.request
         self.is_pausing = False
         self._submission = submission
         self._upstream = upstream
         self._emit = emit
+        self._on_pause = on_pause
         self._answer = UpstreamAnswer(_bounds(self.request), may_think=not self.request.completion)
         self._is_started = False
         self._asked_at = time.monotonic()
@@ -109,6 +118,7 @@ class UpstreamRun:
 
     async def _pause(self, seconds: float) -> None:
         self.is_pausing = True
+        self._on_pause()
         await asyncio.sleep(seconds)
         self.is_pausing = False
 
@@ -150,7 +160,7 @@ class UpstreamRun:
     async def _read_usage(self, events: AsyncIterator[ServerEvent]) -> None:
         """The answer is whole; what may follow is its usage, and no failure there may cost the answer."""
         with suppress(TimeoutError, UpstreamFailure, StreamMalformed):
-            async with asyncio.timeout(USAGE_WAIT_S):
+            async with asyncio.timeout(self._upstream.patience.usage_s):
                 async for event in events:
                     if event.data.strip() == DONE:
                         return

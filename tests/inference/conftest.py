@@ -15,7 +15,7 @@ from inference.engine import GenerationRequest
 from inference.events import TERMINAL_EVENTS
 from inference.gguf_conversion import convert_gguf
 from inference.upstream_engine import UpstreamEngine
-from tests.inference.hasty_engines import KEY, QUICK, asked
+from tests.inference.failing_upstreams import KEY, PATIENT, asked
 from tests.inference.recorder import Recorder
 from tests.inference.scripted_upstream import MODEL, Behaviour, ScriptedUpstream
 
@@ -80,7 +80,8 @@ def make_upstream_engine(upstream: ScriptedUpstream, recorder: Recorder) -> Iter
     made: list[UpstreamEngine] = []
 
     def make(**options: object) -> UpstreamEngine:
-        made.append(UpstreamEngine(recorder, **{"base_url": upstream.url, "model": MODEL, **options}))
+        chosen = {"base_url": upstream.url, "model": MODEL, "patience": PATIENT, **options}
+        made.append(UpstreamEngine(recorder, **chosen))
         return made[-1]
 
     yield make
@@ -89,21 +90,21 @@ def make_upstream_engine(upstream: ScriptedUpstream, recorder: Recorder) -> Iter
 
 
 @pytest.fixture
-def make_hasty_engine(make_upstream_engine: Callable[..., UpstreamEngine]) -> Callable[..., UpstreamEngine]:
-    """The same with a key, and with so little patience that a test can wait for its end."""
-    return partial(make_upstream_engine, key=KEY, patience=QUICK)
+def make_keyed_engine(make_upstream_engine: Callable[..., UpstreamEngine]) -> Callable[..., UpstreamEngine]:
+    """The same with a key."""
+    return partial(make_upstream_engine, key=KEY)
 
 
 @pytest.fixture
 def end_of(
-    make_hasty_engine: Callable[..., UpstreamEngine], recorder: Recorder, upstream: ScriptedUpstream
+    make_keyed_engine: Callable[..., UpstreamEngine], recorder: Recorder, upstream: ScriptedUpstream
 ) -> Callable[..., object]:
     """Runs a request against an upstream that behaves so; its one end."""
 
     def run(behave: Behaviour, request: GenerationRequest | None = None, **options: object) -> object:
         upstream.behave = behave
         request = request or asked()
-        make_hasty_engine(**options).submit(request)
+        make_keyed_engine(**options).submit(request)
         ended = recorder.wait_for_end(request.request_id)
         assert sum(isinstance(event, TERMINAL_EVENTS) for event in recorder.events(request.request_id)) == 1
         return ended

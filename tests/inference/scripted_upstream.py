@@ -12,7 +12,6 @@ import json
 import re
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,6 @@ class Exchange:
     body: dict[str, Any]
     writer: asyncio.StreamWriter
     hung_up: threading.Event = field(default_factory=threading.Event)
-    hung_up_at: float = 0.0
 
     async def send(self, data: bytes) -> None:
         if self.hung_up.is_set():
@@ -213,7 +211,6 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 async def _watch(reader: asyncio.StreamReader, exchange: Exchange) -> None:
     with contextlib.suppress(ConnectionError):
         await reader.read(1)
-    exchange.hung_up_at = time.monotonic()
     exchange.hung_up.set()
 
 

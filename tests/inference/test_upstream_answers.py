@@ -207,7 +207,7 @@ def test_a_stop_string_ends_the_answer_here_and_is_never_shown(
     assert isinstance(ended, Finished)
     assert ended.finish_reason is FinishReason.STOP
     assert recorder.text("a") == "one "
-    assert upstream.exchanges[0].hung_up.wait(5)
+    assert upstream.exchanges[0].hung_up.wait(30)
 
 
 def test_thinking_that_the_server_leaves_in_the_text_is_told_apart(run: Callable, recorder: Recorder) -> None:

@@ -1,6 +1,8 @@
-"""Engines that soon give an upstream up: their settings, what they are asked, and how they must fail."""
+"""Engines whose upstreams fail: how long they wait, what they are asked, and how they must fail."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from inference.engine import GenerationRequest, Message
 from inference.events import Failed, FailureCode
@@ -8,7 +10,12 @@ from inference.sampling_params import SamplingParams
 from inference.upstream_client import UpstreamPatience
 
 KEY = "sk-very-secret"
-QUICK = UpstreamPatience(connect_s=1, first_byte_s=0.4, between_pieces_s=0.4, first_pause_s=0.01, longest_pause_s=0.5)
+# So long that only an upstream that has really gone silent is given up, whatever else the machine does.
+PATIENT = UpstreamPatience(
+    connect_s=30, first_byte_s=30, between_pieces_s=30, usage_s=30, first_pause_s=0.01, longest_pause_s=0.5
+)
+# For upstreams that never say another word: however long a pause, nothing could come within it.
+HASTY = replace(PATIENT, first_byte_s=0.4, between_pieces_s=0.4)
 
 
 def asked(request_id: str = "a", *, deadline_s: float | None = None, **params: object) -> GenerationRequest:
