@@ -41,6 +41,7 @@ from portal.reviews.access import get_item, require_maintainer, require_reviewer
 from portal.reviews.models import ReviewItem
 from portal.reviews.queries.item_page import item_page
 from portal.reviews.queries.items import held_by, list_items, read_cursor
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import reopen_item
 
@@ -76,7 +77,7 @@ class ItemList(ApiView):
         cursor = asked.get("cursor", "")
         if "cursor" in asked and read_cursor(cursor) is None:
             raise InvalidCriterion("cursor", _("Is not a cursor that this API gave out."))
-        page = list_items(reviewer, filters, cursor, read_limit(asked.get("limit")), as_data=True)
+        page = list_items(ItemReader(reviewer), filters, cursor, read_limit(asked.get("limit")), as_data=True)
         rows = [item_row(item, answers=page.said.get(item.submission_id, {})) for item in page.items]
         return list_answer(request, rows, next_address(request, page.older) if page.older else None, ROW_MEMBERS)
 

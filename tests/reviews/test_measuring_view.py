@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from portal.reviews.models.history import record_event
 from portal.reviews.models.verdicts import Superseded
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
-from portal.reviews.queries.measuring import items_for, shown_events
+from portal.reviews.queries.measuring import ItemReader, shown_events
 from portal.reviews.queries.told_history import told_history
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import mark_gold, reopen_item, revert_verdicts, undo_verdict
@@ -246,15 +247,20 @@ def test_afterwards_neither_verdict_nor_history_says_that_it_was_gold(
     assert listed(signed_in(reviewer), {"outcome": "reject"}) == []
 
 
-def test_pages_of_a_list_show_it_once_in_its_place(gold: ReviewItem, alice: User, reviewer: User) -> None:
+@pytest.mark.parametrize("newer", range(5))
+def test_pages_of_a_list_show_it_once_in_its_place(newer: int, gold: ReviewItem, alice: User, reviewer: User) -> None:
     items = [item_of(judge(alice)) for _ in range(4)]
+    newest_first = list(reversed(items))
+    if newer < 4:
+        moment_later = newest_first[newer].entered_at + timedelta(microseconds=1)
+        ReviewItem.objects.filter(pk=gold.pk).update(entered_at=moment_later)
     seen: list[int] = []
     cursor = ""
     while cursor or not seen:
-        page = list_items(reviewer, QueueFilters(state="open"), cursor, per_page=2)
+        page = list_items(ItemReader(reviewer), QueueFilters(state="open"), cursor, per_page=2)
         seen += [each.pk for each in page.items]
         cursor = page.older
-    assert seen == [*(each.pk for each in reversed(items)), gold.pk]
+    assert seen == [each.pk for each in (*newest_first[:newer], gold, *newest_first[newer:])]
 
 
 @pytest.mark.sqlite
@@ -265,7 +271,7 @@ def test_a_page_reads_the_few_that_measure_and_does_not_walk_all_items_for_them(
     narrowed: dict[str, Any], gold: ReviewItem, twin: ReviewItem, reviewer: User
 ) -> None:
     asked = {name: gold.variant_id if name == "variant" else value for name, value in narrowed.items()}
-    _waiting, beside = items_for(reviewer, QueueFilters(state="waiting", **asked))
+    _waiting, beside = ItemReader(reviewer).fitting(QueueFilters(state="waiting", **asked))
     page = beside.order_by("-entered_at", "-id").filter(entered_at__lte=timezone.now())
     assert [each.pk for each in page] == [gold.pk]
     assert "SEARCH reviews_reviewitem USING INTEGER PRIMARY KEY" in page.explain()

@@ -19,6 +19,7 @@ from portal.playground.models import TokenTrace
 from portal.reviews.models import Review, ReviewItem, SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.services.claims import claim_item, claim_next
 from portal.reviews.services.verdicts import undo_verdict
 from tests.conftest import signed_in
@@ -192,7 +193,7 @@ def test_the_list_pages_through_everything_once(alice: User, reviewer: User, rev
     seen: list[int] = []
     cursor = ""
     while True:
-        page = list_items(reviewer, QueueFilters(), cursor, per_page=3)
+        page = list_items(ItemReader(reviewer), QueueFilters(), cursor, per_page=3)
         seen += [each.pk for each in page.items]
         cursor = page.older
         if not cursor:

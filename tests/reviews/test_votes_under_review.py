@@ -25,6 +25,7 @@ from portal.exports.tables.comparisons import selected_votes
 from portal.reviews.models import ContributorRecord, DailyCount, Event, Inquiry, Notice, QueuePolicy, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.queries.overview import overview
 from portal.reviews.services.abuse import Person, block_contributor
 from portal.reviews.services.bulk import judge_many
@@ -297,7 +298,7 @@ def test_a_longer_list_of_votes_costs_no_more_queries(alice: User, reviewer: Use
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            page = list_items(reviewer, QueueFilters(), per_page=rows)
+            page = list_items(ItemReader(reviewer), QueueFilters(), per_page=rows)
             assert len(page.items) == rows
             assert all(item.subject.pk for item in page.items)
         return len(queries)
@@ -311,6 +312,6 @@ def test_the_queue_is_narrowed_to_votes_and_a_vote_is_found_by_its_id(
 ) -> None:
     vote = cast(alice, variants)
     judge(alice)
-    assert [each.vote for each in list_items(reviewer, QueueFilters(about="battle")).items] == [vote]
+    assert [each.vote for each in list_items(ItemReader(reviewer), QueueFilters(about="battle")).items] == [vote]
     assert QueueFilters.from_query({"about": "nonsense"}).about == ""
     assert isinstance(vote.pk, uuid.UUID)

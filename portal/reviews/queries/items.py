@@ -17,7 +17,7 @@ from portal.feedback.models import Answer, Submission
 from portal.feedback.queries import said_in
 from portal.reviews.models import Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.queries.measuring import items_for, shown_to
+from portal.reviews.queries.measuring import ItemReader, shown_to
 from portal.reviews.settling import ItemState
 
 PER_PAGE: Final = 50
@@ -96,7 +96,7 @@ class ItemPage:
 
 
 def list_items(
-    reviewer: User, filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE, *, as_data: bool = False
+    reader: ItemReader, filters: QueueFilters, cursor: str = "", per_page: int = PER_PAGE, *, as_data: bool = False
 ) -> ItemPage:
     """Newest first. The cursor is the last row that was seen, so that page 10,000 costs what the first one does.
 
@@ -104,14 +104,17 @@ def list_items(
     """
     at = read_cursor(cursor)
     found: list[ReviewItem] = []
-    for fitting in items_for(reviewer, filters):
+    for fitting in reader.fitting(filters):
         items = fitting.order_by("-entered_at", "-id")
         if at is not None:
             items = items.filter(Q(entered_at__lt=at[0]) | Q(entered_at=at[0], id__lt=at[1]), entered_at__lte=at[0])
+        if len(found) > per_page:
+            # What is older than a full page is not on it.
+            items = items.filter(entered_at__gte=found[-1].entered_at)
         found += (_told(items) if as_data else _with_what_was_said(items))[: per_page + 1]
     rows = sorted(found, key=lambda item: (item.entered_at, item.pk), reverse=True)[: per_page + 1]
     has_older = len(rows) > per_page
-    rows = shown_to(reviewer, rows[:per_page])
+    rows = shown_to(reader.person, rows[:per_page])
     older = f"{rows[-1].entered_at.isoformat()}~{rows[-1].pk}" if has_older else ""
     said = said_in([item.submission_id for item in rows if item.submission_id is not None]) if as_data else {}
     return ItemPage(rows, older, at is None, said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -60,21 +61,30 @@ def shown_to(person: User, items: Iterable[ReviewItem]) -> list[ReviewItem]:
     return [_like_a_waiting_one(item) if item.pk in measured else item for item in listed]
 
 
-def items_for(person: User, filters: QueueFilters) -> tuple[QuerySet[ReviewItem], QuerySet[ReviewItem]]:
-    """What fits the filters for this person: by what is stored, and beside it what only looks to them as if it waited.
+class ItemReader:
+    """Somebody who reads items during one request, in which it is asked once what measures them."""
 
-    Two, since each walks along its own index; no item is in both. The few of the second are named by their keys: a list
-    that is asked for in order of time would otherwise walk all items to find them.
-    """
-    items = filters.narrow(ReviewItem.objects.all())
-    rest = filters.of_unjudged()
-    if rest is not None and not filters.state:
-        # Without a state asked for, the first has all of them.
-        return items, ReviewItem.objects.none()
-    keys = list(measuring(person).order_by().values_list("pk", flat=True))
-    if rest is None:
-        return items.exclude(pk__in=keys), ReviewItem.objects.none()
-    return items, rest.narrow(ReviewItem.objects.filter(pk__in=keys))
+    def __init__(self, person: User) -> None:
+        self.person = person
+
+    @cached_property
+    def _measuring(self) -> list[int]:
+        return list(measuring(self.person).order_by().values_list("pk", flat=True))
+
+    def fitting(self, filters: QueueFilters) -> tuple[QuerySet[ReviewItem], QuerySet[ReviewItem]]:
+        """What fits the filters: by what is stored, and beside it what only looks to this person as if it waited.
+
+        Two, since each walks along its own index; no item is in both. The few of the second are named by their keys: a
+        list that is asked for in order of time would otherwise walk all items to find them.
+        """
+        items = filters.narrow(ReviewItem.objects.all())
+        rest = filters.of_unjudged()
+        if rest is not None and not filters.state:
+            # Without a state asked for, the first has all of them.
+            return items, ReviewItem.objects.none()
+        if rest is None:
+            return items.exclude(pk__in=self._measuring), ReviewItem.objects.none()
+        return items, rest.narrow(ReviewItem.objects.filter(pk__in=self._measuring))
 
 
 def shown_verdicts(person: User, reviews: Iterable[Review]) -> list[Review]:

@@ -19,7 +19,7 @@ from portal.reviews.models import ReviewItem, SavedView
 from portal.reviews.models.counts import HOURS
 from portal.reviews.queries.entry import VOTE_FORMS, vote_form_name
 from portal.reviews.queries.filters import ABOUT, QueueFilters
-from portal.reviews.queries.measuring import items_for
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.settling import DECISIVE_VERDICTS, ItemState, Reason, Verdict
 
 # Beyond this a list says "10,000+": a full count costs more than all else on the page.
@@ -49,12 +49,12 @@ class OpenCounts:
         return max(self.waiting, self.question, self.adjudication) == COUNTED
 
 
-def open_counts(reviewer: User) -> OpenCounts:
+def open_counts(reader: ItemReader) -> OpenCounts:
     def count(items: QuerySet[ReviewItem]) -> int:
         return items.order_by()[:COUNTED].count()
 
     held = ReviewItem.objects.filter(claimed_by__isnull=False, claim_expires_at__gt=timezone.now())
-    waiting, beside = items_for(reviewer, QueueFilters(state=ItemState.WAITING))
+    waiting, beside = reader.fitting(QueueFilters(state=ItemState.WAITING))
     return OpenCounts(
         waiting=min(count(waiting) + count(beside), COUNTED),
         question=count(ReviewItem.objects.filter(state=ItemState.QUESTION)),
@@ -71,8 +71,8 @@ class Matches:
     is_bounded: bool
 
 
-def matches(reviewer: User, filters: QueueFilters) -> Matches:
-    found = sum(items.order_by()[: MATCHES_COUNTED + 1].count() for items in items_for(reviewer, filters))
+def matches(reader: ItemReader, filters: QueueFilters) -> Matches:
+    found = sum(items.order_by()[: MATCHES_COUNTED + 1].count() for items in reader.fitting(filters))
     return Matches(min(found, MATCHES_COUNTED), is_bounded=found > MATCHES_COUNTED)
 
 

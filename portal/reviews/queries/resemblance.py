@@ -14,7 +14,7 @@ from portal.feedback.models import Answer, Submission
 from portal.reviews.models import ReviewItem, TextBand
 from portal.reviews.models.queue import Sign, Subject
 from portal.reviews.queries.filters import QueueFilters
-from portal.reviews.queries.measuring import items_for
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.text_similarity import jaccard, shingles, text_bands
 
 FLOOD_WINDOW: Final = timedelta(minutes=10)
@@ -76,7 +76,7 @@ def similar_items(item: ReviewItem, answers: Mapping[str, Any], reviewer: User) 
     ]
     if item.variant_id is not None and len(found) < _SIMILAR_SHOWN:
         known = {item.pk, *items}
-        in_state, beside = items_for(reviewer, QueueFilters(variant=item.variant_id, state=item.state))
+        in_state, beside = ItemReader(reviewer).fitting(QueueFilters(variant=item.variant_id, state=item.state))
         most = _SIMILAR_SHOWN + len(known)
         same = [*_listed(beside)[:most], *_listed(in_state)[:most]]
         found += [(each, None) for each in same if each.pk not in known]

@@ -19,6 +19,7 @@ from portal.reviews.models import SavedView
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.item_page import last_verdict
 from portal.reviews.queries.items import judged_by, list_items, may_review
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.queries.policy import shortage_of_reviewers
 from portal.reviews.queries.queue_page import filter_choices, matches, open_counts, saved_views
 from portal.reviews.queries.stalemates import stalemate
@@ -31,16 +32,17 @@ from portal.reviews.settling import Reason, Verdict
 def queue(request: HttpRequest) -> HttpResponse:
     """Everything that is or was under review, newest first."""
     reviewer = require_staff(request)
+    reader = ItemReader(reviewer)
     filters = QueueFilters.from_query(request.GET.dict())
-    page = list_items(reviewer, filters, request.GET.get("before", ""))
+    page = list_items(reader, filters, request.GET.get("before", ""))
     context = {
         "filters": filters,
         "query": filters.query(),
         "choices": filter_choices(filters),
         "page": page,
         "judged": judged_by(reviewer, page.items),
-        "matches": matches(reviewer, filters) if filters.pairs else None,
-        "counts": open_counts(reviewer),
+        "matches": matches(reader, filters) if filters.pairs else None,
+        "counts": open_counts(reader),
         "shortage": shortage_of_reviewers(),
         # Said to those who can change it.
         "stalemate": stalemate() if may_oversee(reviewer) else None,
