@@ -36,7 +36,14 @@ LINKS: Final[Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]] = {
     "review_verdicts_give": ({"verdict_id": _ID}, ("review_verdicts_retrieve", "review_verdicts_undo")),
     "limitations_make": (
         {"limitation_id": _ID},
-        ("limitations_retrieve", "limitations_change", "limitations_me_too", "replays_list", "replays_start"),
+        (
+            "limitations_retrieve",
+            "limitations_change",
+            "limitations_me_too",
+            "limitation_reports_list",
+            "replays_list",
+            "replays_start",
+        ),
     ),
     "conversations_create": (
         {"conversation_id": _ID},

@@ -191,6 +191,16 @@ EXAMPLE_VERDICT: Final = {
     "superseded_at": None,
     "superseded_by": "",
 }
+EXAMPLE_RUN: Final = {
+    "generation": "0d4f7f0c-7a55-4d0e-8f1a-93a5b2b4b8e2",
+    "model": "owner/name:bf16",
+    "prompt": "What is a steelyard?",
+    "output": "A kind of ship.",
+    "thinking": "",
+    "finish_reason": "stop",
+    "params": {"temperature": 0.7},
+    "provenance": {"dtype": "bfloat16"},
+}
 EXAMPLE_DETAIL: Final = {
     **EXAMPLE_ROW,
     "claim": {"number": 1, "expires_at": "2026-05-01T12:20:00.000000Z"},
@@ -198,18 +208,7 @@ EXAMPLE_DETAIL: Final = {
     "is_own": False,
     "consent": "publish",
     "licence": "CC-BY-4.0",
-    "runs": [
-        {
-            "generation": "0d4f7f0c-7a55-4d0e-8f1a-93a5b2b4b8e2",
-            "model": "owner/name:bf16",
-            "prompt": "What is a steelyard?",
-            "output": "A kind of ship.",
-            "thinking": "",
-            "finish_reason": "stop",
-            "params": {"temperature": 0.7},
-            "provenance": {"dtype": "bfloat16"},
-        }
-    ],
+    "runs": [EXAMPLE_RUN],
     "sides": [],
     "verdicts": [],
     "inquiries": [],
@@ -264,7 +263,7 @@ def item_detail(page: ItemPage, reviewer: User) -> dict[str, Any]:
         "is_own": page.is_own,
         "consent": submission.consent if submission is not None else None,
         "licence": submission.licence if submission is not None else None,
-        "runs": [_run(run) for run in runs],
+        "runs": [run_row(run) for run in runs],
         "sides": [_side(side) for side in page.sides],
         "verdicts": [verdict_row(review) for review in page.reviews],
         "inquiries": [{"question": each.question, "answer": each.answer} for each in page.inquiries],
@@ -307,7 +306,8 @@ def _side(side: Side) -> dict[str, Any]:
     return {"letter": side.letter, "is_preferred": side.is_preferred, "model": model, "turns": turns}
 
 
-def _run(run: Generation) -> dict[str, Any]:
+def run_row(run: Generation) -> dict[str, Any]:
+    """A run as those read it who judge what is said of it; its variant and card have been loaded."""
     return {
         "generation": str(run.pk),
         "model": run.variant.model_id,

@@ -30,6 +30,7 @@ from portal.api.feedback_views import FeedbackDetail, FeedbackList
 from portal.api.gold_views import GoldList, GoldMarking
 from portal.api.inquiry_views import InquiryAnswering, InquiryList
 from portal.api.leaderboard_view import LeaderboardView
+from portal.api.limitation_reports_view import LimitationReportList
 from portal.api.limitation_views import CardLimitations, LimitationDetail, LimitationList, MeTooView
 from portal.api.me_view import Me
 from portal.api.question_views import QuestionAdding, QuestionChanging, QuestionMoving, Translations
@@ -93,6 +94,7 @@ urlpatterns = [
     path("api/v1/cards/<str:owner_name>/<str:slug>/limitations/", CardLimitations.as_view(), name="card-limitations"),
     path("api/v1/limitations/", LimitationList.as_view(), name="limitation-list"),
     path("api/v1/limitations/<uuid:limitation_id>/", LimitationDetail.as_view(), name="limitation-detail"),
+    path("api/v1/limitations/<uuid:limitation_id>/reports/", LimitationReportList.as_view(), name="limitation-reports"),
     path("api/v1/limitations/<uuid:limitation_id>/me-too/", MeTooView.as_view(), name="limitation-me-too"),
     path("api/v1/limitations/<uuid:limitation_id>/replays/", ReplayList.as_view(), name="replay-list"),
     path("api/v1/replays/<uuid:replay_id>/", ReplayDetail.as_view(), name="replay-detail"),

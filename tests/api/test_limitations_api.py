@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import Scope, User
 from portal.catalog.models import ModelCard
 from portal.feedback.models import ReviewState, Submission
+from portal.feedback.withdrawing import withdraw_submission
 from portal.playground.models import Generation, State
 from portal.reviews.models import Limitation, ReplayRun
 from portal.reviews.services.limitations import make_limitation, say_me_too
@@ -147,6 +149,70 @@ def test_only_maintainers_make_change_and_replay(
     assert client.post(at("limitation-me-too", limitation.pk)).status_code == 401
     assert Limitation.objects.get().state == "open"
     assert not ReplayRun.objects.exists()
+
+
+def test_maintainers_read_the_reports_that_it_was_made_of(
+    token_client: Callable[..., Client], maker: Client, maintainer: User, limitation: Limitation, report: Submission
+) -> None:
+    address = at("limitation-reports", limitation.pk)
+    [row] = maker.get(address).json()["results"]
+    run = report.generation
+    assert run is not None
+    assert (row["submission"], row["item"], row["is_withdrawn"]) == (str(report.pk), report.review_item.pk, False)
+    assert row["answers"] == {"thumb": "down", "comment": "A ship, it says."}
+    assert (row["run"]["generation"], row["run"]["output"]) == (str(run.pk), run.output)
+    assert maker.get(address, {"fields": "answers"}).json()["results"] == [{"answers": row["answers"]}]
+    ModelCard.objects.update(is_published=False)
+    assert token_client(maintainer, Scope.REVIEW).get(address).json()["results"] == [row]
+    withdraw_submission(Actor(user=report.owner), report.pk)
+    [left] = maker.get(address).json()["results"]
+    assert (left["is_withdrawn"], left["answers"], left["run"]) == (True, {}, None)
+
+
+def test_nobody_else_reads_its_reports(
+    token_client: Callable[..., Client],
+    bob_client: Client,
+    operator: User,
+    reviewer: User,
+    maintainer: User,
+    alice: User,
+    client: Client,
+    limitation: Limitation,
+) -> None:
+    address = at("limitation-reports", limitation.pk)
+    assert client.get(address).status_code == 401
+    assert bob_client.get(address).status_code == 404
+    for other, scope in ((reviewer, Scope.REVIEW), (operator, Scope.REVIEW), (operator, Scope.ADMIN)):
+        assert token_client(other, scope).get(address).status_code == 404, (other, scope)
+    for person, scope in ((alice, Scope.READ), (maintainer, Scope.READ), (maintainer, Scope.WEBHOOKS)):
+        assert token_client(person, scope).get(address).status_code == 403, (person, scope)
+    assert token_client(maintainer, Scope.REVIEW).get(at("limitation-reports", uuid.uuid4())).status_code == 404
+
+
+def test_its_reports_come_in_pages_with_the_same_queries_however_full(
+    maker: Client, maintainer: User, alice: User
+) -> None:
+    reports = [judge(alice, thumb="down") for _number in range(5)]
+    for each in reports:
+        each.move_review(list(ReviewState), ReviewState.ACCEPTED)
+    card = reports[0].card
+    assert card is not None
+    made = make_limitation(maintainer, card, [str(each.pk) for each in reports], title="Often")
+    address = at("limitation-reports", made.pk)
+    maker.get(address)
+    counts = []
+    for limit in (1, 5):
+        with CaptureQueriesContext(connection) as queries:
+            assert len(maker.get(address, {"limit": limit}).json()["results"]) == limit
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 8
+    found, following = [], f"{address}?limit=2"
+    while following:
+        page = maker.get(following).json()
+        found += [row["submission"] for row in page["results"]]
+        following = page["next"]
+    assert sorted(found) == sorted(str(each.pk) for each in reports)
+    assert maker.get(address, {"cursor": "x"}).status_code == 400
 
 
 def test_what_is_on_an_unpublished_card_is_not_there(reader: Client, limitation: Limitation) -> None:
