@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import IO, Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -31,6 +32,7 @@ COUNTED_S: Final = 0.1
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Receive = Callable[[], Awaitable[Any]]
 
 
 class RequestThreads:
@@ -62,9 +64,15 @@ class Rush:
         self._places = asyncio.Semaphore(at_once)
         self._counted_s = counted_s
 
-    async def enter(self) -> Callable[[], None]:
-        """Wait for a place. It is free again after a moment, or earlier when what this returns is called."""
-        await self._places.acquire()
+    async def enter(self, receive: Receive) -> Callable[[], None]:
+        """Wait for a place. It is free again after a moment, or earlier when what this returns is called.
+
+        Raises RequestAborted when the client leaves before: others have its turn, and nothing is done for nobody.
+        """
+        if self._places.locked():
+            await self._wait(receive)
+        else:
+            await self._places.acquire()
         is_left = False
 
         def leave() -> None:
@@ -76,6 +84,21 @@ class Rush:
 
         moment = asyncio.get_running_loop().call_later(self._counted_s, leave)
         return leave
+
+    async def _wait(self, receive: Receive) -> None:
+        turn = asyncio.ensure_future(self._places.acquire())
+        # Behind a body nothing but a disconnect comes.
+        leaving = asyncio.ensure_future(receive())
+        is_next = False
+        try:
+            await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
+            is_next = not leaving.done()
+        finally:
+            leaving.cancel()
+            if not is_next and not turn.cancel():
+                self._places.release()
+        if not is_next:
+            raise RequestAborted
 
 
 class RequestThread(Executor):
@@ -137,7 +160,11 @@ class OneThreadHandler(ASGIHandler):
         body: IO[bytes] = await super().read_body(receive)
         # Who asks whether the process lives must not hear that it does not because it is busy.
         if not _is_probe.get():
-            when_waiting_begins(await self._rush.enter())
+            try:
+                when_waiting_begins(await self._rush.enter(receive))
+            except BaseException:
+                body.close()
+                raise
         return body
 
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.core.exceptions import RequestAborted
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import override_settings
@@ -26,6 +27,11 @@ cancelled = threading.Event()
 
 def _thread() -> str:
     return str(threading.get_ident())
+
+
+async def _stay() -> None:
+    """What a client sends that does not leave."""
+    await asyncio.Future()
 
 
 class NotingMiddleware:
@@ -177,19 +183,82 @@ def test_in_a_rush_requests_begin_in_turn_and_who_takes_long_holds_nobody_up() -
     async def scenario() -> None:
         rush = Rush(at_once=2, counted_s=0.05)
         loop = asyncio.get_running_loop()
-        leave, _stays = await rush.enter(), await rush.enter()
-        third = asyncio.create_task(rush.enter())
+        leave, _stays = await rush.enter(_stay), await rush.enter(_stay)
+        third = asyncio.create_task(rush.enter(_stay))
         await asyncio.sleep(0)
         assert not third.done()
         leave()
         leave()
         await third
         began = loop.time()
-        await rush.enter()
-        await rush.enter()
+        await rush.enter(_stay)
+        await rush.enter(_stay)
         assert loop.time() - began < 5, "two who never leave count no more"
 
     asyncio.run(scenario())
+
+
+def test_who_leaves_or_is_cancelled_while_waiting_takes_no_turn() -> None:
+    async def scenario() -> None:
+        rush = Rush(at_once=1, counted_s=60)
+        leave = await rush.enter(_stay)
+        gone = asyncio.Event()
+        left, dropped, last = (asyncio.create_task(rush.enter(each)) for each in (gone.wait, _stay, _stay))
+        await asyncio.sleep(0)
+        gone.set()
+        dropped.cancel()
+        with pytest.raises(RequestAborted):
+            await left
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        leave()
+        await asyncio.wait_for(last, 10)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_who_leaves_or_is_cancelled_as_the_turn_comes_gives_it_back(is_cancelled: bool) -> None:
+    async def scenario() -> None:
+        rush = Rush(at_once=1, counted_s=60)
+        leave = await rush.enter(_stay)
+        gone = asyncio.Event()
+        first, last = asyncio.create_task(rush.enter(gone.wait)), asyncio.create_task(rush.enter(_stay))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        leave()
+        if is_cancelled:
+            # The turn is taken by now, and what waits for it has not gone on yet.
+            await asyncio.sleep(0)
+            first.cancel()
+        else:
+            gone.set()
+        with pytest.raises((RequestAborted, asyncio.CancelledError)):
+            await first
+        await asyncio.wait_for(last, 10)
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_done_for_a_client_that_left_before_its_turn(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        busy = _asked(application, "held")
+        await busy.send_input({"type": "http.request"})
+        await asyncio.to_thread(waiting.wait, 10)
+        left = _asked(application, "endless")
+        waiting.clear()
+        await left.send_input({"type": "http.request"})
+        assert await left.receive_nothing(0.02)
+        await left.send_input({"type": "http.disconnect"})
+        beside = asyncio.create_task(_get(application, "plain"))
+        let_go.set()
+        await beside
+        for each in (busy, left):
+            await each.wait(10)
+        assert not waiting.is_set(), "its view began"
+
+    with patch.object(application, "_rush", Rush(at_once=1, counted_s=60)):
+        asyncio.run(scenario())
 
 
 def test_who_is_slow_to_send_a_body_or_waits_for_a_model_holds_nobody_up(application: OneThreadHandler) -> None:
