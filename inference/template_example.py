@@ -22,7 +22,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_TEXT_CHARACTERS: Final = 20_000
 CPU_S: Final = 2
-WAIT_S: Final = 5.0
+# Beyond that it is the machine that is busy, which says nothing of the template for a while.
+WAIT_S: Final = 20.0
 MEMORY_BYTES: Final = 512 * 2**20
 EXAMPLE: Final = (
     {"role": "system", "content": "You are brief."},

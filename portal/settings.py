@@ -217,6 +217,8 @@ if EMBEDDED_VALKEY:
     REDIS_URL = f"unix://{EMBEDDED_VALKEY_SOCKET}?db=0"
 # A frozen server must cost seconds: without these, a publish to one blocks for 45 s and more.
 REDIS_SOCKET_TIMEOUT_S = 3.0
+# How long a client waits for a queue that does not answer: longer than an embedded one takes to come back.
+QUEUE_PATIENCE_S = 5.0
 
 # allauth counts sign-in attempts in the default cache and in no other.
 CACHES = {

@@ -21,7 +21,13 @@ with mock.patch.dict(
     CELERY_BROKER_URL=os.environ.get("TEST_BROKER_URL", f"redis+socket://{SCRATCH}/valkey.sock?virtual_host=0"),
 ):
     from portal.settings import *  # noqa: F403
-    from portal.settings import DATABASES, ENGINE_BACKENDS
+    from portal.settings import (
+        CELERY_BROKER_TRANSPORT_OPTIONS,
+        DATABASES,
+        ENGINE_BACKENDS,
+        QUEUE_PATIENCE_S,
+        REDIS_SOCKET_TIMEOUT_S,
+    )
 
 SCRATCH.mkdir(mode=0o700, exist_ok=True)
 atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
@@ -37,6 +43,10 @@ else:
 # Worker processes (tests/processes) keep the product's connection pool; here it would hold the test database open.
 if "TEST_REDIS_URL" not in os.environ:
     DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
+# What the processes of tests/processes get is longer, but for tests about a Valkey that is away.
+REDIS_SOCKET_TIMEOUT_S = float(os.environ.get("TEST_REDIS_TIMEOUT_S", REDIS_SOCKET_TIMEOUT_S))
+CELERY_BROKER_TRANSPORT_OPTIONS |= dict.fromkeys(("socket_timeout", "socket_connect_timeout"), REDIS_SOCKET_TIMEOUT_S)
+QUEUE_PATIENCE_S = float(os.environ.get("TEST_QUEUE_PATIENCE_S", QUEUE_PATIENCE_S))
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # whitenoise looks a static file up when it is asked for. Else each test client would first list all of them.
 WHITENOISE_AUTOREFRESH = True

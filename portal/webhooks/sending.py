@@ -40,7 +40,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
     began = time.monotonic()
     try:
         status, said, retry_after = asyncio.run(_post(url, body, headers))
-    except TimeoutError:
+    except (TimeoutError, httpx2.TimeoutException):
         return Outcome(None, _ms(began), error=f"No answer within {settings.WEBHOOK_TIMEOUT_S:g} s.")
     except AddressInside as error:
         hint = "An operator can let it through with WEBHOOK_PRIVATE_HOSTS."

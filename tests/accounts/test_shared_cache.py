@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +24,9 @@ def away(tmp_path: Path) -> Iterator[SharedCache]:
 
 
 def test_while_the_server_is_away_this_process_counts_for_itself(away: SharedCache) -> None:
-    assert away.add("lock", True, timeout=10)
-    assert not away.add("lock", True, timeout=10)
-    away.set("history", [3.5, 1.5], timeout=60)
+    assert away.add("lock", True, timeout=600)
+    assert not away.add("lock", True, timeout=600)
+    away.set("history", [3.5, 1.5], timeout=600)
     assert away.get("history") == [3.5, 1.5]
     assert away.get("other", []) == []
     assert away.delete("lock")
@@ -100,36 +99,38 @@ def valkey() -> Iterator[Valkey]:
 
 @pytest.mark.processes
 def test_counts_are_shared_by_processes_and_outlive_neither_key_nor_type(valkey: Valkey) -> None:
-    parameters = {"KEY_PREFIX": "steelyard", "OPTIONS": {"timeout_s": 1.0}}
+    parameters = {"KEY_PREFIX": "steelyard", "OPTIONS": {"timeout_s": 30.0}}
     cache = SharedCache(valkey.url, parameters)
-    assert cache.add("lock", True, timeout=10)
-    cache.set("history", [3.5], timeout=60)
+    assert cache.add("lock", True, timeout=600)
+    cache.set("history", [3.5], timeout=600)
     shared_cache._client.cache_clear()
     of_another_process = SharedCache(valkey.url, parameters)
-    assert not of_another_process.add("lock", True, timeout=10)
+    assert not of_another_process.add("lock", True, timeout=600)
     assert of_another_process.get("history") == [3.5]
     assert of_another_process.delete("lock")
-    assert cache.add("lock", True, timeout=10)
+    assert cache.add("lock", True, timeout=600)
     server = redis.Redis.from_url(valkey.url)
     assert server.get("steelyard:1:history") == b"[3.5]"
-    assert 0 < server.ttl("steelyard:1:history") <= 60
+    assert 0 < server.ttl("steelyard:1:history") <= 600
 
 
 @pytest.mark.processes
-def test_a_frozen_server_costs_its_time_out_once(valkey: Valkey) -> None:
+def test_a_frozen_server_costs_its_time_out_once(
+    valkey: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_cache, "STORE_AWAY_S", 600.0)
+    SharedCache(valkey.url, {"OPTIONS": {"timeout_s": 30.0}}).set("x", 1)
     cache = SharedCache(valkey.url, {"OPTIONS": {"timeout_s": 0.5}})
-    cache.set("x", 1)
-    with valkey.halted():
-        began = time.monotonic()
+    with valkey.halted(), caplog.at_level(logging.WARNING):
         for _ in range(10):
             assert cache.get("x") is None
-        assert 0.4 < time.monotonic() - began < 2
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.processes
 def test_after_an_outage_the_shared_counts_are_used_again(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_cache, "STORE_AWAY_S", 0.0)
-    cache = SharedCache(valkey.url, {"OPTIONS": {"timeout_s": 0.5}})
+    cache = SharedCache(valkey.url, {"OPTIONS": {"timeout_s": 30.0}})
     cache.set("x", 1, timeout=None)
     valkey.stop()
     assert cache.get("x") is None

@@ -292,11 +292,11 @@ def test_any_text_has_a_kind_and_a_style(text: str) -> None:
 )
 def test_no_text_keeps_the_rules_busy(piece: str) -> None:
     text = piece * (32_000 // len(piece))
-    started = time.perf_counter()
+    started = time.thread_time()
     hardness_of([text])
     count_style(text)
     find_identity([text], [text], NAMES)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_code_is_no_style() -> None:

@@ -187,9 +187,9 @@ def test_a_bootstrap_gives_the_same_interval_for_the_same_seed_only() -> None:
 
 def test_a_thousand_rounds_on_a_hundred_thousand_votes_take_seconds() -> None:
     truth = np.linspace(1, -1, 20)
-    started = time.perf_counter()
+    started = time.process_time()
     ours = rank_models(counts_of(truth, 100_000, seed=1, tie_share=0.2), rounds=1000, seed=1)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert (ours.upper - ours.lower).max() < 0.2
 
 

@@ -294,7 +294,7 @@ def test_a_full_shelf_answers_quickly(client: Client) -> None:
     page(client, "/")
     durations = []
     for _ in range(9):
-        started = time.process_time()
+        started = time.thread_time()
         page(client, "/")
-        durations.append(time.process_time() - started)
+        durations.append(time.thread_time() - started)
     assert sorted(durations)[4] < 0.25  # about 0.02 s where it was measured

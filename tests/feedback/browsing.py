@@ -18,7 +18,7 @@ def browsing(server_url: str, client: Client | None = None, **options: object) -
     """The browser context has the session of `client`."""
     context = chromium().new_context(base_url=server_url, **options)  # type: ignore[arg-type]
     try:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         complaints = hear_complaints(context)
         if client is not None:
             name = settings.SESSION_COOKIE_NAME

@@ -352,7 +352,9 @@ def test_a_maintainer_makes_and_changes_a_campaign_and_the_second_editor_sees_bo
         "questionnaire": campaign.questionnaire_id, "opens_at": "2026-01-01T10:00", "closes_at": "", "goal": "10",
         "is_once": "on", "results_shown": "never", "is_published": "on", "version": "0",
     }  # fmt: skip
-    assert f'value="{timezone.now():%Y-%m-%d}T' in html(maintainer_client, reverse("feedback:new_campaign"))
+    today = timezone.now()
+    page = html(maintainer_client, reverse("feedback:new_campaign"))
+    assert any(f'value="{each:%Y-%m-%d}T' in page for each in (today, timezone.now()))
     made = maintainer_client.post(reverse("feedback:new_campaign"), values)
     assert made["Location"] == "/feedback/campaigns/longer/"
     assert "<strong>Please</strong>" in html(maintainer_client, "/feedback/campaigns/longer/")

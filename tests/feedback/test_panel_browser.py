@@ -80,7 +80,7 @@ def test_a_hurried_person_loses_nothing(live_server: Any, alice_client: Client, 
             page.wait_for_timeout(100)  # lets the requests go on, which wait in `slowly`
             return said() == wanted
 
-        eventually(is_kept, 20, "what was typed meanwhile is kept")
+        eventually(is_kept, 60, "what was typed meanwhile is kept")
         page.unroute_all(behavior="wait")
         expect(page.locator("[data-error-notice]")).to_have_count(0)
         assert said() == wanted

@@ -90,6 +90,6 @@ def test_any_text_can_be_looked_at(text: str) -> None:
 @pytest.mark.parametrize("piece", ["1 ", "a@", "/home", "A1", "eyJ", "sk-", "a.b@a.", "DE89 ", "password ", "12-"])
 def test_hostile_text_takes_no_time_to_speak_of(piece: str) -> None:
     text = (piece * 40_000)[:40_000]
-    began = time.perf_counter()
+    began = time.thread_time()
     find_personal_data(text)
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,5 @@ def test_a_template_that_knows_no_system_role_gets_none() -> None:
     ],
 )
 def test_a_hostile_template_takes_only_itself_down(template: str, reason: str) -> None:
-    started = time.monotonic()
     with pytest.raises(TemplateFailed, match=reason):
         rendered_example(template, {})
-    assert time.monotonic() - started < 30

@@ -19,7 +19,7 @@ from inference.upstream_engine import UpstreamEngine
 from inference.upstream_models import list_models
 from inference.upstream_request import DIALECTS
 from tests.inference.recorder import Recorder
-from tests.services.installation import eventually, free_port
+from tests.services.installation import START_WITHIN_S, eventually, free_port
 
 pytestmark = pytest.mark.weights
 
@@ -46,10 +46,10 @@ def served(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         except OSError:
             return False
 
-    eventually(healthy, 120, "transformers serve answers")
+    eventually(healthy, START_WITHIN_S, "transformers serve answers")
     yield f"http://127.0.0.1:{port}/v1"
     process.terminate()
-    process.wait(30)
+    process.wait(120)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from psycopg import sql
 
-from tests.services.installation import ROOT, environment_of, eventually, free_port
+from tests.services.installation import ROOT, START_WITHIN_S, environment_of, eventually, free_port
 from tests.services.valkey import Valkey
 
 pytestmark = [pytest.mark.processes, pytest.mark.weights]
@@ -33,7 +33,7 @@ from portal.catalog.models import Variant
 from portal.playground.services import start_generation
 run = start_generation(Actor(visitor=uuid.uuid4()), variant=Variant.objects.first(),
                        prompt="Say hello.", params=SamplingParams(max_tokens=8, temperature=0.0))
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 120
 while run.is_active and time.monotonic() < deadline:
     time.sleep(0.2)
     run.refresh_from_db()
@@ -76,7 +76,7 @@ class Deployment:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=180, check=False
+            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     def run_service(self, name: str) -> None:
@@ -95,7 +95,7 @@ class Deployment:
         return self.run(*[part.replace(":8000", f":{self.port}") for part in test]).returncode == 0
 
     def get(self, path: str, **headers: str) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path, headers={"Host": HOST_NAME, **headers})
         answer = connection.getresponse()
         answer.body = answer.read().decode()  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ class Deployment:
     def stop(self, name: str) -> int:
         process = self._processes.pop(name)
         process.send_signal(signal.SIGTERM)
-        return process.wait(timeout=20)
+        return process.wait(timeout=120)
 
     def close(self) -> None:
         for process in self._processes.values():
@@ -140,7 +140,7 @@ def test_the_compose_services_answer_a_prompt_on_postgresql_and_valkey(deploymen
     deployment.run_service("setup")  # a second time changes nothing
     for name in ("web", "worker", "beat"):
         deployment.start_service(name)
-    eventually(deployment.is_ready, 90, "web, worker, database and Valkey are ready")
+    eventually(deployment.is_ready, START_WITHIN_S, "web, worker, database and Valkey are ready")
     assert json.loads(deployment.get("/readyz").body)["parts"].keys() == {  # type: ignore[attr-defined]
         "database", "store", "broker", "migrations", "worker"
     }  # fmt: skip

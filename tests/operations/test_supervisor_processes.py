@@ -22,6 +22,9 @@ from portal.operations.supervisor import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_
 from tests.services.installation import ROOT, eventually
 
 pytestmark = pytest.mark.processes
+# How long something that comes soon may take.
+PATIENCE_S = 60
+LASTING = "import time; time.sleep(600)"
 
 
 class Bench:
@@ -55,14 +58,12 @@ def python(source: str) -> tuple[str, ...]:
 
 
 def program(source: str, name: str = "web", **options: object) -> Program:
-    return Program(name=name, command=python(source), **{"grace_s": 2.0, **options})  # type: ignore[arg-type]
+    return Program(name=name, command=python(source), **{"grace_s": 60.0, **options})  # type: ignore[arg-type]
 
 
 def test_each_line_carries_its_programs_name(bench: Bench) -> None:
-    bench.supervisor.add(
-        program("import sys; print('out'); print('err', file=sys.stderr); import time; time.sleep(60)")
-    )
-    eventually(lambda: "web    | out" in bench.log and "web    | err" in bench.log, 10, "both lines")
+    bench.supervisor.add(program(f"import sys; print('out'); print('err', file=sys.stderr); {LASTING}"))
+    eventually(lambda: "web    | out" in bench.log and "web    | err" in bench.log, PATIENCE_S, "both lines")
 
 
 def test_a_dead_program_starts_again_later_each_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +72,7 @@ def test_a_dead_program_starts_again_later_each_time(bench: Bench, monkeypatch: 
     one = bench.supervisor._supervised[0]
     one.delay_s = 0.05
     thread = bench.run_in_background()
-    eventually(lambda: "exited with status 3; starting it again in 0.4 s" in bench.log, 20, "the fourth death")
+    eventually(lambda: "exited with status 3; starting it again in 0.4 s" in bench.log, PATIENCE_S, "the fourth death")
     bench.stopwatch.request()
     thread.join()
     delays = [line.rsplit(" ", 2)[1] for line in bench.log.splitlines() if "starting it again" in line]
@@ -97,23 +98,21 @@ def test_what_keeps_a_restart_from_starting_is_said_and_tried_again(bench: Bench
 
     bench.supervisor.add(program("raise SystemExit(0)", prepare=prepare))
     thread = bench.run_in_background()
-    eventually(lambda: len(attempts) >= 3, 20, "a third try")
+    eventually(lambda: len(attempts) >= 3, PATIENCE_S, "a third try")
     bench.stopwatch.request()
     thread.join()
     assert "web cannot start: the folder is in use" in bench.log
 
 
 def test_programs_are_ended_in_reverse_order_and_by_force_after_their_grace(bench: Bench, tmp_path: Path) -> None:
-    deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    )
-    bench.supervisor.add(program("import time; time.sleep(60)", name="valkey"))
+    deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {LASTING}"
+    bench.supervisor.add(program(LASTING, name="valkey"))
     bench.supervisor.add(program(deaf, name="worker", grace_s=0.5))
-    eventually(lambda: "deaf" in bench.log, 10, "the deaf one runs")
+    eventually(lambda: "deaf" in bench.log, PATIENCE_S, "the deaf one runs")
     processes = [one.process for one in bench.supervisor._supervised]
     started = time.monotonic()
     bench.supervisor.stop()
-    assert 0.5 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.5
     assert bench.log.index("stopping worker") < bench.log.index("stopping valkey")
     assert [process.returncode for process in processes if process] == [-signal.SIGTERM, -signal.SIGKILL]
     bench.supervisor = Supervisor(Console(bench.out, coloured=False), bench.stopwatch)
@@ -121,27 +120,33 @@ def test_programs_are_ended_in_reverse_order_and_by_force_after_their_grace(benc
 
 def test_a_grandchild_ends_with_its_program(bench: Bench) -> None:
     family = (
-        "import subprocess, sys, time;"
-        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); time.sleep(60)"
+        "import subprocess, sys;"
+        f"print(subprocess.Popen([sys.executable, '-c', {LASTING!r}]).pid, flush=True); {LASTING}"
     )
     bench.supervisor.add(program(family))
-    pid = int(eventually(lambda: bench.log.strip().rpartition("| ")[2], 10, "the grandchild's id"))
-    bench.supervisor._supervised[0].process.kill()  # type: ignore[union-attr]
-    time.sleep(0.2)
+    pid = int(eventually(lambda: bench.log.strip().rpartition("| ")[2], PATIENCE_S, "the grandchild's id"))
+    process = bench.supervisor._supervised[0].process
+    assert process is not None
+    process.kill()
+    process.wait()
     bench.supervisor.tend()
-    eventually(lambda: not alive(pid), 5, "the grandchild has ended")
+    eventually(lambda: not alive(pid), PATIENCE_S, "the grandchild has ended")
 
 
 def test_waiting_ends_as_soon_as_a_stop_is_requested(bench: Bench) -> None:
-    bench.supervisor.add(program("import time; time.sleep(60)", is_ready=lambda: False))
+    bench.supervisor.add(program(LASTING, is_ready=lambda: False))
     threading.Timer(0.3, bench.stopwatch.request).start()
     with pytest.raises(Stopped):
         bench.supervisor.wait_until_ready("web")
 
 
 def test_waiting_says_for_what(bench: Bench) -> None:
-    ready_at = time.monotonic() + 1
-    bench.supervisor.add(program("import time; time.sleep(60)", is_ready=lambda: time.monotonic() > ready_at))
+    give_up_at = time.monotonic() + PATIENCE_S
+
+    def is_ready() -> bool:
+        return "still waiting" in bench.log or time.monotonic() > give_up_at
+
+    bench.supervisor.add(program(LASTING, is_ready=is_ready))
     bench.supervisor.wait_until_ready("web", patience_s=0.3)
     assert "still waiting for web" in bench.log
 
@@ -150,7 +155,7 @@ def test_a_single_command_returns_its_status_or_is_ended_by_a_stop(bench: Bench)
     assert bench.supervisor.run_once(python("raise SystemExit(7)")) == 7
     threading.Timer(0.5, bench.stopwatch.request).start()
     with pytest.raises(Stopped):
-        bench.supervisor.run_once(python("import time; time.sleep(60)"))
+        bench.supervisor.run_once(python(LASTING))
 
 
 def test_a_console_whose_terminal_is_gone_raises_nothing() -> None:
@@ -175,13 +180,11 @@ from portal.operations.supervisor import Stopwatch, Supervisor
 supervisor = Supervisor(Console(sys.stdout, coloured=False), Stopwatch())
 supervisor.add(Program(name="web", command=(sys.executable, "-c", %(child)r), grace_s=1.0))
 print("started", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
-@pytest.mark.parametrize(
-    "child", ["import time; time.sleep(60)", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"]
-)
+@pytest.mark.parametrize("child", [LASTING, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"])
 def test_no_child_outlives_a_parent_that_is_killed(child: str) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT % {"root": str(ROOT), "child": child}],
@@ -196,14 +199,14 @@ def test_no_child_outlives_a_parent_that_is_killed(child: str) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    _, living = psutil.wait_procs(family, timeout=12)
+    _, living = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert [process for process in living if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_child_is_known_to_the_guardian_before_it_becomes_its_command() -> None:
     read_end, write_end = os.pipe()
     child = subprocess.Popen(
-        [*module._GUARDIAN, "join", str(write_end), sys.executable, "-c", "import time; time.sleep(60)"],
+        [*module._GUARDIAN, "join", str(write_end), sys.executable, "-c", LASTING],
         start_new_session=True, pass_fds=[write_end],
     )  # fmt: skip
     os.close(write_end)

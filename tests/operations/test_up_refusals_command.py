@@ -161,7 +161,7 @@ def test_a_malformed_value_of_the_environment_is_named_in_one_sentence(
 def test_the_web_server_alone_refuses_a_malformed_value_too(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "uvicorn", "portal.asgi:application"],
-        cwd=ROOT, env=environment_of(tmp_path, PORT="abc"), capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=environment_of(tmp_path, PORT="abc"), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stderr.strip() == "Steelyard cannot start: PORT must be a whole number, not “abc”."

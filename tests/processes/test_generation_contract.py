@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from portal.playground import following
 from portal.playground.dispatch import publish
 from portal.playground.models import Generation, State
 from portal.playground.services import cancel_generation
@@ -20,8 +21,10 @@ pytestmark = [pytest.mark.processes, pytest.mark.contract, pytest.mark.django_db
 
 
 def test_an_answer_streams_once_and_whole_from_any_event_and_until_it_is_cancelled(
-    start_worker: Start, send: Send, watch: Watch
+    start_worker: Start, send: Send, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Every event is to come from the stream, however long one takes; a row's have no ids.
+    monkeypatch.setattr(following, "ROW_INTERVAL_S", 60.0)
     start_worker()
     generation = send(60)
     screen = watch(generation).wait_for_end()
@@ -55,7 +58,7 @@ def _a_cancelled_run_stops_and_keeps_what_was_shown(send: Send, watch: Watch) ->
     viewer = watch(generation)
     viewer.wait_for(half_way)
     assert cancel_generation(generation)
-    screen = viewer.wait_for_end(10)
+    screen = viewer.wait_for_end()
     generation.refresh_from_db()
     assert generation.state == State.CANCELLED
     assert screen.terminals[0].data["finish_reason"] == "cancelled"
@@ -82,7 +85,7 @@ def test_a_run_cancelled_in_the_queue_never_starts(start_worker: Start, send: Se
     generation = send(20)
     viewer = watch(generation)
     assert cancel_generation(generation)
-    screen = viewer.wait_for_end(10)
+    screen = viewer.wait_for_end()
     assert screen.terminals[0].data["finish_reason"] == "cancelled"
     start_worker()
     time.sleep(1)
@@ -93,7 +96,7 @@ def test_a_run_cancelled_in_the_queue_never_starts(start_worker: Start, send: Se
 def test_a_run_that_takes_too_long_ends_at_its_deadline(start_worker: Start, send: Send, watch: Watch) -> None:
     start_worker(GENERATION_DEADLINE_S="1")
     generation = send(1000)
-    screen = watch(generation).wait_for_end(15)
+    screen = watch(generation).wait_for_end()
     assert screen.terminals[0].data["finish_reason"] == "deadline"
     generation.refresh_from_db()
     assert generation.output == screen.text

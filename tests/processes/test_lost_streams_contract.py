@@ -8,13 +8,14 @@ import time
 import pytest
 
 from tests.processes.whole_answers import Send, Start, Watch, assert_one_whole_answer, half_way
+from tests.processes.worker_process import IMPATIENT
 from tests.services.valkey import Valkey
 
 pytestmark = [pytest.mark.processes, pytest.mark.contract, pytest.mark.django_db(transaction=True)]
 
 
 def test_a_restarted_valkey_costs_no_token(start_worker: Start, send: Send, watch: Watch, valkey: Valkey) -> None:
-    start_worker()
+    start_worker(**IMPATIENT)
     for how in (signal.SIGTERM, signal.SIGKILL):
         generation = send(150)
         viewer = watch(generation)
@@ -30,7 +31,7 @@ def test_a_restarted_valkey_costs_no_token(start_worker: Start, send: Send, watc
 def test_a_valkey_that_lost_its_memory_costs_no_token(
     start_worker: Start, send: Send, watch: Watch, valkey: Valkey
 ) -> None:
-    worker = start_worker()
+    worker = start_worker(**IMPATIENT)
     generation = send(150)
     viewer = watch(generation)
     viewer.wait_for(half_way)
@@ -55,7 +56,7 @@ def _a_flushed_stream_is_written_again(send: Send, watch: Watch, valkey: Valkey)
 def test_a_frozen_valkey_costs_no_token_and_one_that_is_away_no_prompt(
     start_worker: Start, send: Send, watch: Watch, valkey: Valkey
 ) -> None:
-    start_worker()
+    start_worker(**IMPATIENT)
     generation = send(150)
     viewer = watch(generation)
     viewer.wait_for(half_way)

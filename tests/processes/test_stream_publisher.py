@@ -28,7 +28,7 @@ def stream_publisher(valkey: Valkey, settings: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(publisher, "LONGEST_PAUSE_S", 600.0)
     made = StreamPublisher()
     yield made
-    made.stop(10)
+    made.stop(60)
 
 
 def _written(valkey: Valkey, generation: uuid.UUID) -> list[bytes]:
@@ -37,7 +37,7 @@ def _written(valkey: Valkey, generation: uuid.UUID) -> list[bytes]:
 
 
 def _eventually_written(valkey: Valkey, generation: uuid.UUID, *events: bytes) -> None:
-    eventually(lambda: _written(valkey, generation) == list(events), 20, f"{len(events)} events are written")
+    eventually(lambda: _written(valkey, generation) == list(events), 60, f"{len(events)} events are written")
 
 
 def test_a_first_token_and_an_end_are_written_at_once_and_what_is_between_them_together(
@@ -70,5 +70,5 @@ def test_what_waits_is_written_when_the_worker_stops(stream_publisher: StreamPub
     stream_publisher.append(generation, ATTEMPT, b"started", b"a")
     _eventually_written(valkey, generation, b"started", b"a")
     stream_publisher.append(generation, ATTEMPT, b"b")
-    stream_publisher.stop(10)
+    stream_publisher.stop(60)
     assert _written(valkey, generation) == [b"started", b"a", b"b"]

@@ -57,7 +57,7 @@ class Viewer(threading.Thread):
                 self.events.append((event_id, event))
                 self.screen.apply(event)
 
-    def wait_for(self, condition: Callable[[Screen], bool], timeout_s: float = 30) -> None:
+    def wait_for(self, condition: Callable[[Screen], bool], timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition(self.screen):
             assert time.monotonic() < deadline, f"still {self.screen} after {timeout_s} s"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from portal.operations.programs import web_command
-from tests.processes.worker_process import ROOT, process_environment
-from tests.services.installation import eventually, free_port
-
-READY_WITHIN_S = 60
+from tests.processes.worker_process import process_environment
+from tests.services.installation import ROOT, START_WITHIN_S, eventually, free_port
 
 
 class WebProcess:
@@ -28,7 +25,7 @@ class WebProcess:
                 cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 env=process_environment(**environment),
             )  # fmt: skip
-        eventually(self._answers, READY_WITHIN_S, "the web process answers")
+        eventually(self._answers, START_WITHIN_S, "the web process answers")
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
@@ -40,5 +37,5 @@ class WebProcess:
 
     def end(self) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(10)
+            self.process.kill()
+            self.process.wait()

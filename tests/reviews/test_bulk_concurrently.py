@@ -202,7 +202,7 @@ def test_two_verdicts_that_name_each_others_items_as_the_same_are_both_given(
             locked, subject = lock_item(item.pk)
             if connection.vendor != "sqlite":
                 # There one has to wait for the other to be done.
-                both_hold_theirs.wait(10)
+                both_hold_theirs.wait(60)
             return write_verdict(
                 locked, subject, person, {"verdict": "duplicate", "duplicate_of_id": as_this.pk}, is_bulk=True
             )

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,11 +23,28 @@ ROOT = Path(__file__).resolve().parents[2]
 START_WITHIN_S = 240.0
 
 
+# Where no system takes the ports that it gives out by itself.
+PORTS = range(20_000, 30_000)
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as candidate:
-        candidate.bind(("127.0.0.1", 0))
-        return int(candidate.getsockname()[1])
+    """A port that nothing listens on, and that no other test takes as long as this process lives.
+
+    The one of the same number for datagrams, which nobody needs, is kept as the sign that it is taken.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        sign = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            sign.bind(("127.0.0.1", port))
+            with socket.socket() as candidate:
+                candidate.bind(("127.0.0.1", port))
+        except OSError:
+            sign.close()
+        else:
+            _kept.append(sign)
+            return port
 
 
 def eventually(condition: Callable[[], Any], within_s: float, what: str) -> Any:
@@ -58,8 +76,16 @@ def manage(home: Path, *arguments: str, **extra: str) -> subprocess.CompletedPro
     """Run manage.py to its end in this home."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=ROOT, env=environment_of(home, **extra), capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=environment_of(home, **extra), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty once it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 class Installation:
@@ -68,14 +94,14 @@ class Installation:
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
         self.port = free_port()
-        self._environment = environment
+        self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Installation:
         with (self.home.parent / "up.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--port", str(self.port)],
-                cwd=ROOT, env=environment_of(self.home, **self._environment), stdin=subprocess.DEVNULL,
+                cwd=ROOT, env=environment_of(self.home, **self.environment), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         return self
@@ -88,7 +114,7 @@ class Installation:
     def log(self) -> str:
         return (self.home.parent / "up.log").read_text(errors="replace")
 
-    def wait_for_log(self, pattern: str, within_s: float = 30.0) -> re.Match[str]:
+    def wait_for_log(self, pattern: str, within_s: float = 60.0) -> re.Match[str]:
         def found() -> re.Match[str] | None:
             if match := re.search(pattern, self.log):
                 return match
@@ -121,13 +147,14 @@ class Installation:
 
     def named(self, part: str) -> psutil.Process:
         """The one process whose command line has `part` in it."""
-        found = [process for process in self.processes() if part in " ".join(process.cmdline())]
-        assert len(found) == 1, f"{part}: {[process.cmdline() for process in found]}\n{self.log}"
+        commands = {process: command_of(process) for process in self.processes()}
+        found = [process for process, command in commands.items() if part in command]
+        assert len(found) == 1, f"{part}: {list(commands.values())}\n{self.log}"
         return found[0]
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; 0 while nothing listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -144,7 +171,7 @@ class Installation:
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ctrl-C, or another signal that asks for a stop; the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=120)
 
     def kill_everything(self) -> None:
         """For a test's end: whatever is left of it."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from portal.operations import guardian
 
-READY_WITHIN_S = 60
+READY_WITHIN_S = 240
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def _server(programs: Path, data: Path, sockets: Path, folder: Path, identity: d
             yield
         finally:
             server.send_signal(signal.SIGINT)  # fast shutdown: ends its sessions
-            server.wait(timeout=30)
+            server.wait(timeout=60)
 
 
 @contextlib.contextmanager

@@ -37,11 +37,11 @@ class Valkey:
              "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--logfile", "log"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        eventually(lambda: ping(self.url), 20, "Valkey answers")
+        eventually(lambda: ping(self.url), 60, "Valkey answers")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(number)
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
 
     @contextmanager
     def halted(self) -> Iterator[None]:

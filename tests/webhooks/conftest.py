@@ -24,7 +24,7 @@ def _fresh_limits() -> Iterator[None]:
 def receiver(settings: Any) -> Iterator[Receiver]:
     receiver = Receiver()
     settings.WEBHOOK_PRIVATE_HOSTS = [receiver.host]
-    settings.WEBHOOK_TIMEOUT_S = 5.0
+    settings.WEBHOOK_TIMEOUT_S = 60.0
     yield receiver
     receiver.close()
 

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
-from typing import IO, Any, Final, cast
+from typing import IO, Any, cast
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
@@ -46,9 +47,6 @@ from portal.playground.quota import Quota
 from portal.playground.services import prepare_generation
 from portal.playground.stream import TERMINAL_TYPES, EventType, StreamEvent
 from portal.playground.waiting import waiting_begins
-
-# How long a client waits for a queue that does not answer: longer than an embedded one takes to come back.
-QUEUE_PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ async def _require_queue(generations: Sequence[Generation]) -> None:
 
     A short restart is waited for. Behind it the client is told to come again: its runs are stopped, so none is doubled.
     """
-    if await wait_until_sent([each.pk for each in generations], QUEUE_PATIENCE_S):
+    if await wait_until_sent([each.pk for each in generations], settings.QUEUE_PATIENCE_S):
         return
     # The sweep, in another process, may have reached the queue.
     if await run_query(are_any_queued, generations):
