@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 
+from inference.device_names import DEVICES
 from inference.weight_folder import WeightsRefused
-
-CHOICES: Final = ("auto", "cpu", "cuda")
 
 
 def chosen_device(wanted: str) -> str:
     """`cpu` or `cuda`; `auto` is cuda where torch sees one. Raises WeightsRefused for one that is not there."""
-    if wanted not in CHOICES:
-        raise WeightsRefused(f"There is no device {wanted}; there are {', '.join(CHOICES)}.")
+    if wanted not in DEVICES:
+        raise WeightsRefused(f"There is no device {wanted}; there are {', '.join(DEVICES)}.")
     has_cuda = torch.cuda.is_available()
     if wanted == "cuda" and not has_cuda:
         raise WeightsRefused(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import environ
 from django.conf import settings
@@ -60,6 +61,28 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyp
                 raise ImproperlyConfigured(f"{var} must be {_SHAPES[cast]}, not “{text}”.") from error
         with refusing(var, _SHAPES.get(cast, "well formed")):
             return super().get_value(var, cast, default, parse_default)
+
+    def one_of(self, var: str, words: Sequence[str], default: str) -> str:
+        """The one of `words` that the variable has, in capitals or not."""
+        text: str = self.str(var, default=default)
+        for word in words:
+            if text.strip().lower() == word.lower():
+                return word
+        raise ImproperlyConfigured(f"{var} must be one of {', '.join(words)}, not “{text}”.")
+
+    def address(self, var: str, schemes: Sequence[str], default: str = "") -> str:
+        """A URL of one of these schemes; one that is not there, or empty, is the default."""
+        text: str = self.str(var, default="") or default
+        beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
+        numbers = "port and database" if "redis" in schemes else "port"
+        with refusing(var, f"a URL that begins with {beginnings} and has numbers for {numbers}, if it names them"):
+            parts = urlsplit(text)
+            # A port that is no number raises ValueError when it is asked for.
+            if text and (parts.scheme not in schemes or not (parts.hostname or parts.path) or parts.port == 0):
+                raise ValueError(var)
+            if parts.scheme in {"redis", "rediss"}:
+                int(parts.path.strip("/") or 0)
+        return text
 
 
 def exit_unless_configured() -> None:

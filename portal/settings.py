@@ -12,6 +12,7 @@ import os
 import secrets
 import string
 import tempfile
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 Environment.read_env(BASE_DIR / ".env", overwrite=False)
 
-PRODUCTION: bool = env.str("STEELYARD_ENV", default="local") == "production"
+# A word that is neither would run unprotected what was meant for the public.
+PRODUCTION: bool = env.one_of("STEELYARD_ENV", ["local", "production"], default="local") == "production"
 DEBUG: bool = env.bool("DEBUG", default=False)
 STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default=str(BASE_DIR / ".steelyard"))).expanduser().resolve()
-HOST: str = env.str("HOST", default="127.0.0.1")
+HOST: str = env.str("HOST", default="") or "127.0.0.1"
 PORT: int = env.int("PORT", default=8000)
 # Where people reach this installation, for links in mails.
-SITE_URL: str = env.str("SITE_URL", default="").rstrip("/")
+SITE_URL: str = env.address("SITE_URL", ["https", "http"]).rstrip("/")
 # Addresses of proxies whose X-Forwarded-For and -Proto are believed; without any, the peer is the client.
 FORWARDED_ALLOW_IPS: str = env.str("FORWARDED_ALLOW_IPS", default="")
 
@@ -89,8 +91,6 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 if not SITE_URL:
     SITE_URL = f"https://{ALLOWED_HOSTS[0].lstrip('.')}" if PRODUCTION else f"http://{HOST}:{PORT}"
-if not SITE_URL.startswith(("http://", "https://")):
-    raise ImproperlyConfigured("SITE_URL must begin with https:// or http://, such as https://steelyard.example.org.")
 
 # --- Applications
 
@@ -172,7 +172,7 @@ def _databases() -> dict[str, Any]:
         with refusing("DATABASE_URL", "a URL like postgres://user:password@host:5432/name"):
             database: dict[str, Any] = env.db_url_config(url)
             engine: str = database["ENGINE"]
-            if not engine.endswith(("postgresql", "sqlite3")):
+            if not engine.endswith(("postgresql", "sqlite3")) or not database["NAME"]:
                 raise ValueError(engine)
         if "postgresql" in engine:
             # A pool keeps fewer connections than there are threads.
@@ -206,11 +206,9 @@ def _embedded_valkey_socket() -> Path:
 
 
 EMBEDDED_VALKEY_SOCKET = _embedded_valkey_socket()
-REDIS_URL: str = env.str("REDIS_URL", default="")
-if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
+REDIS_URL: str = env.address("REDIS_URL", ["redis", "rediss", "unix"])
 EMBEDDED_VALKEY: bool = not REDIS_URL
-CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default="")
+CELERY_BROKER_URL: str = env.address("CELERY_BROKER_URL", ["redis", "rediss", "redis+socket", "amqp", "amqps"])
 if not CELERY_BROKER_URL:
     CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{EMBEDDED_VALKEY_SOCKET}?virtual_host=0"
 if EMBEDDED_VALKEY:
@@ -289,7 +287,7 @@ STREAM_RETENTION_S: int = env.int("STREAM_RETENTION_S", default=3600)
 
 # --- Imports
 
-HF_ENDPOINT: str = env.str("HF_ENDPOINT", default="https://huggingface.co").rstrip("/")
+HF_ENDPOINT: str = env.address("HF_ENDPOINT", ["https", "http"], "https://huggingface.co").rstrip("/")
 HF_TOKEN: str = env.str("HF_TOKEN", default="")
 HF_HUB_OFFLINE: bool = env.bool("HF_HUB_OFFLINE", default=False)
 HF_TIMEOUT_S: float = env.float("HF_TIMEOUT_S", default=15.0)
@@ -381,6 +379,8 @@ SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
 
 with refusing("EMAIL_URL", "a URL like smtp+tls://user:password@host:587"):
     EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+    if "smtp" in EMAIL_CONFIG["EMAIL_BACKEND"] and not EMAIL_CONFIG.get("EMAIL_HOST"):
+        raise ValueError("EMAIL_HOST")
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST", "")
 EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
@@ -391,7 +391,9 @@ EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 # Of filemail:///folder, which keeps each mail as a file.
 EMAIL_FILE_PATH = f"/{EMAIL_CONFIG.get('EMAIL_FILE_PATH') or ''}"
-DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="steelyard@localhost")
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "steelyard@localhost"
+if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
+    raise ImproperlyConfigured("DEFAULT_FROM_EMAIL must be like you@example.org or Steelyard <you@example.org>.")
 
 # --- API
 
@@ -451,7 +453,7 @@ def _snapshot_storage() -> dict[str, Any]:
         }
     options: dict[str, Any] = {"bucket_name": bucket, "location": prefix}
     # Keys come from where boto3 finds them: the environment, a profile, the machine's role.
-    if endpoint := env.str("SNAPSHOT_S3_ENDPOINT", default=""):
+    if endpoint := env.address("SNAPSHOT_S3_ENDPOINT", ["https", "http"]):
         options["endpoint_url"] = endpoint
     return {"BACKEND": "portal.exports.bucket_storage.Bucket", "OPTIONS": options}
 
@@ -483,12 +485,13 @@ SILENCED_SYSTEM_CHECKS: list[str] = []
 
 # --- Logs
 
+LOG_LEVEL: str = env.one_of("LOG_LEVEL", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], default="INFO")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "portal.operations.request_ids.RequestIdFilter"}},
     "formatters": {"line": {"format": "{levelname:<7} {request_id:<16} {name}  {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"httpx2": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
 }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 from django.core import checks
 from pytest_django import Settings
 
@@ -26,18 +27,94 @@ def test_the_defaults_are_consistent() -> None:
     [
         ("GENERATION_LEASE_S", 1.0, "steelyard.E001"),
         ("GENERATION_DEADLINE_S", 0.0, "steelyard.E002"),
-        ("GENERATION_SHUTDOWN_GRACE_S", -1.0, "steelyard.E002"),
+        ("UPSTREAM_SILENCE_S", 0.0, "steelyard.E002"),
+        ("GENERATION_SHUTDOWN_GRACE_S", -1.0, "steelyard.E003"),
+        ("ACCOUNT_RUNS_PER_DAY", -1, "steelyard.E003"),
+        ("DELETED_CONVERSATION_DAYS", 1, "steelyard.E003"),
+        ("VISITOR_CONVERSATION_DAYS", 1, "steelyard.E003"),
+        ("WEBHOOK_LOG_DAYS", 40_000, "steelyard.E003"),
         ("WORKER_CONCURRENCY", 0, "steelyard.E003"),
         ("MAX_OUTPUT_TOKENS", -5, "steelyard.E003"),
         ("GENERATION_RATE", "thirty", "steelyard.E004"),
         ("API_RATE", "", "steelyard.E004"),
         ("ENGINE_BACKENDS", {"transformers": "portal.nowhere.engine"}, "steelyard.E005"),
         ("PORT", 0, "steelyard.E006"),
+        ("WORKER_DEVICE", "gpu", "steelyard.E007"),
+        ("IMPORT_SOURCES", ["hub", "web"], "steelyard.E007"),
+        ("ALLOWED_HOSTS", ["https://example.org"], "steelyard.E008"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.2,proxy", "steelyard.E008"),
+        ("WEBHOOK_PRIVATE_HOSTS", ["http://hooks.internal/"], "steelyard.E008"),
+        ("WORKER_PINNED_VARIANTS", ["owner/card"], "steelyard.E008"),
+        ("IMPORT_FOLDER", "/nowhere/at/all", "steelyard.E009"),
+        ("IMPORT_FOLDER", ".", "steelyard.E009"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_an_error(settings: Settings, name: str, value: object, expected: str) -> None:
     setattr(settings, name, value)
-    assert ids() == {expected}
+    [found] = [message for message in checks.run_checks() if str(message.id).startswith("steelyard.")]
+    assert found.id == expected
+    assert found.msg.startswith(name)
+    assert found.hint or expected == "steelyard.E005"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_HOSTS", [".example.org", "steelyard", "[::1]", "192.0.2.1", "*"]),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.2, 10.0.0.0/8, ::1, *"),
+        ("IMPORT_PRIVATE_HOSTS", ["gpu", "gpu.internal:8000", "::1", "10.0.0.2:8000"]),
+        ("WORKER_PINNED_VARIANTS", ["HuggingFaceTB/SmolLM2-135M-Instruct:q4_1-bf16"]),
+        ("VISITOR_CONVERSATION_DAYS", 0),
+        ("ACCOUNT_RUNS_PER_DAY", 0),
+        ("IMPORT_FOLDER", "/"),
+    ],
+)
+def test_what_the_documentation_allows_is_no_error(settings: Settings, name: str, value: object) -> None:
+    setattr(settings, name, value)
+    assert ids() == set()
+
+
+def _started(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A process of the product's own settings, not the tests'."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings", **environment},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("STEELYARD_ENV", "prod", "one of local, production"),
+        ("LOG_LEVEL", "loud", "one of DEBUG, INFO"),
+        ("SITE_URL", "steelyard.example.org", "begins with https:// or http://"),
+        ("SITE_URL", "https://", "begins with https:// or http://"),
+        ("HF_ENDPOINT", "hub.example.org", "begins with https:// or http://"),
+        ("REDIS_URL", "http://cache.example.org", "begins with redis://"),
+        ("REDIS_URL", "redis://cache.example.org:port/0", "numbers for port and database"),
+        ("CELERY_BROKER_URL", "redis://queue.example.org/first", "numbers for port and database"),
+        ("CELERY_BROKER_URL", "sqs://queue.example.org", "amqp://"),
+        ("DATABASE_URL", "postgresql://", "a URL like"),
+        ("EMAIL_URL", "smtp://", "a URL like"),
+        ("DEFAULT_FROM_EMAIL", "Steelyard", "you@example.org"),
+    ],
+)
+def test_a_malformed_value_ends_the_start_with_one_sentence(name: str, value: str, words: str) -> None:
+    started = _started({name: value}, "-c", "from portal.environment import exit_unless_configured as ask; ask()")
+    assert started.returncode == 1
+    assert started.stderr.startswith(f"Steelyard cannot start: {name} must be ")
+    assert words in started.stderr
+    assert len(started.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("LOG_LEVEL", "warning"), ("STEELYARD_ENV", "Local"), ("HOST", "")])
+def test_capitals_and_nothing_at_all_are_understood(name: str, value: str) -> None:
+    started = _started({name: value}, "manage.py", "check")
+    assert started.returncode == 0, started.stderr
 
 
 def test_a_deployment_check_says_what_is_not_meant_for_the_public(settings: Settings) -> None:
