@@ -15,12 +15,21 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415
+        from django.db import DatabaseError  # noqa: PLC0415
     except ModuleNotFoundError:
         sys.exit(f"Django is not installed for {sys.executable}: run `make setup`, then .venv/bin/python manage.py.")
     from portal.environment import exit_unless_configured  # noqa: PLC0415
 
     exit_unless_configured()
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except DatabaseError:
+        from portal.operations.diagnosis import why_the_database_fails  # noqa: PLC0415 - needs the apps
+
+        reason = "" if "--traceback" in sys.argv else why_the_database_fails()
+        if not reason:
+            raise
+        sys.exit(f"CommandError: {reason}")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ class CardChoice:
     def of(cls, name: str, *, is_published: bool = True) -> CardChoice:
         """The card called owner/name. Raises ImportRefused for what no address can hold."""
         owner_name, _, slug = name.partition("/")
+        if not owner_name or not slug:
+            raise ImportRefused(f"{name} cannot be a card's name: write it as owner/name.")
         try:
             ModelCard(owner_name=owner_name, slug=slug, title=slug[:200]).clean_fields(exclude=["title"])
         except ValidationError as error:

@@ -221,6 +221,22 @@ def migrations() -> str:
     raise Wrong(f"{missing} migrations are missing: run `manage.py migrate`.")
 
 
+def why_the_database_fails() -> str:
+    """What a command did not find out before it asked; empty when the database is there and as this code needs it."""
+    try:
+        database()
+        missing = readiness.unapplied_migrations()
+    except Wrong as wrong:
+        return str(wrong)
+    except DatabaseError:
+        return ""
+    if not missing:
+        return ""
+    return (
+        f"{missing} migrations are missing in the database: run `manage.py migrate`, or `manage.py up`, which does it."
+    )
+
+
 def worker() -> str:
     if home.holder_of_home() is None:
         return "Nothing was started here with `manage.py up`."

@@ -49,7 +49,8 @@ def test_json_tells_the_facts_too(alice: User) -> None:
         (["--user", "alice", "--scope", "read", "--name", ""], "1 to 80"),
         (["--user", "alice", "--scope", "read", "--expires-days", "0"], "1 to 3650 days"),
         (["--user", "alice", "--scope", "read", "--expires-days", "4000"], "1 to 3650 days"),
-        (["--user", "alice", "--scope", "read", "--expires-days", "999999999999"], "too many"),
+        (["--user", "alice", "--scope", "read", "--expires-days", "999999999999"], "1 to 3650 days"),
+        (["--user", "alice", "--scope", "read", "--expires-days", "-999999999999"], "1 to 3650 days"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_makes_nothing(alice: User, arguments: list[str], sentence: str) -> None:

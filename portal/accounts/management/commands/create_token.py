@@ -42,12 +42,11 @@ class Command(BaseCommand):
                 user,
                 name=options["name"],
                 scopes=options["scope"],
-                lifetime=None if days is None else timedelta(days=days),
+                # Brought to what can be computed with, and refused all the same.
+                lifetime=None if days is None else timedelta(days=min(max(days, 0), timedelta.max.days)),
             )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        except OverflowError as error:
-            raise CommandError(f"--expires-days {days} is too many.") from error
         if not options["json"]:
             self.stdout.write(secret)
             return

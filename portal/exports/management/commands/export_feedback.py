@@ -25,8 +25,10 @@ class Command(BaseCommand):
     help = "Write all of a table that was not withdrawn, oldest first; --table list says which there are."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--table", choices=[*TABLES, "list"], default="feedback", metavar="TABLE")
-        parser.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
+        parser.add_argument(
+            "--table", choices=[*TABLES, "list"], default="feedback", metavar="TABLE", help="(%(default)s)"
+        )
+        parser.add_argument("--format", choices=sorted(FORMATS), default="jsonl", help="(%(default)s)")
         parser.add_argument("--output", default="-", metavar="FILE", help="file to write, - for standard output")
         parser.add_argument("--json", action="store_true", help="report rows, bytes and SHA-256 as one JSON object")
         parser.add_argument(
