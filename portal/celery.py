@@ -24,7 +24,7 @@ class _SteadyAMQP(AMQP):
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
-app = Celery("portal", amqp=_SteadyAMQP)
+app = Celery("portal", amqp=_SteadyAMQP, fixups=["portal.task_connections:fixup"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.autodiscover_tasks(related_name="job_tasks")

@@ -241,7 +241,12 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {"socket_timeout": REDIS_SOCKET_TIMEOUT_S, "socket_connect_timeout": REDIS_SOCKET_TIMEOUT_S}
+    {
+        "socket_timeout": REDIS_SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": REDIS_SOCKET_TIMEOUT_S,
+        # What a worker took and lost, the sweep sends again. Kept in the broker too, each message costs a worker 2 ms.
+        "ack_emulation": False,
+    }
     if CELERY_BROKER_URL.startswith(("redis", "rediss", "valkey"))
     else {
         "confirm_publish": True,

@@ -15,7 +15,7 @@ from portal.arena.lockstep import Lockstep, Mark, Piece
 from portal.playground.following import KEEP_ALIVE_S, follow
 from portal.playground.models import Generation
 from portal.playground.server_sent import FIRST_WORDS, KEEP_ALIVE, server_sent
-from portal.playground.stream import EventType
+from portal.playground.stream import EventType, StreamEvent
 
 # Slower than tokens come: the rhythm of a single one is not passed on.
 RHYTHM_S: Final = 0.08
@@ -68,21 +68,25 @@ async def _wait(news: asyncio.Event) -> None:
 async def _read(generation: Generation, lockstep: Lockstep, side: int, news: asyncio.Event) -> None:
     if not generation.is_active:
         lockstep.begin(side, generation.attempt)
-    async for event_id, event in follow(generation, with_position=False):
-        if event_id is not None:
-            lockstep.begin(side, event_id.attempt)
-        if event is None:
-            continue
-        if event.type == EventType.RESET:
-            lockstep.begin(side, event.data["attempt"])
-            lockstep.restart(side)
-        elif event.type == EventType.DELTA and event.data["channel"] == Channel.ANSWER:
-            lockstep.write(side, event.data["text"])
-        elif event.type == EventType.FINISHED:
-            lockstep.end(side, flush=event.data["finish_reason"] == FinishReason.CANCELLED)
-        elif event.type == EventType.FAILED:
-            lockstep.end(side, flush=True)
-        news.set()
+    async for told in follow(generation, with_position=False):
+        for event_id, event in told:
+            if event_id is not None:
+                lockstep.begin(side, event_id.attempt)
+            _note(event, lockstep, side)
+        if told:
+            news.set()
+
+
+def _note(event: StreamEvent, lockstep: Lockstep, side: int) -> None:
+    if event.type == EventType.RESET:
+        lockstep.begin(side, event.data["attempt"])
+        lockstep.restart(side)
+    elif event.type == EventType.DELTA and event.data["channel"] == Channel.ANSWER:
+        lockstep.write(side, event.data["text"])
+    elif event.type == EventType.FINISHED:
+        lockstep.end(side, flush=event.data["finish_reason"] == FinishReason.CANCELLED)
+    elif event.type == EventType.FAILED:
+        lockstep.end(side, flush=True)
 
 
 def _event(piece: Piece, mark: Mark) -> bytes:

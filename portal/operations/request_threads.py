@@ -14,8 +14,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from portal.accounts.idle_connections import give_connection_back
 from portal.operations.probes import HEALTH_PATH, READY_PATH
-from portal.playground.following import give_connection_back
 from portal.playground.waiting import waiting_begins, when_waiting_begins
 
 # More than these are busy only in a rush; an idle one keeps a connection to the database.

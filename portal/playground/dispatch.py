@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,13 +41,10 @@ def dispatch_soon(generation: Generation) -> None:
     transaction.on_commit(lambda: _sender.add(generation_id, queue))
 
 
-async def wait_until_sent(generation_ids: Iterable[uuid.UUID], patience_s: float) -> bool:
+def wait_until_sent(generation_ids: Iterable[uuid.UUID], patience_s: float) -> bool:
     """Whether the broker took what `dispatch_soon` had this process send; False when it has not by then."""
-    waiting = [asyncio.wrap_future(sent) for each in generation_ids if (sent := _sender.unsent(each)) is not None]
-    if not waiting:
-        return True
-    _sent, left = await asyncio.wait(waiting, timeout=patience_s)
-    return not left
+    unsent = [sent for each in generation_ids if (sent := _sender.unsent(each)) is not None]
+    return not wait(unsent, timeout=patience_s).not_done
 
 
 def publish(generation_id: uuid.UUID, queue: str) -> bool:

@@ -92,8 +92,10 @@ class StreamFanout:
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._positions: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
+        self._interrupting: asyncio.Task[None] | None = None
+        self._is_anybody_left_out = False
 
-    async def subscribe(self, generation_id: uuid.UUID, after: StreamId) -> Subscription:
+    def subscribe(self, generation_id: uuid.UUID, after: StreamId) -> Subscription:
         """Follow a generation's stream behind `after`. Pair with `unsubscribe`."""
         key = stream_key(generation_id)
         subscription = Subscription(after)
@@ -104,7 +106,7 @@ class StreamFanout:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._read_on(), name="stream-fanout")
         else:
-            await self._interrupt_read()
+            self._interrupt_soon()
         return subscription
 
     def unsubscribe(self, generation_id: uuid.UUID, subscription: Subscription) -> None:
@@ -119,7 +121,18 @@ class StreamFanout:
     def has_viewers(self) -> bool:
         return bool(self._subscriptions)
 
+    def _interrupt_soon(self) -> None:
+        """Have the read begin anew, with who has joined meanwhile; of many who join at once not for each."""
+        self._is_anybody_left_out = True
+        if self._interrupting is None or self._interrupting.done():
+            self._interrupting = asyncio.create_task(self._interrupt_read(), name="stream-fanout-interrupt")
+
     async def _interrupt_read(self) -> None:
+        while self._is_anybody_left_out:
+            self._is_anybody_left_out = False
+            await self._send_wake()
+
+    async def _send_wake(self) -> None:
         try:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.xadd(self._wake_key, {FIELD: b""}, maxlen=1, approximate=False)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connection
 
+from portal.accounts.idle_connections import give_connection_back
 from portal.playground import stream
-from portal.playground.fanout import Subscription, stream_fanout
+from portal.playground.fanout import Entry, Subscription, stream_fanout
 from portal.playground.loading import loading_percent
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.queue_position import queue_position
@@ -26,58 +26,56 @@ KEEP_ALIVE_S: Final = 15.0
 # A viewer's row lives as long as the stream: what is large and not shown there stays in the database.
 NOT_FOLLOWED: Final = ("messages", "params", "rendered_prompt", "provenance")
 
+# Events with their places in the stream, if they stand in it.
+News = list[tuple[StreamId | None, StreamEvent]]
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 async def follow(
     generation: Generation, after: StreamId = BEGINNING, *, with_position: bool = True
-) -> AsyncGenerator[tuple[StreamId | None, StreamEvent | None], None]:
+) -> AsyncGenerator[News, None]:
     """A generation's events behind `after`, each with its id, up to and including the terminal one.
 
-    Events that stand in no stream (queued, reset, and all that come from the row) have no id. (None, None) is a
-    moment without news, so that the caller can keep its connection alive. `with_position` False leaves out queued
-    events and saves their queries.
+    What came together is told together, so that it can be sent as one. No events are a moment without news, in which
+    the caller can keep its connection alive. Events that stand in no stream (queued, reset, and all that come from the
+    row) have no id. `with_position` False leaves out queued events and saves their queries.
     """
     fanout = stream_fanout()
-    subscription = await fanout.subscribe(generation.pk, after)
+    subscription = fanout.subscribe(generation.pk, after)
     try:
-        async for item in _follow_subscription(generation, subscription, _Shown(after), with_position=with_position):
-            yield item
+        async for news in _follow_subscription(generation, subscription, _Shown(after), with_position=with_position):
+            yield news
     finally:
         fanout.unsubscribe(generation.pk, subscription)
 
 
 async def _follow_subscription(
     generation: Generation, subscription: Subscription, shown: _Shown, *, with_position: bool
-) -> AsyncIterator[tuple[StreamId | None, StreamEvent | None]]:
+) -> AsyncIterator[News]:
     row = generation
     row_was_final = False
     position = await run_query(_queued_event, row) if with_position and row.state == State.QUEUED else None
     if position is not None:
-        yield None, position
+        yield [(None, position)]
     while True:
         arrived = await subscription.next(LAST_LOOK_S if row_was_final else ROW_INTERVAL_S)
-        for entry_id, event in arrived:
-            if shown.begins_anew(entry_id):
-                yield None, stream.reset(entry_id.attempt)
-            shown.take(entry_id, event)
-            yield entry_id, event
-            if event.type in TERMINAL_TYPES:
-                return
         if arrived:
+            news = shown.taken(arrived)
+            yield news
+            if news[-1][1].type in TERMINAL_TYPES:
+                return
             # While the stream speaks, there is nothing to ask the row.
             row_was_final = False
             continue
         if row_was_final:
-            for event in shown.completed_from(row, await run_query(_tokens_of, row)):
-                yield None, event
+            yield [(None, event) for event in shown.completed_from(row, await run_query(_tokens_of, row))]
             return
         row = await run_query(_reload, row)
         row_was_final = not row.is_active
-        news = await run_query(_queued_event, row) if with_position and row.state == State.QUEUED else None
-        yield None, news if news != position else None
-        position = news
+        queued = await run_query(_queued_event, row) if with_position and row.state == State.QUEUED else None
+        yield [(None, queued)] if queued is not None and queued != position else []
+        position = queued
 
 
 def _reload(generation: Generation) -> Generation:
@@ -117,6 +115,18 @@ class _Shown:
     def begins_anew(self, entry_id: StreamId) -> bool:
         return 0 < self.attempt < entry_id.attempt
 
+    def taken(self, arrived: Iterable[Entry]) -> News:
+        """What is to be told of these: a reset before an attempt that begins anew, and nothing behind the end."""
+        news: News = []
+        for entry_id, event in arrived:
+            if self.begins_anew(entry_id):
+                news.append((None, stream.reset(entry_id.attempt)))
+            self.take(entry_id, event)
+            news.append((entry_id, event))
+            if event.type in TERMINAL_TYPES:
+                break
+        return news
+
     def take(self, entry_id: StreamId, event: StreamEvent) -> None:
         if entry_id.attempt > self.attempt:
             self.attempt = entry_id.attempt
@@ -144,12 +154,6 @@ class _Shown:
         else:
             events.append(stream.finished(row.finish_reason, row.usage, row.timings))
         return events
-
-
-def give_connection_back() -> None:
-    """Who waits for minutes must not keep one of PostgreSQL's, which are few; SQLite's stays open for the next."""
-    if not connection.in_atomic_block:  # as in a test
-        close_old_connections()
 
 
 async def run_query(query: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

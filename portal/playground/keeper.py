@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from inference.events import Failed, FailureCode
+from portal.accounts.idle_connections import give_connection_back
 from portal.playground.active_run import ActiveRun
 from portal.playground.models import Generation, State, WorkerHeartbeat
 from portal.playground.sweep import sweep_generations
@@ -77,7 +78,7 @@ class Keeper:
             except Exception:
                 logger.exception("The worker's %s goes on after an error", name)
             if not self._worker.active_runs():
-                connection.close()
+                give_connection_back()
         connection.close()
 
     def _tick(self) -> None:

@@ -45,9 +45,9 @@ async def _nothing() -> AsyncIterator[bytes]:
 async def _as_sse(generation: Generation, after: StreamId) -> AsyncIterator[bytes]:
     yield FIRST_WORDS
     last_sent = time.monotonic()
-    async for event_id, event in follow(generation, after):
-        if event is not None:
-            yield event.as_sse(event_id)
+    async for news in follow(generation, after):
+        if news:
+            yield b"".join(event.as_sse(event_id) for event_id, event in news)
             last_sent = time.monotonic()
         elif time.monotonic() - last_sent >= KEEP_ALIVE_S:
             yield KEEP_ALIVE

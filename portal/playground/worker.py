@@ -20,6 +20,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from inference.engine import Engine, EngineClosed
 from inference.events import Delta, Emission, Failed, FailureCode, Finished, Released
+from portal.accounts.idle_connections import give_connection_back
 from portal.catalog.services import note_engine
 from portal.playground import stream
 from portal.playground.active_run import ActiveRun, storable
@@ -61,7 +62,7 @@ class GenerationWorker:
             return
         if not self.engines.holds(generation.variant):
             # Building an engine takes long, and a connection that is kept meanwhile is missing elsewhere.
-            connection.close()
+            give_connection_back()
         with ExitStack() as lent:
             try:
                 engine = lent.enter_context(self.engines.lend(generation.variant))
@@ -124,7 +125,7 @@ class GenerationWorker:
         except ValueError as error:
             run.outcome = Failed(FailureCode.UNSUPPORTED, str(error))
         else:
-            connection.close()
+            give_connection_back()
             run.ended.wait()
         if not run.is_lost:
             self._write_outcome(run)

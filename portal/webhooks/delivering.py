@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from portal.playground.following import give_connection_back
+from portal.accounts.idle_connections import give_connection_back
 from portal.webhooks.access import may_have_webhooks
 from portal.webhooks.messages import body_of
 from portal.webhooks.models import Attempt, Delivery, DeliveryState, Disabled, Endpoint

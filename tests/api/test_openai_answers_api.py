@@ -17,6 +17,7 @@ from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
 from portal.api.openai import choices, run_view
 from portal.playground import dispatch, stream
+from portal.playground.following import News
 from portal.playground.models import Generation, State, TokenTrace
 from tests.playground.turns import make_variant
 
@@ -48,13 +49,15 @@ def events() -> Events:
     return []
 
 
-@pytest.fixture
-def answer(alice: User, events: Events, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answer]:
+@pytest.fixture(params=[False, True], ids=["one by one", "together"])
+def answer(
+    request: pytest.FixtureRequest, alice: User, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Answer]:
     """Asks over ASGI as alice; the answer and its body."""
     make_variant()
     _token, secret = create_token(alice, name="test", scopes=[Scope.SUBMIT], lifetime=None)
 
-    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[tuple[None, stream.StreamEvent | None]]:
+    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[News]:
         tokens = [
             {**token, "channel": event.data["channel"]}
             for event in events
@@ -62,10 +65,17 @@ def answer(alice: User, events: Events, monkeypatch: pytest.MonkeyPatch) -> Iter
             for token in event.data["tokens"]
         ]
         await sync_to_async(TokenTrace.objects.create)(generation=generation, tokens=tokens)
+        news: News = []
         for event in events:
+            if isinstance(event, stream.StreamEvent):
+                news.append((None, event))
+                if request.param:
+                    continue
+            yield news
+            news = []
             if isinstance(event, Exception):
                 raise event
-            yield None, event
+        yield news
 
     async def post(body: dict[str, Any]) -> tuple[Any, str]:
         response = await AsyncClient().post(
@@ -239,7 +249,7 @@ def test_a_run_that_begins_anew_before_any_text_goes_on_silently(answer: Answer,
 
 
 def test_a_run_that_begins_anew_behind_sent_text_ends_honestly_and_stops(answer: Answer, events: Events) -> None:
-    events += [STARTED, says("Half"), stream.reset(2), STARTED, says("Whole"), FINISHED]
+    events += [STARTED, says("Half"), stream.reset(2), STARTED, says("Whole")]
     text = answer(stream=True)[1]
     assert chunks_of(text)[-1]["error"]["code"] == "worker_lost"
     assert "Whole" not in text

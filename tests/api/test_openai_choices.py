@@ -49,12 +49,12 @@ def test_the_first_error_ends_the_others_and_is_raised_itself() -> None:
 def test_who_leaves_in_the_middle_ends_every_listener(reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     open_now: set[int] = set()
 
-    async def endless(generation: Any, **options: Any) -> AsyncGenerator[tuple[None, int], None]:
+    async def endless(generation: Any, **options: Any) -> AsyncGenerator[list[tuple[None, int]], None]:
         open_now.add(generation)
         try:
             number = 0
             while True:
-                yield None, number
+                yield [(None, number)]
                 number += 1
                 await asyncio.sleep(0)
         finally:
@@ -79,8 +79,8 @@ def test_who_leaves_in_the_middle_ends_every_listener(reads: int, monkeypatch: p
 
 
 def test_what_breaks_in_one_is_raised_behind_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def breaking(generation: Any, **options: Any) -> AsyncGenerator[tuple[None, str], None]:
-        yield None, "news"
+    async def breaking(generation: Any, **options: Any) -> AsyncGenerator[list[tuple[None, str]], None]:
+        yield [(None, "news")]
         if generation == 2:
             raise RuntimeError("lost")
         await asyncio.sleep(60)

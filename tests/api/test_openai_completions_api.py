@@ -17,6 +17,7 @@ from portal.accounts.services import create_token
 from portal.api.openai import choices
 from portal.api.openai.completion_response import TokenOffsets
 from portal.playground import dispatch, stream
+from portal.playground.following import News
 from portal.playground.models import Conversation, Generation, Kind, TokenTrace
 from tests.playground.turns import make_variant
 
@@ -40,13 +41,13 @@ def ask(transactional_db: None, alice: User, monkeypatch: pytest.MonkeyPatch) ->
     ]
     events = [stream.started(1, "smol/lm2:bf16"), *map(stream.delta, deltas), stream.finished("length", USAGE, {})]
 
-    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[tuple[None, stream.StreamEvent]]:
+    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[News]:
         tokens = [
             {**token, "channel": event.data["channel"]} for event in events[1:-1] for token in event.data["tokens"]
         ]
         await sync_to_async(TokenTrace.objects.create)(generation=generation, tokens=tokens)
         for event in events:
-            yield None, event
+            yield [(None, event)]
 
     async def post(body: dict[str, Any]) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {secret}"}

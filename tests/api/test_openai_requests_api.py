@@ -17,6 +17,7 @@ from portal.accounts.models import ApiToken, Scope, User
 from portal.api.openai import choices, run_view
 from portal.catalog.models import Variant
 from portal.playground import dispatch, stream
+from portal.playground.following import News
 from portal.playground.models import Conversation, Generation, TokenTrace
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,10 +38,10 @@ def _no_broker() -> Iterator[None]:
 def _answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's events, without a worker."""
 
-    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[tuple[None, stream.StreamEvent]]:
+    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[News]:
         usage = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1}
         await sync_to_async(TokenTrace.objects.create)(generation=generation)
-        yield None, stream.finished("stop", usage, {})
+        yield [(None, stream.finished("stop", usage, {}))]
 
     monkeypatch.setattr(choices, "follow", follow)
 

@@ -10,7 +10,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.core.exceptions import ValidationError
 from django.db import connection
 
@@ -244,7 +243,7 @@ def test_a_worker_is_woken_only_when_the_row_is_there_to_be_read(
     sent.assert_not_called()
     for callback in callbacks:
         callback()
-    assert async_to_sync(dispatch.wait_until_sent)([generation.pk], 5)
+    assert dispatch.wait_until_sent([generation.pk], 5)
     sent.assert_called_once()
     assert sent.call_args.args == ("playground.run_generation",)
     assert sent.call_args.kwargs["args"] == [str(generation.pk)]
@@ -257,10 +256,10 @@ def test_a_broker_that_is_away_loses_no_prompt_and_is_asked_again(
     sent.side_effect = ConnectionError("away")
     with django_capture_on_commit_callbacks(execute=True):
         generation = start(alice, variant)
-    assert not async_to_sync(dispatch.wait_until_sent)([generation.pk], 0.1)
+    assert not dispatch.wait_until_sent([generation.pk], 0.1)
     assert Generation.objects.get(pk=generation.pk).state == State.QUEUED
     sent.side_effect = None
-    assert async_to_sync(dispatch.wait_until_sent)([generation.pk], 5)
+    assert dispatch.wait_until_sent([generation.pk], 5)
     assert {call.kwargs["args"][0] for call in sent.call_args_list} == {str(generation.pk)}
 
 
@@ -276,10 +275,10 @@ def test_a_queue_that_is_broken_holds_up_no_other(
         Variant.objects.filter(pk=variant.pk).update(queue="broken")
         stuck = start(alice, Variant.objects.get(pk=variant.pk))
         other = start(alice, variant)
-    assert async_to_sync(dispatch.wait_until_sent)([other.pk], 5)
-    assert not async_to_sync(dispatch.wait_until_sent)([stuck.pk], 0)
+    assert dispatch.wait_until_sent([other.pk], 5)
+    assert not dispatch.wait_until_sent([stuck.pk], 0)
     sent.side_effect = None
-    assert async_to_sync(dispatch.wait_until_sent)([stuck.pk], 5)
+    assert dispatch.wait_until_sent([stuck.pk], 5)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -52,8 +52,8 @@ class Viewer(threading.Thread):
             raise
 
     async def _watch(self) -> None:
-        async for event_id, event in follow(self._generation, self._after):
-            if event is not None:
+        async for news in follow(self._generation, self._after):
+            for event_id, event in news:
                 self.events.append((event_id, event))
                 self.screen.apply(event)
 

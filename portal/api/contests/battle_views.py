@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from portal.accounts.idle_connections import give_connection_back
 from portal.api import schema
 from portal.api.contests.bodies import (
     BATTLE_BODY_EXAMPLE,
@@ -45,7 +46,6 @@ from portal.arena.models import Contest, Kind, Outcome, Pool
 from portal.arena.queries import pools_with_pairs
 from portal.arena.services import begin_battle
 from portal.arena.voting import vote_on_battle
-from portal.playground.following import give_connection_back
 
 _ROWS: Final = ContestRows(
     name="battles",

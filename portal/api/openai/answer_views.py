@@ -19,12 +19,12 @@ COMPLETION: Final = AnswerForm(read_completion_request, whole_completion, Comple
 
 
 @csrf_exempt
-async def chat_completions(request: HttpRequest) -> HttpResponseBase:
+def chat_completions(request: HttpRequest) -> HttpResponseBase:
     """The answer to a chat."""
-    return await answer_run(request, CHAT)
+    return answer_run(request, CHAT)
 
 
 @csrf_exempt
-async def completions(request: HttpRequest) -> HttpResponseBase:
+def completions(request: HttpRequest) -> HttpResponseBase:
     """The continuation of a text."""
-    return await answer_run(request, COMPLETION)
+    return answer_run(request, COMPLETION)

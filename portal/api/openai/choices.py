@@ -15,7 +15,7 @@ from portal.playground.models import Generation
 from portal.playground.stream import StreamEvent
 
 Result = TypeVar("Result")
-Told = tuple[int, StreamEvent | None]
+Told = tuple[int, list[StreamEvent]]
 
 # Of the derived ones; they survive JavaScript, as those do that are drawn.
 _SEED_BYTES: Final = 6
@@ -51,18 +51,18 @@ async def all_of(works: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
 
 
 async def events_of(generations: Sequence[Generation]) -> AsyncGenerator[Told, None]:
-    """Every run's events as they come, each with the place of its run; None is a moment without news."""
+    """Every run's events as they come, with the place of the run; no events are a moment without news."""
     if len(generations) == 1:
-        async with aclosing(follow(generations[0], with_position=False)) as events:
-            async for _id, event in events:
-                yield 0, event
+        async with aclosing(follow(generations[0], with_position=False)) as followed:
+            async for news in followed:
+                yield 0, [event for _id, event in news]
         return
     waiting: asyncio.Queue[Told | Exception | None] = asyncio.Queue(_MOST_WAITING)
 
     async def listen(index: int, generation: Generation) -> None:
-        async with aclosing(follow(generation, with_position=False)) as events:
-            async for _id, event in events:
-                await waiting.put((index, event))
+        async with aclosing(follow(generation, with_position=False)) as followed:
+            async for news in followed:
+                await waiting.put((index, [event for _id, event in news]))
 
     async def listen_to_all() -> None:
         end: Exception | None = None

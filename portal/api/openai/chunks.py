@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -39,8 +39,12 @@ class ChunkWriter(ABC):
         self._choice_members = {"index": index, **run_member(generation, asked.choices)}
         self._tail = b'],"usage":null}\n\n' if asked.include_usage else b"]}\n\n"
 
-    def chunks(self, event: StreamEvent) -> bytes:  # noqa: PLR0911 - one for each kind of event
-        """What the client is sent for an event; empty where OpenAI's protocol has no word for it."""
+    def chunks(self, events: Iterable[StreamEvent]) -> bytes:
+        """What the client is sent for these; nothing behind the end."""
+        return b"".join(self._chunks(event) for event in events if not self.is_over)
+
+    def _chunks(self, event: StreamEvent) -> bytes:  # noqa: PLR0911 - one for each kind of event
+        """Empty where OpenAI's protocol has no word for it."""
         match event.type:
             case EventType.STARTED:
                 return self._opening()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import IO, Any, cast
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -21,11 +21,12 @@ from django.utils.translation import gettext as _
 
 from inference.events import Channel, FinishReason
 from portal.accounts.actors import Actor
+from portal.accounts.idle_connections import give_connection_back
 from portal.accounts.models import Scope
 from portal.api.openai.answer_parts import WholeAnswer, summed
 from portal.api.openai.asked_run import AskedRun
 from portal.api.openai.attended_run import AttendedRun
-from portal.api.openai.choices import all_of, events_of, params_of_choices
+from portal.api.openai.choices import Told, all_of, events_of, params_of_choices
 from portal.api.openai.chunks import KEEP_ALIVE, ChunkWriter, error_event
 from portal.api.openai.endpoint import require_method, require_token
 from portal.api.openai.errors import (
@@ -40,7 +41,7 @@ from portal.api.openai.errors import (
 from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
 from portal.playground.dispatch import wait_until_sent
-from portal.playground.following import KEEP_ALIVE_S, give_connection_back, run_query
+from portal.playground.following import KEEP_ALIVE_S, run_query
 from portal.playground.models import Generation, TokenTrace
 from portal.playground.queries import are_any_queued
 from portal.playground.quota import Quota
@@ -58,20 +59,21 @@ class AnswerForm:
     writer: Callable[[Generation, AskedRun, Generation, int], ChunkWriter]
 
 
-async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase:
+def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase:
     """Starts a run for each choice, and stops them when the client goes away before their end."""
     run = AttendedRun()
     try:
-        asked, generations, quota = await sync_to_async(_start_and_let_go)(request, form, run)
-        waiting_begins()
-        await _require_queue(generations)
+        asked, generations, quota = _start(request, form, run)
+        _require_queue(generations)
+        # The answer may take minutes.
+        give_connection_back()
         if asked.stream:
             writers = [form.writer(each, asked, generations[0], index) for index, each in enumerate(generations)]
             response = _streamed(request, writers, generations, run)
             for name, value in quota.items():
                 response[name] = value
             return response
-        answers = await all_of([_whole(asked, generation, run) for generation in generations])
+        answers = async_to_sync(_all_whole)(asked, generations, run)
         return JsonResponse(form.whole(answers), headers={"Cache-Control": "no-store", **quota})
     except asyncio.CancelledError:
         run.leave()
@@ -79,16 +81,6 @@ async def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase
     except Exception as error:  # noqa: BLE001 - error_response logs what nobody expects
         run.leave()
         return error_response(request, error)
-
-
-def _start_and_let_go(
-    request: HttpRequest, form: AnswerForm, run: AttendedRun
-) -> tuple[AskedRun, list[Generation], dict[str, str]]:
-    try:
-        return _start(request, form, run)
-    finally:
-        # The answer may stream for minutes.
-        give_connection_back()
 
 
 def _start(
@@ -130,15 +122,15 @@ def _started(actor: Actor, asked: AskedRun) -> tuple[list[Generation], tuple[Quo
     return [generation for generation, _quotas in started], started[-1][1]
 
 
-async def _require_queue(generations: Sequence[Generation]) -> None:
+def _require_queue(generations: Sequence[Generation]) -> None:
     """Before anything is answered, or a stream could no longer say 503. Raises OpenAIError.
 
     A short restart is waited for. Behind it the client is told to come again: its runs are stopped, so none is doubled.
     """
-    if await wait_until_sent([each.pk for each in generations], settings.QUEUE_PATIENCE_S):
+    if wait_until_sent([each.pk for each in generations], settings.QUEUE_PATIENCE_S):
         return
     # The sweep, in another process, may have reached the queue.
-    if await run_query(are_any_queued, generations):
+    if are_any_queued(generations):
         raise unavailable()
 
 
@@ -152,11 +144,16 @@ class _Answer:
         return {channel: "".join(texts) for channel, texts in self.texts.items()}
 
 
+async def _all_whole(asked: AskedRun, generations: Sequence[Generation], run: AttendedRun) -> list[WholeAnswer]:
+    waiting_begins()
+    return await all_of([_whole(asked, generation, run) for generation in generations])
+
+
 async def _whole(asked: AskedRun, generation: Generation, run: AttendedRun) -> WholeAnswer:
     """The answer once it is complete. Raises OpenAIError for a run that failed or was stopped."""
     answer = _Answer()
     async with aclosing(events_of([generation])) as events:
-        async for _index, event in events:
+        async for event in _each(events):
             match event:
                 case StreamEvent(type=EventType.RESET):
                     answer = _Answer()
@@ -172,6 +169,12 @@ async def _whole(asked: AskedRun, generation: Generation, run: AttendedRun) -> W
                     tokens = await run_query(_answer_tokens, generation) if asked.logprobs else None
                     return WholeAnswer(generation, answer.joined(), data["finish_reason"], data["usage"], tokens)
     raise AssertionError("unreachable: a followed run ends with a terminal event")
+
+
+async def _each(told: AsyncIterable[Told]) -> AsyncIterator[StreamEvent]:
+    async for _index, events in told:
+        for event in events:
+            yield event
 
 
 def _answer_tokens(generation: Generation) -> list[dict[str, Any]]:
@@ -198,11 +201,11 @@ async def _chunks(
     last_sent = time.monotonic()
     try:
         async with aclosing(events_of(generations)) as events:
-            async for index, event in events:
+            async for index, happened in events:
                 writer = writers[index]
-                if event is not None and event.type in TERMINAL_TYPES:
+                if happened and happened[-1].type in TERMINAL_TYPES:
                     run.ended(generations[index])
-                chunks = writer.chunks(event) if event is not None else b""
+                chunks = writer.chunks(happened)
                 usages = [each.usage for each in writers if each.usage is not None]
                 is_over = len(usages) == len(writers)
                 if is_over:

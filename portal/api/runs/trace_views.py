@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 
+from portal.accounts.idle_connections import give_connection_back
 from portal.api import schema
 from portal.api.api_view import ApiView
 from portal.api.conditions import tagged_unless_known
@@ -21,7 +22,6 @@ from portal.api.problems import FieldError, Problem
 from portal.api.runs.generation_rows import EXAMPLE_TRACE, TracePartSerializer, TraceSerializer, trace
 from portal.api.runs.generation_views import ID
 from portal.playground.access import get_generation
-from portal.playground.following import give_connection_back
 from portal.playground.server_sent import events_response
 from portal.playground.stream import BEGINNING, EventType, StreamId
 
