@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, Final
 
 from celery import Celery
 from celery.app.amqp import AMQP
+from celery.exceptions import CPendingDeprecationWarning
 from kombu import Connection
 
 # Celery's pause between two tries grows to half a minute, which prompts would wait for after the broker is back.
@@ -21,6 +23,9 @@ class _SteadyConnection(Connection):
 class _SteadyAMQP(AMQP):
     Connection = _SteadyConnection
 
+
+# Said at each loss of the broker, of tasks that are acknowledged late; ours are not.
+warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 

@@ -186,8 +186,13 @@ def database() -> str:
     try:
         direct.ensure_connection()
     except (DatabaseError, OSError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Wrong(f"The database does not answer ({reason[0]}): start it, or correct DATABASE_URL.") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if direct.vendor == "sqlite":
+            raise Wrong(
+                f"The database {direct.settings_dict['NAME']} cannot be opened ({reason}): give this user the right to "
+                "write it and its folder, or set STEELYARD_HOME to another one."
+            ) from error
+        raise Wrong(f"The database does not answer ({reason}): start it, or correct DATABASE_URL.") from error
     finally:
         direct.close()
     return f"{connection.display_name} answers."

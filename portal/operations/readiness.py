@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -25,6 +27,8 @@ from portal.playground.models import WorkerHeartbeat
 
 HEARTBEAT_WITHIN: Final = timedelta(seconds=15)
 _BROKER_TIMEOUT_S: Final = 2
+# Some of SQLite's write-ahead log, which grows by a few kilobytes with each run.
+_ROOM_TO_WRITE: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,17 @@ def database() -> Part:
             cursor.execute("SELECT 1")
     except DatabaseError:
         return Part("database", ok=False, detail=_("The database does not answer."))
+    if not _has_room_to_write():
+        return Part("database", ok=False, detail=_("The database answers, but its disk is full."))
     return Part("database", ok=True, detail=_("The database answers."))
+
+
+def _has_room_to_write() -> bool:
+    """Whether a file of a database can grow; another server's disk is its own to look at."""
+    file = Path(str(connection.settings_dict["NAME"]))
+    if connection.vendor != "sqlite" or not file.is_file():
+        return True
+    return shutil.disk_usage(file.parent).free >= _ROOM_TO_WRITE
 
 
 def migrations() -> Part:

@@ -1,12 +1,19 @@
-"""How far a worker is in loading a variant's weights, told through the shared cache to whoever waits for an answer."""
+"""How far a worker is in loading a variant's weights, told through the shared cache to whoever waits for an answer; and
+in its log what kept it from loading them."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
 from django.core.cache import cache
+
+from inference.weight_folder import WeightsRefused
+from portal.catalog.models import Variant
+
+logger = logging.getLogger(__name__)
 
 # A worker that dies while it loads says nothing more.
 FORGOTTEN_S: Final = 60
@@ -32,6 +39,14 @@ def loading_percent(variant_id: int) -> int | None:
     """How much of the variant's weights is loaded; None while nobody loads them."""
     percent: int | None = cache.get(_key(variant_id))
     return percent
+
+
+def log_failed_load(variant: Variant, error: Exception) -> None:
+    """In a sentence where weights were refused in one, such as a folder that is gone, else with where it came from."""
+    if isinstance(error, WeightsRefused):
+        logger.error("%s cannot be loaded: %s", variant.model_id, error)
+    else:
+        logger.error("%s cannot be loaded", variant.model_id, exc_info=error)
 
 
 def _key(variant_id: int) -> str:

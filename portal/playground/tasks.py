@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 from inference.engine import EngineClosed
 from portal.catalog.models import Variant
 from portal.playground.keeper import Keeper
+from portal.playground.loading import log_failed_load
 from portal.playground.sweep import sweep_generations
 from portal.playground.worker import GenerationWorker
 
@@ -84,7 +85,7 @@ def _load_weights(worker: GenerationWorker, queues: list[str]) -> None:
             has_room = worker.engines.warm(variant)
         except EngineClosed:
             return
-        except Exception:
-            logger.exception("The engine of %s could not be built", variant.model_id)
+        except Exception as error:  # noqa: BLE001 - each library raises its own; the other weights are loaded all the same
+            log_failed_load(variant, error)
         else:
             logger.info("%s is ready" if has_room else "%s waits for its first prompt to be loaded", variant.model_id)

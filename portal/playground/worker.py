@@ -27,6 +27,7 @@ from portal.playground.active_run import ActiveRun, storable
 from portal.playground.adapter_shelf import NoRoom
 from portal.playground.dispatch import publish
 from portal.playground.engine_pool import EnginePool
+from portal.playground.loading import log_failed_load
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.publisher import StreamPublisher
 
@@ -71,8 +72,8 @@ class GenerationWorker:
             except NoRoom as error:
                 self._fail_unloadable(generation, str(error))
                 return
-            except Exception:
-                logger.exception("The engine of %s could not be built", generation.variant.model_id)
+            except Exception as error:  # noqa: BLE001 - each library raises its own; it is logged, and the run fails
+                log_failed_load(generation.variant, error)
                 what = "upstream" if generation.variant.folder is None else "weights"
                 message = f"The {what} of {generation.variant.model_id} cannot be used. The operator's log says why."
                 self._fail_unloadable(generation, message)

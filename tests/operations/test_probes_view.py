@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -89,6 +93,27 @@ def test_readyz_answers_without_a_database(
     assert answer.status_code == 503
     assert answer.json()["missing"] == ["database", "worker"]
     assert "away" not in answer.content.decode()
+
+
+def test_readyz_says_that_a_file_of_a_database_has_no_room_left(
+    client: Client, db: None, store_answers: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "steelyard.sqlite3"
+    file.touch()
+
+    class OnFile:
+        vendor = "sqlite"
+        settings_dict: ClassVar[dict[str, Path]] = {"NAME": file}
+        cursor = connection.cursor
+
+    heartbeat(age_s=1)
+    monkeypatch.setattr(readiness, "connection", OnFile)
+    monkeypatch.setattr(readiness, "MigrationRecorder", lambda _connection: MigrationRecorder(connection))
+    assert client.get("/readyz").status_code == 200
+    monkeypatch.setattr(readiness.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=4096))
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["database", "worker"])
+    assert answer.json()["parts"]["database"]["detail"] == "The database answers, but its disk is full."
 
 
 def test_a_broker_of_its_own_is_asked_too(client: Client, db: None, store_answers: None, settings: Settings) -> None:

@@ -129,6 +129,7 @@ def test_a_killed_child_comes_back_and_a_second_ctrl_c_does_not_wait_for_a_froze
         eventually(lambda: installation.readiness()["ready"], 120, f"ready again after {part} was killed")
     for name in ("valkey", "worker", "web"):
         assert f"{name} was ended by SIGKILL; starting it again in 0.5 s" in installation.log
+    assert "PendingDeprecationWarning" not in installation.log
 
     installation.named("celery").suspend()
     installation.process.send_signal(signal.SIGHUP)
