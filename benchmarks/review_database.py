@@ -72,7 +72,7 @@ def fill(model: type[models.Model], rows: int, where: str = "1 = 1", **columns: 
     for field in model._meta.concrete_fields:  # noqa: SLF001
         if field.attname in columns:
             values.append(columns[field.attname])
-        elif field.primary_key:
+        elif field.primary_key or field.generated:
             continue
         else:
             values.append("%s")

@@ -85,7 +85,9 @@ def get_variant_by_model_id(model_id: str) -> Variant | None:
         return None
     variants = runnable_variants().filter(card__owner_name=parts["owner"], card__slug=parts["card"])
     if parts["variant"]:
-        variants = variants.filter(slug=parts["variant"])
+        # One at most. Only an adapter's base is asked for afterwards, and to load it with every variant costs more.
+        named = variants.filter(slug=parts["variant"]).select_related(None).select_related("card").order_by()
+        return next(iter(named), None)
     return variants.first()
 
 

@@ -34,8 +34,8 @@ FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 2.0
 # How long a finished generation's events are kept for a server that is away; the row has the answer anyway.
 GIVE_UP_S: Final = 60.0
-PAUSE_PER_STREAM_S: Final = 0.006
-LONGEST_PAUSE_S: Final = 0.05
+PAUSE_PER_STREAM_S: Final = 0.01
+LONGEST_PAUSE_S: Final = 0.08
 # That it has started, and its first token.
 FIRST_EVENTS: Final = 2
 

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, cast
 
 from django.conf import settings
-from django.db.models import Case, Count, IntegerField, Min, Q, Sum, When
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
@@ -86,10 +84,48 @@ def _is_low(left: int | None, allowed: int) -> bool:
     return left is not None and 10 * left <= allowed
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What runs of one way of asking add up to."""
+
+    token_id: uuid.UUID | None
+    runs: int
+    tokens: int
+    oldest: datetime
+    under_way: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What an actor ran within the last 24 hours, apart from what is kept `apart` from it, and that."""
+
+    own: list[_Use]
+    apart: list[_Use]
+
+    @property
+    def under_way(self) -> int:
+        """How many of their own runs have not ended."""
+        return sum(use.under_way for use in self.own)
+
+
+def read_uses(actor: Actor) -> Uses:
+    """A stranger has used nothing yet."""
+    if actor.user is None and actor.visitor is None:
+        return Uses([], [])
+    own = Q(conversation__owner=actor.user) if actor.user is not None else Q(conversation__visitor=actor.visitor)
+    # One look each: an OR of two ways to the conversations goes by no index. Most actors keep nothing apart.
+    kept: list[QuerySet[Any]] = [cast("QuerySet[Any]", keys) for _by, keys in runs_kept_apart.send(Actor, actor=actor)]
+    apart = [use for keys in kept if keys.exists() for use in _uses(Q(conversation__visitor__in=keys))]
+    return Uses(_uses(own), apart)
+
+
 def read_quotas(actor: Actor) -> tuple[Quota, ...]:
-    """The actor's quotas as they stand, that of their API token first; a stranger has used nothing yet."""
-    uses = _uses_of(actor)
-    counted = [use for _token_id, use in uses]
+    """The actor's quotas as they stand, that of their API token first."""
+    return _quotas(actor, read_uses(actor))
+
+
+def _quotas(actor: Actor, uses: Uses) -> tuple[Quota, ...]:
+    counted = [*uses.own, *uses.apart]
     if actor.user is not None:
         allowed = (settings.ACCOUNT_RUNS_PER_DAY, settings.ACCOUNT_TOKENS_PER_DAY)
         own = _quota(Holder.ACCOUNT, counted, *allowed)
@@ -99,14 +135,17 @@ def read_quotas(actor: Actor) -> tuple[Quota, ...]:
     if actor.api_token is None:
         return (own,)
     # What a token started belongs to its owner, so its use is a part of the account's.
-    by_token = [use for token_id, use in uses if token_id == actor.api_token.pk]
+    by_token = [use for use in counted if use.token_id == actor.api_token.pk]
     allowed = (settings.API_TOKEN_RUNS_PER_DAY, settings.API_TOKEN_TOKENS_PER_DAY)
     return (_quota(Holder.TOKEN, by_token, *allowed), own)
 
 
-def require_quota(actor: Actor) -> tuple[Quota, ...]:
-    """As `read_quotas`, where the actor's starts wait for each other. Raises LimitExceeded when nothing is left."""
-    quotas = read_quotas(actor)
+def require_quota(actor: Actor, uses: Uses | None = None) -> tuple[Quota, ...]:
+    """As `read_quotas`, where the actor's starts wait for each other. Raises LimitExceeded when nothing is left.
+
+    `uses` are the actor's, where the caller has read them.
+    """
+    quotas = _quotas(actor, uses if uses is not None else read_uses(actor))
     for quota in quotas:
         if quota.is_used_up:
             name = "runs_per_day" if quota.runs_left == 0 else "tokens_per_day"
@@ -133,33 +172,20 @@ def _refusal(quota: Quota) -> str:
     return sentence % words
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """What runs of one way of asking add up to."""
-
-    runs: int
-    tokens: int
-    oldest: datetime
-
-
-def _uses_of(actor: Actor) -> list[tuple[uuid.UUID | None, _Use]]:
+def _uses(whose: Q) -> list[_Use]:
     """By the API token that started them, None for those of a browser."""
-    if actor.user is None and actor.visitor is None:
-        return []
-    own = Q(conversation__owner=actor.user) if actor.user is not None else Q(conversation__visitor=actor.visitor)
-    # One look each: an OR of two ways to the conversations goes by no index.
-    apart = [keys for _receiver, keys in runs_kept_apart.send(sender=Actor, actor=actor)]
-    return [use for whose in (own, *(Q(conversation__visitor__in=keys) for keys in apart)) for use in _uses(whose)]
-
-
-def _uses(whose: Q) -> list[tuple[uuid.UUID | None, _Use]]:
     rows = (
         Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW)
         .order_by()
         .values("api_token")
-        .annotate(runs=Count("pk"), tokens=Coalesce(Sum(_TOKENS), 0), oldest=Min("created_at"))
+        .annotate(
+            runs=Count("pk"),
+            tokens=Sum("counted_tokens"),
+            oldest=Min("created_at"),
+            under_way=Count("pk", filter=Q(state__in=ACTIVE_STATES)),
+        )
     )
-    return [(row["api_token"], _Use(row["runs"], row["tokens"], row["oldest"])) for row in rows]
+    return [_Use(row["api_token"], row["runs"], row["tokens"], row["oldest"], row["under_way"]) for row in rows]
 
 
 def _quota(holder: Holder, uses: Sequence[_Use], runs_allowed: int, tokens_allowed: int) -> Quota:
@@ -171,14 +197,3 @@ def _quota(holder: Holder, uses: Sequence[_Use], runs_allowed: int, tokens_allow
         tokens_allowed=tokens_allowed,
         frees_at=min(use.oldest for use in uses) + WINDOW if uses else None,
     )
-
-
-def _integer(path: str) -> Coalesce:
-    return Coalesce(Cast(KT(path), IntegerField()), 0)
-
-
-_TOKENS: Final = Case(
-    When(state__in=ACTIVE_STATES, then=_integer("params__max_tokens")),
-    default=_integer("usage__prompt_tokens") + _integer("usage__completion_tokens"),
-    output_field=IntegerField(),
-)

@@ -207,5 +207,6 @@ def _save_outcome(run: ActiveRun, columns: dict[str, object]) -> bool:
             assert isinstance(outcome, Finished)
             written = generation.succeed(finish_reason=outcome.finish_reason, usage=asdict(outcome.usage), **columns)
         if written:
-            TokenTrace.objects.update_or_create(generation=generation, defaults={"tokens": run.trace()})
+            # Nothing was kept of an attempt before it: this is the one that ended the run.
+            TokenTrace.objects.create(generation=generation, tokens=run.trace())
     return written

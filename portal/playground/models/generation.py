@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -39,6 +41,10 @@ class Kind(models.TextChoices):
 
 ACTIVE_STATES: Final = (State.QUEUED, State.RUNNING)
 FINAL_STATES: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+def _integer(path: str) -> Coalesce:
+    return Coalesce(Cast(KT(path), models.IntegerField()), 0)
 
 
 class Generation(models.Model):
@@ -89,6 +95,15 @@ class Generation(models.Model):
     usage = models.JSONField(_("usage"), default=dict)
     timings = models.JSONField(_("timings"), default=dict)
     provenance = models.JSONField(_("provenance"), default=dict)
+    # What it counts for in a quota: all that it may write while it is under way, then what was read and written.
+    counted_tokens = models.GeneratedField(
+        expression=models.Case(
+            models.When(state__in=ACTIVE_STATES, then=_integer("params__max_tokens")),
+            default=_integer("usage__prompt_tokens") + _integer("usage__completion_tokens"),
+        ),
+        output_field=models.IntegerField(),
+        db_persist=True,
+    )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     queued_at = models.DateTimeField(_("queued"), default=timezone.now)
