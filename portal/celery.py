@@ -6,7 +6,7 @@ import os
 import warnings
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, signals
 from celery.app.amqp import AMQP
 from celery.exceptions import CPendingDeprecationWarning
 from kombu import Connection
@@ -24,8 +24,12 @@ class _SteadyAMQP(AMQP):
     Connection = _SteadyConnection
 
 
-# Said at each loss of the broker, of tasks that are acknowledged late; ours are not.
-warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
+@signals.worker_ready.connect
+def leave_out_advice(**kwargs: Any) -> None:
+    """Not to say at each loss of the broker what may become of tasks that are acknowledged late; ours are not."""
+    # Celery lets all its warnings through when it sets up its log.
+    warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
+
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
