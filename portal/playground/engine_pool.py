@@ -94,7 +94,7 @@ class EnginePool:
         Raises EngineClosed after `close`, NoRoom, and whatever an engine raises that cannot be built: the next call
         tries again.
         """
-        if variant.base is None or not variant.is_adapter:
+        if not variant.is_adapter or variant.base is None:
             with self._lend_place(variant) as (_place, engine):
                 yield engine
             return
@@ -118,13 +118,13 @@ class EnginePool:
 
     def holds(self, variant: Variant) -> bool:
         """Whether the variant's engine is there now, so that `lend` need not wait for it to be built."""
-        weights = variant.base if variant.base is not None and variant.is_adapter else variant
+        weights = variant.base if variant.is_adapter and variant.base is not None else variant
         place = self._places.get(weights.pk)
         return place is not None and place.engine is not None
 
     def warm(self, variant: Variant) -> bool:
         """Build the variant's engine, unless another would have to go for it; raises what `lend` raises."""
-        weights = variant.base if variant.base is not None and variant.is_adapter else variant
+        weights = variant.base if variant.is_adapter and variant.base is not None else variant
         footprint = _footprint(weights)
         with self._changed:
             if weights.pk not in self._places and footprint.peak > self._room():

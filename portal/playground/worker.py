@@ -56,9 +56,8 @@ class GenerationWorker:
 
     def run(self, generation_id: uuid.UUID) -> None:
         """Claim the generation and see it through. Nothing happens unless it is queued, so redelivery is harmless."""
-        generation = (
-            Generation.objects.select_related("variant__card", "variant__base__card").filter(pk=generation_id).first()
-        )
+        # An adapter's base is asked for where it is needed: few variants are adapters.
+        generation = Generation.objects.select_related("variant__card").filter(pk=generation_id).order_by().first()
         if generation is None or generation.state != State.QUEUED or not self._accepting:
             return
         if not self.engines.holds(generation.variant):
