@@ -299,7 +299,7 @@ def test_many_sign_ups_with_one_name_make_one_account() -> None:
 
     def attempt(number: int) -> None:
         browser = Client(raise_request_exception=False)
-        barrier.wait(10)
+        barrier.wait(60)
         statuses.append(sign_up(browser, email=f"dora{number}@example.org").status_code)
         connection.close()
 

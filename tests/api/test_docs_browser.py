@@ -57,7 +57,7 @@ def test_redoc_shows_the_api(live_server: Any) -> None:
         page.goto(reverse("api:redoc"))
         expect(page.get_by_role("heading", name="Give or change a judgement")).to_be_visible(timeout=60_000)
         # Its own look is there: the menu stands beside the text.
-        eventually(lambda: menu_is_beside_the_text(page), 30, "the menu stands beside the text")
+        eventually(lambda: menu_is_beside_the_text(page), 60, "the menu stands beside the text")
         assert hosts == {urlsplit(live_server.url).netloc}
         # Its badge has no picture of another server, nor the frame of a missing one.
         expect(page.get_by_text("API docs by Redocly")).to_be_visible()

@@ -57,7 +57,7 @@ def test_every_recipe_runs(live_server: Any, make_user: Callable[..., User], tmp
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, (recipe, done.stderr, done.stdout)
     assert Limitation.objects.get().me_toos.count() == 1

@@ -101,6 +101,7 @@ JUDGEMENTS = [
     ("/api/v1/limitations/{limitation_id}/me-too/", "POST"),
     ("/api/v1/limitations/{limitation_id}/replays/", "GET"),
     ("/api/v1/limitations/{limitation_id}/replays/", "POST"),
+    ("/api/v1/limitations/{limitation_id}/reports/", "GET"),
     ("/api/v1/replays/{replay_id}/", "GET"),
     ("/api/v1/replays/{replay_id}/again/", "POST"),
     ("/api/v1/replays/runs/{run_id}/", "PATCH"),

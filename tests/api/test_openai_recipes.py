@@ -32,7 +32,7 @@ def test_every_recipe_runs(portal: Installation, tmp_path: Path) -> None:
     for language, recipe in RECIPES:
         command = [sys.executable, "-c", recipe] if language == "python" else ["bash", "-euo", "pipefail", "-c", recipe]
         done = subprocess.run(
-            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, (recipe, done.stdout, done.stderr)
         printed.append(done.stdout)

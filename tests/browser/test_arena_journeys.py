@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.visitor import ANSWER_WITHIN_MS, Visitor
 from tests.services.installation import Installation
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.weights, pytest.mark.processes]
 @pytest.fixture(scope="module")
 def two_models(portal: Installation) -> Iterator[Installation]:
     """The model that Steelyard brings, and the same weights once more under the name of another card."""
-    connection = sqlite3.connect(portal.home / "steelyard.sqlite3", timeout=20)
+    connection = sqlite3.connect(portal.home / "steelyard.sqlite3", timeout=60)
     with connection:
         for table, values in (
             ("catalog_modelcard", {"owner_name": "'twin'", "slug": "'sibling'", "title": "'Sibling'"}),
@@ -63,9 +63,19 @@ def test_compare_battle_and_leaderboard_by_keyboard(visitor: Visitor, two_models
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Name three kinds of balances.")
     limit_answers(page, "40")
     page.locator("#id_c1-variant").select_option("twin/sibling:copy")
+    # The next page's script is late: what is typed before it is there is kept too.
+    late: list[Route] = []
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/arena*.js", hold)
     page.get_by_label("Prompt", exact=True).press("Control+Enter")
     expect(page.locator(".contest__column")).to_have_count(2)
     page.get_by_label("Next prompt").press_sequentially("Typed while")
+    for each in late:
+        each.continue_()
+    page.unroute("**/arena*.js")
     expect(page.get_by_role("heading", name="Which is better?")).to_be_visible(timeout=ANSWER_WITHIN_MS)
     expect(page.get_by_label("Next prompt")).to_have_value("Typed while")
     expect(page.get_by_label("Next prompt")).to_be_focused()
@@ -78,9 +88,15 @@ def test_compare_battle_and_leaderboard_by_keyboard(visitor: Visitor, two_models
     page.keyboard.press("1")
     expect(page.get_by_text("You said that A is better.")).to_be_visible()
 
-    # All of them can be stopped.
-    page.get_by_label("Next prompt").fill("Write a very long story about a balance.")
+    page.get_by_label("Next prompt").fill("And which is the oldest?")
     page.get_by_label("Next prompt").press("Control+Enter")
+    expect(page.locator(".contest__turn")).to_have_count(2)
+
+    # All of them can be stopped.
+    settings = "&".join(f"c{column}-{name}_tokens=2000" for column in range(2) for name in ("min", "max"))
+    page.goto(f"/compare/?c1-variant=twin/sibling:copy&{settings}")
+    page.get_by_label("Prompt", exact=True).fill("Write a very long story about a balance.")
+    page.get_by_label("Prompt", exact=True).press("Control+Enter")
     expect(page.get_by_role("button", name="Stop all")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Stop all")).to_have_count(0, timeout=ANSWER_WITHIN_MS)
@@ -109,7 +125,7 @@ def test_compare_battle_and_leaderboard_by_keyboard(visitor: Visitor, two_models
     # The vote is ranked by the worker, and the page shows it by itself. What the model said of itself may void it.
     visitor.database("UPDATE arena_vote SET void_reason = '', changed_at = '2030-01-01 00:00:00'")
     page.goto("/leaderboard/")
-    expect(page.locator(".leaderboard__chart")).to_be_visible(timeout=60_000)
+    expect(page.locator(".leaderboard__chart")).to_be_visible(timeout=ANSWER_WITHIN_MS)
     expect(page.locator(".chart__point")).to_have_count(2)
     visitor.expect_accessible()
     narrow_and_dark(visitor)

@@ -64,7 +64,7 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     other = Visitor(browser_context.new_page(), portal)
     other.page.goto(page.url)
     other.prompt.press_sequentially("a draft")
-    visitor.set("Max tokens", "1500").send("Write a long story about it.")
+    visitor.ask_for(2_000, least=2_000).send("Write a long story about it.")
     # It grows there while it is written: nobody has stopped it yet.
     other.wait_for_text(len(other.wait_for_text(10)) + 40)
     expect(page.locator("[data-exchange]")).to_have_count(2)
@@ -78,7 +78,7 @@ def test_branches_the_inside_of_a_run_and_its_permalink(
     changed = page.get_by_role("textbox", name="Changed prompt")
     expect(changed).to_have_value("Name a balance with two arms.")
     expect(changed).to_be_focused()
-    visitor.set("Max tokens", "24")
+    visitor.ask_for(24)
     changed.fill("Name a balance with one arm.")
     changed.press("Control+Enter")
     expect(page.locator(".siblings__place")).to_have_text("Prompt 2 of 2")

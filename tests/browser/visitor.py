@@ -93,6 +93,20 @@ class Visitor:
             self.page.get_by_role("button", name="Close the settings").click()
         return self
 
+    def ask_for(self, most: int, least: int = 0) -> Visitor:
+        """So many tokens. Two thousand last long enough for a test to act in the middle of them, however late it is."""
+        self.page.wait_for_load_state("load")
+        for label, value in (("Max tokens", most), ("Min tokens", least)):
+            self.page.locator("#settings").get_by_label(label).first.evaluate(
+                """(field, value) => {
+                    field.value = value;
+                    field.dispatchEvent(new Event("input", { bubbles: true }));
+                    field.dispatchEvent(new Event("change", { bubbles: true }));
+                }""",
+                str(value),
+            )
+        return self
+
     def send(self, prompt: str) -> Visitor:
         """Type a prompt and press Ctrl+Enter."""
         self.prompt.fill(prompt)
@@ -138,7 +152,7 @@ class Visitor:
 
     def database(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask (or change) the installation's database behind its back."""
-        connection = sqlite3.connect(self.portal.home / "steelyard.sqlite3", timeout=20)
+        connection = sqlite3.connect(self.portal.home / "steelyard.sqlite3", timeout=60)
         try:
             with connection:
                 return connection.execute(statement, values).fetchall()

@@ -18,6 +18,7 @@ from tests.catalog.shelf import CARD_TEXT, make_card, make_variant
 from tests.catalog.test_card_pages_view import FACTS, HOSTILE
 from tests.conftest import signed_in
 from tests.services.accessibility import fits, violations_in_both_themes
+from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -155,6 +156,8 @@ def test_what_is_typed_is_kept_previewed_and_published(editor: Page, live_server
     text.press("Control+End")
     text.press_sequentially("\nA *new* thought.")
     expect(editor.get_by_text("Draft kept at")).to_be_visible()
+    # An earlier keystroke's may have been kept already.
+    eventually(CardDraft.objects.filter(text__contains="A *new* thought.").exists, 60, "the whole draft is kept")
     editor.reload()
     expect(editor.get_by_text("Your draft, last changed")).to_be_visible()
     expect(text).to_have_value(re.compile(r"A \*new\* thought\."))

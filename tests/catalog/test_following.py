@@ -108,7 +108,7 @@ def test_nothing_is_sent_to_who_left_or_about_a_hidden_card(card: ModelCard, ali
     told(ModelCard.objects.get(), "later")
     send_due_mails()
     assert [message.to for message in outbox.outbox] == [["bob@example.org"]]
-    assert list(EventMail.objects.order_by("pk").values_list("state", flat=True)) == ["dropped", "sent", "dropped"]
+    assert sorted(EventMail.objects.values_list("state", flat=True)) == ["dropped", "dropped", "sent"]
 
 
 def test_a_refusing_server_is_asked_again_later_and_not_for_ever(card: ModelCard, alice: User) -> None:

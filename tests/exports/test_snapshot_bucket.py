@@ -36,7 +36,7 @@ def begin(server: ThreadedMotoServer) -> None:
     """Fails where moto itself would wait for ever: when somebody took its port meanwhile."""
     starting = threading.Thread(target=server.start, daemon=True)
     starting.start()
-    starting.join(30)
+    starting.join(60)
     assert not starting.is_alive(), "moto's server did not begin"
 
 

@@ -38,6 +38,11 @@ def said() -> dict[str, Any]:
     return Submission.objects.get().values()
 
 
+def said_soon(wanted: dict[str, Any]) -> None:
+    """A status that says so may be of an earlier save: more than one can be on its way."""
+    eventually(lambda: said() == wanted, 60, f"{wanted} is kept")
+
+
 def test_one_click_saves_and_opens_to_the_rest(live_server: Any, alice_client: Client, generation: Generation) -> None:
     with browsing(live_server.url, alice_client) as context:
         page = open_panel(context.new_page(), generation)
@@ -50,12 +55,11 @@ def test_one_click_saves_and_opens_to_the_rest(live_server: Any, alice_client: C
         page.locator(".rating label").nth(3).click()
         page.get_by_text("Clear and well written").click()
         page.get_by_label("Comment").fill("Two\nlines.")
-        with page.expect_response(lambda answer: answer.request.method == "POST"):
-            page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Save").click()
+        said_soon({"thumb": "up", "helpfulness": 4, "reasons_up": ["clear"], "comment": "Two\nlines."})
         saved(page)
         page.reload()
         expect(page.get_by_label("Comment")).to_have_value("Two\nlines.")
-        assert said() == {"thumb": "up", "helpfulness": 4, "reasons_up": ["clear"], "comment": "Two\nlines."}
 
 
 def test_a_hurried_person_loses_nothing(live_server: Any, alice_client: Client, generation: Generation) -> None:
@@ -99,8 +103,8 @@ def test_a_change_made_elsewhere_is_shown_and_nothing_typed_is_lost(
         expect(page.get_by_label("Comment")).to_have_value("From this tab.")
         assert said()["comment"] == "From another tab."
         page.get_by_role("button", name="Save").click()
+        said_soon({"thumb": "up", "comment": "From this tab."})
         saved(page)
-        assert said()["comment"] == "From this tab."
 
 
 def test_a_draft_survives_a_lost_network_and_a_reload(
@@ -174,10 +178,8 @@ def test_the_keyboard_is_enough(live_server: Any, alice_client: Client, generati
         page.keyboard.press("Space")
         expect(page.get_by_role("checkbox", name="Correct")).to_be_checked()
         page.get_by_role("button", name="Save").focus()
-        with page.expect_response(lambda answer: answer.request.method == "POST"):
-            page.keyboard.press("Enter")
-        page.wait_for_load_state("networkidle")
-        assert said() == {"thumb": "up", "helpfulness": 2, "reasons_up": ["correct"]}
+        page.keyboard.press("Enter")
+        said_soon({"thumb": "up", "helpfulness": 2, "reasons_up": ["correct"]})
 
 
 def test_without_javascript_everything_works_too(

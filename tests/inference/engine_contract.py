@@ -27,6 +27,7 @@ from inference.events import (
 )
 from inference.sampling_params import SamplingParams
 from tests.inference.recorder import Recorder
+from tests.services.installation import eventually
 
 ENDLESS = 4_000
 
@@ -94,8 +95,9 @@ class EngineContract:
 
     def test_many_requests_share_the_steps(self, engine: Engine, recorder: Recorder) -> None:
         names = [f"r{number}" for number in range(8)]
-        for name in names:
-            engine.submit(request(name, tokens=30))
+        with recorder.held():
+            for name in names:
+                engine.submit(request(name, tokens=30))
         recorder.wait_for_end(*names)
         assert max(len({each.request_id for each in step}) for step in recorder.steps) > 1
         assert all(len(recorder.tokens(name)) == 30 for name in names)
@@ -204,10 +206,14 @@ class EngineContract:
     def test_an_idle_engine_uses_no_processor_time(self, engine: Engine, recorder: Recorder) -> None:
         engine.submit(request("a", tokens=2))
         recorder.wait_for_end("a")
-        time.sleep(0.1)
-        before = time.process_time()
-        time.sleep(0.5)
-        assert time.process_time() - before < 0.1
+
+        def idles() -> bool:
+            before = time.process_time()
+            time.sleep(0.5)
+            return time.process_time() - before < 0.1
+
+        # What other threads of this process do is over some time.
+        eventually(idles, 30, "half a second without work")
 
     def test_a_given_beginning_comes_first_or_is_refused_by_name(self, engine: Engine, recorder: Recorder) -> None:
         engine.submit(replace(request("words", tokens=5), answer_prefix="Once upon"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from inference.events import TERMINAL_EVENTS, Channel, Delta, Emission, Event, Token
 
@@ -22,6 +23,12 @@ class Recorder:
         with self._changed:
             self.steps.append(tuple(emissions))
             self._changed.notify_all()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Takes in nothing before the block's end, so that what is submitted in it is under way together."""
+        with self._changed:
+            yield
 
     def events(self, request_id: str) -> list[Event]:
         with self._changed:

@@ -150,7 +150,7 @@ class ScriptedUpstream:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(port, ready), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
 
     @property
     def url(self) -> str:
@@ -162,7 +162,7 @@ class ScriptedUpstream:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _run(self, port: int, ready: threading.Event) -> None:
         async def serve() -> None:

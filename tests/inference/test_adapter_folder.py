@@ -41,7 +41,9 @@ values = st.recursive(
 NAMES = [*GOOD, "auto_map", "bias", "alpha_pattern", "rank_pattern", "use_rslora", "use_dora", "init_lora_weights"]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(changes=st.dictionaries(st.sampled_from(NAMES), values, max_size=3))
 def test_any_configuration_is_an_adapter_or_one_refusal(changes: dict[str, Any], folder: Path) -> None:
     (folder / "adapter_config.json").write_text(json.dumps(GOOD | changes))

@@ -67,7 +67,7 @@ def test_a_thread_that_must_end_says_so_releases_its_requests_and_takes_no_more(
     with caplog.at_level(logging.CRITICAL):
         monkeypatch.setattr(BatchRunner, "step", interrupted)
         assert isinstance(recorder.wait_for_end("first"), Released)
-    engine._thread.join(10)
+    engine._thread.join(60)
     assert not engine.is_alive
     assert "thread ends" in caplog.text
     with pytest.raises(EngineClosed):

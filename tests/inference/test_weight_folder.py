@@ -185,7 +185,9 @@ documents = json_values.map(json.dumps) | st.dictionaries(
 ).map(json.dumps) | st.text(max_size=20) | st.just("[" * 5_000)  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(name=st.sampled_from(["config.json", "tokenizer_config.json", "model.safetensors.index.json"]), text=documents)
 def test_any_text_in_a_json_file_is_a_folder_or_one_refusal(name: str, text: str, folder: Path) -> None:
     file = folder / name

@@ -251,7 +251,7 @@ def test_nothing_is_done_for_a_client_that_left_before_its_turn(application: One
     async def scenario() -> None:
         busy = _asked(application, "held")
         await busy.send_input({"type": "http.request"})
-        await asyncio.to_thread(waiting.wait, 10)
+        await asyncio.to_thread(waiting.wait, PATIENCE_S)
         left = _asked(application, "endless")
         waiting.clear()
         await left.send_input({"type": "http.request"})
@@ -261,7 +261,7 @@ def test_nothing_is_done_for_a_client_that_left_before_its_turn(application: One
         let_go.set()
         await beside
         for each in (busy, left):
-            await each.wait(10)
+            await each.wait(PATIENCE_S)
         assert not waiting.is_set(), "its view began"
 
     with patch.object(application, "_rush", Rush(at_once=1, counted_s=10 * PATIENCE_S)):

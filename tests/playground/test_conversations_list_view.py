@@ -70,7 +70,7 @@ def test_search_finds_words_of_titles_prompts_and_answers_of_ones_own(
 
     def found(words: str) -> list[bool]:
         page = alice_client.get(LIST, {"q": words}).content.decode()
-        assert "Bob" not in page
+        assert "s lighthouse" not in page  # a token may have "Bob" in it
         return [title in page for title in ("Balances", "Ships")]
 
     assert found("LIGHTHOUSE") == [False, True]

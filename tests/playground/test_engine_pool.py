@@ -16,7 +16,7 @@ from portal.playground.adapter_shelf import NoRoom
 from portal.playground.engine_pool import EnginePool, Footprint
 from tests.services.installation import eventually
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 FOOTPRINTS = {"a": 40, "b": 40, "c": 40, "huge": 101}
 
 

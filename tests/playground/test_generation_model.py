@@ -63,7 +63,9 @@ def perform(operation: str, mine: Generation) -> bool:
             return bool(getattr(mine, operation)())
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(steps=st.lists(st.tuples(st.integers(0, 2), OPERATIONS), max_size=25))
 def test_no_sequence_of_workers_breaks_the_rules(variant: Variant, steps: list[tuple[int, str]]) -> None:
     original = queued(variant)

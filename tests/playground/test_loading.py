@@ -37,7 +37,8 @@ def test_what_is_told_is_forgotten_when_the_weights_are_there(
     assert loading_percent(variant.pk) is None
 
 
-def test_quick_steps_are_not_all_told(variant: Variant) -> None:
+def test_quick_steps_are_not_all_told(variant: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.playground.loading.APART_S", 600)
     tell = loading_teller(variant.pk)
     tell(0.1, "a")
     tell(0.2, "b")

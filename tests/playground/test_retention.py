@@ -149,7 +149,7 @@ def test_a_visitors_conversation_goes_unless_somebody_may_need_it(variant: Varia
 
 
 @given(mixed=st.lists(st.sets(st.sampled_from(sorted(KEEPING | LEAVING)), max_size=3), max_size=8))
-@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_is_mixed_exactly_what_nobody_needs_goes(settings: Any, mixed: list[set[str]]) -> None:
     settings.FEEDBACK_RATE = "1000000/minute"
     Conversation.objects.all().delete()
@@ -299,7 +299,7 @@ def test_nothing_goes_while_most_sessions_cannot_be_read(variant: Variant, caplo
         assert forget_visitors() == 0
         assert is_there(living)
         assert is_there(over)
-        (said,) = caplog.records
+        (said,) = (record for record in caplog.records if record.name.startswith("portal.playground.retention"))
         assert said.levelname == "ERROR"
         assert "2 of 2 living sessions cannot be read" in said.getMessage()
         assert "Give workers the SECRET_KEY that the web processes have" in said.getMessage()

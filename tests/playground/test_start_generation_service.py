@@ -23,6 +23,7 @@ from portal.playground import dispatch
 from portal.playground.models import Conversation, Generation, State
 from portal.playground.services import cancel_generation, start_generation
 from tests.playground.turns import add_turn, make_conversation
+from tests.services.installation import eventually
 
 pytestmark = pytest.mark.django_db
 PARAMS = SamplingParams(max_tokens=64)
@@ -31,7 +32,8 @@ PARAMS = SamplingParams(max_tokens=64)
 @pytest.fixture(autouse=True)
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[mock.Mock]:
     """What would go to the broker, which these tests do without."""
-    monkeypatch.setattr(dispatch, "GIVE_UP_S", 30.0)
+    eventually(lambda: not dispatch._sender._unsent, 60, "what earlier tests sent is on its way no more")
+    monkeypatch.setattr(dispatch, "GIVE_UP_S", 600.0)
     with mock.patch.object(dispatch, "current_app") as app:
         yield app.send_task
 
@@ -243,7 +245,7 @@ def test_a_worker_is_woken_only_when_the_row_is_there_to_be_read(
     sent.assert_not_called()
     for callback in callbacks:
         callback()
-    assert dispatch.wait_until_sent([generation.pk], 5)
+    assert dispatch.wait_until_sent([generation.pk], 60)
     sent.assert_called_once()
     assert sent.call_args.args == ("playground.run_generation",)
     assert sent.call_args.kwargs["args"] == [str(generation.pk)]
@@ -259,7 +261,7 @@ def test_a_broker_that_is_away_loses_no_prompt_and_is_asked_again(
     assert not dispatch.wait_until_sent([generation.pk], 0.1)
     assert Generation.objects.get(pk=generation.pk).state == State.QUEUED
     sent.side_effect = None
-    assert dispatch.wait_until_sent([generation.pk], 5)
+    assert dispatch.wait_until_sent([generation.pk], 60)
     assert {call.kwargs["args"][0] for call in sent.call_args_list} == {str(generation.pk)}
 
 
@@ -275,10 +277,10 @@ def test_a_queue_that_is_broken_holds_up_no_other(
         Variant.objects.filter(pk=variant.pk).update(queue="broken")
         stuck = start(alice, Variant.objects.get(pk=variant.pk))
         other = start(alice, variant)
-    assert dispatch.wait_until_sent([other.pk], 5)
+    assert dispatch.wait_until_sent([other.pk], 60)
     assert not dispatch.wait_until_sent([stuck.pk], 0)
     sent.side_effect = None
-    assert dispatch.wait_until_sent([stuck.pk], 5)
+    assert dispatch.wait_until_sent([stuck.pk], 60)
 
 
 @pytest.mark.django_db(transaction=True)

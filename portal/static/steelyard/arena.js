@@ -19,19 +19,23 @@ function onShelf(act) {
   }
 }
 
+function keepText(field) {
+  if (field.name !== "prompt" || !field.form?.dataset.keepsText) return;
+  const key = keptText(field.form);
+  onShelf((shelf) => (field.value ? shelf.setItem(key, field.value) : shelf.removeItem(key)));
+}
+
 function restoreTexts() {
   for (const form of document.querySelectorAll("form[data-keeps-text]")) {
     const field = form.elements.prompt;
     const kept = onShelf((shelf) => shelf.getItem(keptText(form)));
     if (kept !== null && !field.value) field.value = kept;
+    // Typed before this script was there.
+    else if (field.value !== field.defaultValue) keepText(field);
   }
 }
 
-document.addEventListener("input", ({ target }) => {
-  if (target.name !== "prompt" || !target.form?.dataset.keepsText) return;
-  const key = keptText(target.form);
-  onShelf((shelf) => (target.value ? shelf.setItem(key, target.value) : shelf.removeItem(key)));
-});
+document.addEventListener("input", ({ target }) => keepText(target));
 
 // An answer may never come: only a page that shows the prompt says that it was taken.
 document.addEventListener("submit", ({ target, submitter }) => {
