@@ -1,16 +1,25 @@
-"""Clients with tokens, a variant to run, and limits that start afresh in every test."""
+"""Clients with tokens, a variant to run, chats answered at once, and limits that start afresh in every test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from unittest import mock
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import Client
 
 from portal.accounts import limits
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
+from portal.api.openai import choices
 from portal.catalog.models import Variant
+from portal.playground import dispatch, stream
+from portal.playground.following import News
+from portal.playground.models import Generation, TokenTrace
+from tests.api.chat import BODY, CHAT, Ask
 from tests.playground.turns import make_variant
 
 
@@ -40,3 +49,33 @@ def client_of_alice(token_client: Callable[..., Client], alice: User) -> Client:
 @pytest.fixture
 def variant(db: None) -> Variant:
     return make_variant()
+
+
+@pytest.fixture
+def no_broker() -> Iterator[None]:
+    with mock.patch.object(dispatch, "current_app"):
+        yield
+
+
+@pytest.fixture
+def answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's events, without a worker."""
+
+    async def follow(generation: Generation, **_options: Any) -> AsyncIterator[News]:
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 1}
+        await sync_to_async(TokenTrace.objects.create)(generation=generation)
+        yield [(None, stream.finished("stop", usage, {}))]
+
+    monkeypatch.setattr(choices, "follow", follow)
+
+
+@pytest.fixture
+def ask(alice: User, variant: Variant, token_client: Callable[..., Client]) -> Ask:
+    """Posts BODY with changes as alice; a value of ... leaves the member out."""
+    client = token_client(alice, Scope.SUBMIT)
+
+    def post(**changes: Any) -> Any:
+        body = {name: value for name, value in (BODY | changes).items() if value is not ...}
+        return client.post(CHAT, json.dumps(body), content_type="application/json")
+
+    return post
