@@ -1,4 +1,4 @@
-"""Limits start afresh in every test: people's keys come again with each test's rolled-back database."""
+"""The campaign that is there, and limits that start afresh: people's keys come again with each rolled-back database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from portal.accounts import limits
+from portal.feedback.models import Campaign
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +15,8 @@ def _fresh_limits() -> Iterator[None]:
     limits._limiters.cache_clear()
     yield
     limits._limiters.cache_clear()
+
+
+@pytest.fixture
+def campaign(db: None) -> Campaign:
+    return Campaign.objects.get(slug="next-open-model")

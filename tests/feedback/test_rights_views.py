@@ -19,7 +19,7 @@ from portal.feedback.models import Campaign, CampaignDraft, ReviewState, Submiss
 from tests.arena.contests import make_contest
 from tests.conftest import signed_in
 from tests.feedback.judgements import judge, make_generation, make_variant
-from tests.feedback.test_campaign_views import WHOLE
+from tests.feedback.taking_part import WHOLE
 
 pytestmark = pytest.mark.django_db
 
