@@ -1,17 +1,11 @@
-"""Known limitations: proposed, made, changed, seen by others, replayed; and what contributors are told and asked."""
+"""Known limitations: proposed, made, changed, seen by others, replayed."""
 
 from __future__ import annotations
 
-import smtplib
-import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 import pytest
-from django.core import mail as outbox
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
@@ -21,50 +15,19 @@ from django.utils import timezone
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
-from portal.catalog.event_mails import send_due_mails
-from portal.catalog.following import follow_card
-from portal.catalog.models import CardEvent
-from portal.exports.models import Snapshot, SnapshotRecord
-from portal.feedback.models import ReviewState, Submission
+from portal.feedback.models import Submission
 from portal.feedback.withdrawing import withdraw_submission
 from portal.playground.models import Generation
-from portal.reviews.models import Event, Inquiry, Limitation, MeToo, NoMail, Notice, Replay, ReplayRun
+from portal.reviews.models import Event, Limitation, MeToo, Notice, Replay, ReplayRun
 from portal.reviews.queries.limitations import propose_limitations, replays_of
 from portal.reviews.services.limitations import LimitationChanged, change_limitation, make_limitation
-from portal.reviews.services.notice_mails import no_mail_token, send_due_notices
 from portal.reviews.services.replays import ask_again, continue_replays, start_replay
 from portal.reviews.views.limitations import REPORTS_PER_PAGE
-from tests.conftest import signed_in
-from tests.feedback.judgements import judge, make_generation, make_variant
-from tests.reviews.desk import give_verdict, item_of
+from tests.feedback.judgements import make_variant
+from tests.reviews.desk import item_of
+from tests.reviews.reports import report
 
 pytestmark = pytest.mark.django_db
-
-
-def report(owner: User, text: str, prompt: str = "What is the capital of Australia?") -> Submission:
-    submission = judge(owner, make_generation(owner, prompt=prompt, output="Sydney."), thumb="down", comment=text)
-    Submission.objects.filter(pk=submission.pk).update(review_state=ReviewState.ACCEPTED)
-    submission.refresh_from_db()
-    return submission
-
-
-@pytest.fixture
-def reports(alice: User, bob: User) -> list[Submission]:
-    return [
-        report(alice, "It claims that Sydney is the capital of Australia"),
-        report(bob, "Says Sydney is Australia's capital", "Capital of Australia, in one word?"),
-        report(bob, "Refuses to write a poem about kitchen knives"),
-    ]
-
-
-@pytest.fixture
-def limitation(reports: list[Submission], maintainer: User) -> Limitation:
-    card = make_variant().card
-    type(card).objects.filter(pk=card.pk).update(is_published=True)
-    card.refresh_from_db()
-    return make_limitation(
-        maintainer, card, [str(each.pk) for each in reports[:2]], title="Takes Sydney for the capital"
-    )
 
 
 def test_reports_that_say_the_same_are_proposed_together(reports: list[Submission]) -> None:
@@ -205,89 +168,6 @@ def test_a_new_state_is_told_and_a_lost_update_is_refused(
     assert Event.objects.filter(target="reviews.limitation", action="changed").count() == 2
 
 
-def test_followers_of_the_card_hear_of_a_new_one_once(
-    reports: list[Submission], maintainer: User, make_user: Callable[..., User]
-) -> None:
-    card = make_variant().card
-    type(card).objects.filter(pk=card.pk).update(is_published=True)
-    for user in (maintainer, make_user("follower")):
-        follow_card(card, user)
-    limitation = make_limitation(maintainer, card, [str(reports[0].pk)], title="Takes Sydney for the capital")
-    change_limitation(maintainer, limitation, 1, state="confirmed")
-    event = CardEvent.objects.get(kind="limitation")
-    assert (event.title, event.address) == (limitation.title, limitation.get_absolute_url())
-    assert send_due_mails() == 1
-    assert [message.to for message in outbox.outbox] == [["follower@example.org"]]
-
-
-def test_contributors_get_one_mail_of_what_waits_and_each_notice_at_most_once(
-    limitation: Limitation, maintainer: User, alice: User, bob: User
-) -> None:
-    change_limitation(maintainer, limitation, 1, state="confirmed")
-    assert send_due_notices() == 0  # what is told within the same minutes comes together
-    Notice.objects.update(due_at="2020-01-01T00:00:00Z")
-    Notice.objects.filter(owner=bob).first().claim()  # type: ignore[union-attr]  a worker that died midway
-    with mock.patch("django.core.mail.EmailMessage.send", side_effect=smtplib.SMTPServerDisconnected("away")):
-        assert send_due_notices() == 0
-    Notice.objects.update(due_at="2020-01-01T00:00:00Z")
-    assert (send_due_notices(), send_due_notices()) == (2, 0)
-    (first, second) = sorted(outbox.outbox, key=lambda message: message.to)
-    assert first.to == [alice.email]
-    assert "is now a known limitation" in first.body
-    assert "is confirmed" in first.body
-    assert limitation.get_absolute_url() in first.body
-    assert second.body.count(limitation.get_absolute_url()) == 1
-
-
-def test_what_was_read_is_not_mailed_and_a_mail_ends_such_mails(
-    limitation: Limitation, alice: User, bob: User, alice_client: Client, bob_client: Client
-) -> None:
-    alice_client.get(reverse("reviews:questions"))
-    address = reverse("reviews:no_mail", args=[no_mail_token(bob)])
-    browser = Client(enforce_csrf_checks=True)
-    assert "bob gets mail" in browser.get(address).text
-    assert not NoMail.objects.exists()
-    assert "bob gets no more mail" in browser.post(address, {"List-Unsubscribe": "One-Click"}).text
-    Notice.objects.update(due_at="2020-01-01T00:00:00Z")
-    assert send_due_notices() == 0
-    assert set(Notice.objects.values_list("state", flat=True)) == {"dropped"}
-    for forged in (no_mail_token(bob)[:-2], "x"):
-        assert browser.post(reverse("reviews:no_mail", args=[forged])).status_code == 404
-    choice = reverse("reviews:mail")
-    assert bob_client.get(choice).status_code == 405
-    assert Client().post(choice).status_code == 302
-    assert "It comes by mail too" in bob_client.post(choice, {"wanted": "yes"}, follow=True).text
-    assert not NoMail.objects.exists()
-    assert "No more mail of this comes" in bob_client.post(choice, {"wanted": "no"}, follow=True).text
-    assert NoMail.objects.get().owner == bob
-
-
-def test_the_contributions_page_says_what_became_of_each(
-    limitation: Limitation,
-    reports: list[Submission],
-    maintainer: User,
-    bob_client: Client,
-    django_assert_max_num_queries: Callable[..., AbstractContextManager[CaptureQueriesContext]],
-) -> None:
-    address = reverse("feedback:contributions")
-    snapshot = Snapshot.objects.create(state="succeeded", number=3, title="Third", tables=["submissions"])
-    SnapshotRecord.objects.create(snapshot=snapshot, record_id=reports[1].pk, version=1)
-    page = bob_client.get(address).text
-    assert f'<a href="{limitation.get_absolute_url()}">Part of the known limitation' in page
-    assert f'<a href="{snapshot.get_absolute_url()}">In snapshot 3.</a>' in page
-    assert "files, which are not changed" in page, "said before one withdraws"
-    with CaptureQueriesContext(connection) as before:
-        bob_client.get(address)
-    variant = make_variant(slug="next")
-    change_limitation(maintainer, limitation, 1, state="mitigated", mitigated_in=variant)
-    more = make_limitation(maintainer, limitation.card, [str(reports[2].pk)], title="Refuses poems")
-    SnapshotRecord.objects.create(snapshot=snapshot, record_id=reports[2].pk, version=1)
-    with django_assert_max_num_queries(len(before)):
-        page = bob_client.get(address).text
-    assert f"mitigated in {variant.model_id}." in page
-    assert more.title in page
-
-
 def test_a_replay_asks_each_prompt_once_and_says_which_flipped(
     limitation: Limitation, maintainer: User, maintainer_client: Client
 ) -> None:
@@ -338,25 +218,3 @@ def test_what_a_limit_kept_a_replay_from_asking_is_asked_by_itself(
     waiting.update(tried_until=timezone.now() + timedelta(hours=1))
     maintainer.groups.clear()
     assert continue_replays() == 0
-
-
-def test_a_contributor_answers_a_question_and_nobody_else_can(
-    alice: User, bob_client: Client, alice_client: Client, reviewer: User, visitor: uuid.UUID, visitor_client: Client
-) -> None:
-    for owner, client in ((alice, alice_client), (visitor, visitor_client)):
-        item = item_of(judge(owner))
-        give_verdict(reviewer, item, "question", note="In which sentence?")
-        inquiry = Inquiry.objects.get(item=item)
-        address = reverse("reviews:answer", args=[inquiry.pk])
-        page = client.get(reverse("reviews:questions")).text
-        for words in ("In which sentence?", "What is a steelyard?", "What you said", "Good answer"):
-            assert words in page
-        assert reverse("reviews:questions") in client.get(reverse("feedback:contributions")).text.split("<h2")[1]
-        assert "In which sentence?" not in bob_client.get(reverse("reviews:questions")).text
-        assert bob_client.post(address, {"answer": "Mine"}).status_code == 404
-        assert client.post(address, {"answer": ""}).status_code == 422
-        assert client.post(address, {"answer": "In the first."}).status_code == 302
-        assert client.post(address, {"answer": "Again."}).status_code == 404
-        item.refresh_from_db()
-        assert item.state == "waiting"
-        assert "In the first." in signed_in(reviewer).get(item.get_absolute_url()).text

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -21,22 +20,18 @@ from portal.accounts.roles import Role
 from portal.arena.models import Outcome
 from portal.arena.voting import vote_on_battle
 from portal.catalog.models import Variant
-from portal.reviews.models import Event, QueuePolicy, Review, ReviewItem
-from portal.reviews.models.history import record_event
-from portal.reviews.models.verdicts import Superseded
+from portal.reviews.models import QueuePolicy, Review, ReviewItem
 from portal.reviews.queries.filters import QueueFilters
 from portal.reviews.queries.items import list_items
-from portal.reviews.queries.measuring import ItemReader, shown_events
-from portal.reviews.queries.told_history import told_history
+from portal.reviews.queries.measuring import ItemReader
 from portal.reviews.services.claims import claim_item, claim_next
-from portal.reviews.services.verdicts import mark_gold, reopen_item, revert_verdicts, undo_verdict
-from portal.reviews.settling import Kind
+from portal.reviews.services.verdicts import mark_gold, undo_verdict
 from tests.arena.contests import make_contest
 from tests.conftest import signed_in
 from tests.feedback.judgements import judge, make_generation, make_variant
 from tests.reviews.desk import give_verdict, item_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gold_is_given")]
 QUEUE, BULK = reverse("reviews:queue"), reverse("reviews:bulk")
 API_LIST, API_BULK = reverse("api:review-items"), reverse("api:review-bulk-verdicts")
 TODAY = timezone.now().date().isoformat()
@@ -55,28 +50,6 @@ ASKED: list[dict[str, str]] = [
     {"state": "decided", "thumb": "down"},
 ]
 ON_PAGE_ALONE: list[dict[str, str]] = [{"took": "0"}, {"decided_since": TODAY}, {"decided_until": TODAY}]
-
-
-@pytest.fixture(autouse=True)
-def _gold_is_given(_no_gold_by_chance: None) -> None:
-    QueuePolicy.objects.update(gold_percent=1)
-
-
-@pytest.fixture
-def gold(alice: User, second_reviewer: User, third_reviewer: User, maintainer: User) -> ReviewItem:
-    """Rejected by two, for a reason, and known to be right."""
-    item = item_of(judge(alice, thumb="down", comment="The second arm is missing from this answer."))
-    for each in (second_reviewer, third_reviewer):
-        give_verdict(each, item, "reject", note="No arm is missing.")
-    mark_gold(maintainer, item.pk)
-    item.refresh_from_db()
-    return item
-
-
-@pytest.fixture
-def twin(bob: User) -> ReviewItem:
-    """One that nobody has judged yet, and like it in all else."""
-    return item_of(judge(bob, thumb="down", comment="An answer about something else altogether, and too short."))
 
 
 def hold(item: ReviewItem, person: User) -> None:
@@ -301,148 +274,3 @@ def test_a_page_takes_the_same_queries_however_many_measure(
         mark_gold(maintainer, more.pk)
     assert len(listed(client, {"state": "waiting"})) == 4
     assert cost() == before <= 30
-
-
-@pytest.fixture
-def repeated_gold(
-    gold: ReviewItem, alice: User, second_reviewer: User, third_reviewer: User, maintainer: User
-) -> ReviewItem:
-    """Known to repeat `gold`."""
-    item = item_of(judge(alice, thumb="down", comment="The second arm is missing from that answer."))
-    for each in (second_reviewer, third_reviewer):
-        give_verdict(each, item, "duplicate", duplicate_of=gold.pk)
-    mark_gold(maintainer, item.pk)
-    item.refresh_from_db()
-    return item
-
-
-def test_naming_one_that_repeats_another_is_accepted_and_stored_of_the_first(
-    gold: ReviewItem, repeated_gold: ReviewItem, twin: ReviewItem, reviewer: User
-) -> None:
-    client = signed_in(reviewer)
-    sent = {"action": "verdict", "verdict": "duplicate", "item": [twin.pk], "duplicate_of": repeated_gold.pk}
-    body = {"items": [twin.pk], "verdict": "duplicate", "duplicate_of": repeated_gold.pk, "preview": True}
-    for answer in (client.post(BULK, sent), client.post(API_BULK, body, "application/json")):
-        assert answer.status_code == 200
-        assert "itself a duplicate" not in answer.text
-    assert give_verdict(reviewer, twin, "duplicate", duplicate_of=repeated_gold.pk).duplicate_of_id == gold.pk
-
-
-def test_ones_own_verdict_names_the_item_that_one_named(
-    gold: ReviewItem, repeated_gold: ReviewItem, twin: ReviewItem, reviewer: User, maintainer: User
-) -> None:
-    mine = give_verdict(reviewer, twin, "duplicate", duplicate_of=repeated_gold.pk)
-    page = signed_in(reviewer).get(twin.get_absolute_url()).text
-    assert re.findall(r'Duplicate</span> <a href="[^"]*/(\d+)/">#(\d+)</a>', page) == [(str(repeated_gold.pk),) * 2]
-    told = signed_in(reviewer).get(reverse("api:review-verdict", args=[mine.pk])).json()
-    [listed] = signed_in(reviewer).get(reverse("api:review-item", args=[twin.pk])).json()["verdicts"]
-    assert told["duplicate_of"] == listed["duplicate_of"] == repeated_gold.pk
-    # Who knows the gold, and the decision between several, go by the first.
-    by_maintainer = signed_in(maintainer).get(reverse("api:review-verdict", args=[mine.pk]))
-    assert by_maintainer.status_code == 404, "still blind"
-    give_verdict(maintainer, twin, "duplicate", duplicate_of=gold.pk)
-    twin.refresh_from_db()
-    assert (twin.outcome, twin.duplicate_of_id) == ("duplicate", gold.pk)
-    assert signed_in(maintainer).get(reverse("api:review-verdict", args=[mine.pk])).json()["duplicate_of"] == gold.pk
-
-
-def test_one_that_is_repeated_by_gold_is_no_duplicate_of_itself(
-    gold: ReviewItem, repeated_gold: ReviewItem, reviewer: User
-) -> None:
-    assert give_verdict(reviewer, gold, "duplicate", duplicate_of=repeated_gold.pk).duplicate_of_id == repeated_gold.pk
-
-
-def test_who_knows_that_it_repeats_another_is_told_to_name_the_first(
-    gold: ReviewItem, repeated_gold: ReviewItem, twin: ReviewItem, maintainer: User
-) -> None:
-    with pytest.raises(ValidationError, match=f"#{repeated_gold.pk} is itself a duplicate: of #{gold.pk}"):
-        give_verdict(maintainer, twin, "duplicate", duplicate_of=repeated_gold.pk)
-
-
-def history_of(item: ReviewItem, person: User) -> str:
-    """The list on its page."""
-    page = signed_in(person).get(item.get_absolute_url()).text
-    found = re.search(r'<ol class="review-history">.*?</ol>', page, re.DOTALL)
-    assert found is not None
-    return found[0]
-
-
-def test_what_somebody_else_undid_of_gold_is_no_part_of_the_history(
-    gold: ReviewItem, reviewer: User, operator: User, make_user: Callable[..., User]
-) -> None:
-    other = make_user("other", Role.REVIEWER)
-    undo_verdict(other, give_verdict(other, gold).pk)
-    gold.refresh_from_db()
-    gold.release(other)
-    mine = give_verdict(reviewer, gold)
-
-    assert "other" not in history_of(gold, reviewer)
-    assert "ndone" not in history_of(gold, reviewer)
-    # Who is measured by nothing reads what is stored.
-    assert "other" in history_of(gold, operator)
-    assert "gold" in history_of(gold, operator).lower()
-    undo_verdict(reviewer, mine.pk)
-    [undone] = Event.objects.filter(action="undone", actor_id=reviewer.pk)
-    assert undone.changes["kind"] == "gold"
-    [shown] = shown_events(reviewer, [undone])
-    assert shown.changes["kind"] == "independent"
-
-
-def test_an_earlier_entry_that_does_not_say_the_role_reads_as_one_that_does(
-    gold: ReviewItem, twin: ReviewItem, reviewer: User, operator: User, make_user: Callable[..., User]
-) -> None:
-    other = make_user("other", Role.REVIEWER)
-    for item, person in ((gold, other), (gold, reviewer), (twin, reviewer)):
-        review = give_verdict(person, ReviewItem.objects.get(pk=item.pk), "accept")
-        review.supersede(Superseded.UNDONE)
-        record_event(item, "undone", person, review=review.pk, verdict="accept")
-        ReviewItem.objects.get(pk=item.pk).release(person)
-    of_gold = Event.objects.filter(action="undone", target_id=str(gold.pk)).order_by("pk")
-    assert [event.changes["kind"] for event in shown_events(operator, of_gold)] == ["gold", "gold"]
-    [own] = shown_events(reviewer, of_gold)
-    assert (own.actor_id, own.changes["kind"], own.changes["verdict"]) == (reviewer.pk, "independent", "accept")
-    [plain] = shown_events(reviewer, Event.objects.filter(action="undone", target_id=str(twin.pk)))
-    assert plain.changes["kind"] == "independent"
-    # It reads in words, and a verdict that is there no longer leaves the entry as it is.
-    [*_, told] = told_history(shown_events(operator, of_gold))
-    assert {(each.label, each.words) for each in told.changes} == {("Role", Kind.GOLD.label), ("Verdict", "Accept")}
-    nobodys = Event(target="reviews.reviewitem", action="undone", changes={"review": 10**9, "verdict": "accept"})
-    assert shown_events(reviewer, [nobodys]) == [nobodys]
-
-
-@pytest.mark.parametrize("cause", ["reopened", "reverted"])
-def test_verdicts_set_aside_are_counted_without_those_that_measured_others(
-    cause: str, gold: ReviewItem, reviewer: User, maintainer: User, operator: User, make_user: Callable[..., User]
-) -> None:
-    other = make_user("other", Role.REVIEWER)
-    for person in (other, reviewer):
-        give_verdict(person, ReviewItem.objects.get(pk=gold.pk))
-    if cause == "reopened":
-        assert reopen_item(maintainer, gold.pk)
-        expected = {"stored": [4], "reviewer": [3], "other": [3]}
-    else:
-        for person in (other, reviewer):
-            assert revert_verdicts(operator, person, gold.pk)
-        expected = {"stored": [1, 1], "reviewer": [1], "other": [1]}
-    events = Event.objects.filter(action=cause, target_id=str(gold.pk))
-    for who, person in (("stored", operator), ("reviewer", reviewer), ("other", other)):
-        shown = shown_events(person, events)
-        assert [len(event.changes["reviews"]) for event in shown] == expected[who], who
-    assert [event.changes for event in shown_events(maintainer, events)] == [event.changes for event in events]
-
-
-def test_an_items_history_takes_no_more_queries_for_more_entries(
-    gold: ReviewItem, maintainer: User, reviewer: User, second_reviewer: User
-) -> None:
-    def cost() -> int:
-        events = list(Event.objects.filter(target_id=str(gold.pk), target="reviews.reviewitem"))
-        with CaptureQueriesContext(connection) as queries:
-            shown_events(second_reviewer, events)
-        return len(queries)
-
-    assert reopen_item(maintainer, gold.pk)
-    before = cost()
-    for _ in range(3):
-        give_verdict(reviewer, ReviewItem.objects.get(pk=gold.pk))
-        assert reopen_item(maintainer, gold.pk)
-    assert cost() == before
