@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -62,11 +63,16 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyp
         with refusing(var, _SHAPES.get(cast, "well formed")):
             return super().get_value(var, cast, default, parse_default)
 
-    def one_of(self, var: str, words: Sequence[str], default: str) -> str:
-        """The one of `words` that the variable has, in capitals or not."""
-        text: str = self.str(var, default=default)
+    def one_of(
+        self, var: str, words: Sequence[str], default: str, aliases: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        """The one of `words` that the variable has, in capitals or not; without one, or empty, it is the default.
+
+        aliases: other words, in small letters, for some of `words`.
+        """
+        text: str = self.str(var, default="").strip() or default
         for word in words:
-            if text.strip().lower() == word.lower():
+            if aliases.get(text.lower(), text).lower() == word.lower():
                 return word
         raise ImproperlyConfigured(f"{var} must be one of {', '.join(words)}, not “{text}”.")
 

@@ -28,9 +28,11 @@ env = Environment()
 Environment.read_env(BASE_DIR / ".env", overwrite=False)
 
 # A word that is neither would run unprotected what was meant for the public.
-PRODUCTION: bool = env.one_of("STEELYARD_ENV", ["local", "production"], default="local") == "production"
+STEELYARD_ENV: str = env.one_of("STEELYARD_ENV", ["local", "production"], default="local")
+PRODUCTION: bool = STEELYARD_ENV == "production"
 DEBUG: bool = env.bool("DEBUG", default=False)
-STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default=str(BASE_DIR / ".steelyard"))).expanduser().resolve()
+# Nothing is no path: it would be the folder that a command was called in.
+STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default="").strip() or BASE_DIR / ".steelyard").expanduser().resolve()
 HOST: str = env.str("HOST", default="") or "127.0.0.1"
 PORT: int = env.int("PORT", default=8000)
 # Where people reach this installation, for links in mails.
@@ -490,7 +492,12 @@ SILENCED_SYSTEM_CHECKS: list[str] = []
 
 # --- Logs
 
-LOG_LEVEL: str = env.one_of("LOG_LEVEL", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], default="INFO")
+LOG_LEVEL: str = env.one_of(
+    "LOG_LEVEL",
+    ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+    default="INFO",
+    aliases={"warn": "WARNING", "fatal": "CRITICAL"},
+)
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -111,10 +112,23 @@ def test_a_malformed_value_ends_the_start_with_one_sentence(name: str, value: st
     assert len(started.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("LOG_LEVEL", "warning"), ("STEELYARD_ENV", "Local"), ("HOST", "")])
-def test_capitals_and_nothing_at_all_are_understood(name: str, value: str) -> None:
-    started = _started({name: value}, "manage.py", "check")
-    assert started.returncode == 0, started.stderr
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("LOG_LEVEL", "warning", "WARNING"),
+        ("LOG_LEVEL", "WARN", "WARNING"),
+        ("LOG_LEVEL", "", "INFO"),
+        ("STEELYARD_ENV", "Local", "local"),
+        ("STEELYARD_ENV", " ", "local"),
+        ("HOST", "", "127.0.0.1"),
+        ("STEELYARD_HOME", "", str(settings.BASE_DIR / ".steelyard")),
+        ("STEELYARD_HOME", " ", str(settings.BASE_DIR / ".steelyard")),
+    ],
+)
+def test_capitals_and_nothing_at_all_are_understood(name: str, value: str, meant: str) -> None:
+    program = f"import django; django.setup(); from portal import settings as s; print(s.{name})"
+    started = _started({name: value, "SECRET_KEY": "k" * 50}, "-c", program)
+    assert started.stdout == f"{Path(meant).resolve() if '/' in meant else meant}\n", started.stderr
 
 
 def test_a_deployment_check_says_what_is_not_meant_for_the_public(settings: Settings) -> None:
