@@ -16,6 +16,7 @@ from django.http.response import HttpResponseBase
 
 from portal.accounts.idle_connections import give_connection_back
 from portal.operations.probes import HEALTH_PATH, READY_PATH
+from portal.playground.client_presence import client_arrives, client_leaves
 from portal.playground.waiting import waiting_begins, when_waiting_begins
 
 # More than these are busy only in a rush; an idle one keeps a connection to the database.
@@ -167,6 +168,14 @@ class OneThreadHandler(ASGIHandler):
                 raise
         return body
 
+    async def listen_for_disconnect(self, receive: Any) -> None:
+        """Raises RequestAborted once the client has left; a view that works in its thread hears of it at once."""
+        try:
+            await super().listen_for_disconnect(receive)
+        except RequestAborted:
+            client_leaves()
+            raise
+
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:
         """Send it; who watches a run holds no thread meanwhile."""
         waiting_begins()
@@ -181,6 +190,7 @@ class OneThreadHandler(ASGIHandler):
         thread = RequestThread(self._threads, self._streams)
         _is_probe.set(scope["path"] in PROBES)
         _thread.set(thread)
+        client_arrives()
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await self.handle(scope, receive, send)

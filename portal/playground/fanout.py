@@ -144,6 +144,8 @@ class StreamFanout:
     async def _read_on(self) -> None:
         while self._positions:
             await self._read_while_watched()
+            if self._interrupting is not None:
+                await asyncio.wait({self._interrupting})
             await self._reader.aclose()
             await self._client.aclose()
 

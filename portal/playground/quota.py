@@ -104,7 +104,7 @@ class Uses:
 
     @property
     def under_way(self) -> int:
-        """How many of their own runs have not ended."""
+        """How many of their own runs have not ended, of those that were begun within the last 24 hours."""
         return sum(use.under_way for use in self.own)
 
 

@@ -18,6 +18,7 @@ from django.test import override_settings
 from django.urls import path
 
 from portal.operations.request_threads import AT_ONCE, STREAM_THREADS, OneThreadHandler, RequestThreads, Rush
+from portal.playground.client_presence import when_client_leaves
 from portal.playground.waiting import waiting_begins
 
 # How long something that comes soon may take.
@@ -53,6 +54,13 @@ def plain(_request: HttpRequest) -> HttpResponse:
 
 
 def held(_request: HttpRequest) -> HttpResponse:
+    waiting.set()
+    let_go.wait(2 * PATIENCE_S)
+    return HttpResponse(_thread())
+
+
+def told(_request: HttpRequest) -> HttpResponse:
+    when_client_leaves(cancelled.set)
     waiting.set()
     let_go.wait(2 * PATIENCE_S)
     return HttpResponse(_thread())
@@ -94,7 +102,7 @@ def events(_request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces(), content_type="text/event-stream; charset=utf-8")
 
 
-urlpatterns = [path(view.__name__, view) for view in (plain, held, awaited, waiter, endless, streamed, events)]
+urlpatterns = [path(view.__name__, view) for view in (plain, held, told, awaited, waiter, endless, streamed, events)]
 
 
 @pytest.fixture
@@ -183,6 +191,27 @@ def test_a_client_that_leaves_cancels_its_view_and_the_thread_is_free_again(
         assert (await _get(application, "plain"))[0] == first
 
     asyncio.run(scenario())
+
+
+def test_a_view_in_its_thread_hears_that_its_client_has_left(application: OneThreadHandler) -> None:
+    async def scenario() -> None:
+        asked = _asked(application, "told")
+        await asked.send_input({"type": "http.request"})
+        await asyncio.to_thread(waiting.wait, PATIENCE_S)
+        assert not cancelled.is_set()
+        await asked.send_input({"type": "http.disconnect"})
+        assert await asyncio.to_thread(cancelled.wait, PATIENCE_S)
+        let_go.set()
+        await asked.wait(PATIENCE_S)
+
+    asyncio.run(scenario())
+
+
+def test_a_view_whose_client_stays_hears_nothing(application: OneThreadHandler) -> None:
+    let_go.set()
+    asyncio.run(_get(application, "told"))
+    assert waiting.is_set()
+    assert not cancelled.is_set()
 
 
 def test_in_a_rush_requests_begin_in_turn_and_who_takes_long_holds_nobody_up() -> None:

@@ -8,7 +8,9 @@ import threading
 import urllib.request
 import uuid
 from collections.abc import Callable
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -103,6 +105,25 @@ def test_a_queue_that_comes_back_soon_is_waited_for(
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == counted(12)
     returning.join()
     assert [(run.state, run.attempt) for run in Generation.objects.all()] == [(State.SUCCEEDED, 1)]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_who_leaves_while_the_queue_is_away_has_no_run_when_it_is_back(
+    stream: bool, start_web: Callable[..., WebProcess], start_worker: Start, valkey: Valkey, secret: str
+) -> None:
+    web = start_web(**PROCESS, **IMPATIENT | {"TEST_QUEUE_PATIENCE_S": "600"})
+    start_worker(**PROCESS)
+    body = json.dumps({**count_to(12), "stream": stream})
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    leaving = HTTPConnection("127.0.0.1", urlsplit(web.url).port or 0, timeout=60)
+    with valkey.halted():
+        leaving.request("POST", "/v1/chat/completions", body, headers)
+        eventually(lambda: Generation.objects.filter(state=State.QUEUED).exists(), 60, "the run is queued")
+        leaving.close()
+        eventually(lambda: Generation.objects.get().state == State.CANCELLED, 60, "the run is stopped")
+    client = OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=0, timeout=60)
+    assert client.chat.completions.create(**count_to(3)).choices[0].message.content == counted(3)
+    assert Generation.objects.get(prompt="count to 12").output == ""
 
 
 def test_workers_look_for_a_queue_that_is_long_away_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ from portal.api.openai.errors import (
 )
 from portal.api.openai.quota_headers import quota_headers
 from portal.api.parsers import BoundedJSONParser
+from portal.playground.client_presence import when_client_leaves
 from portal.playground.dispatch import wait_until_sent
 from portal.playground.following import KEEP_ALIVE_S, run_query
 from portal.playground.models import Generation, TokenTrace
@@ -62,11 +63,11 @@ class AnswerForm:
 def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase:
     """Starts a run for each choice, and stops them when the client goes away before their end."""
     run = AttendedRun()
+    # Nothing cancels a thread: a client that leaves during the start stops what it is about to begin.
+    when_client_leaves(run.leave)
     try:
-        asked, generations, quota = _start(request, form, run)
+        asked, generations, quota = _start_and_let_go(request, form, run)
         _require_queue(generations)
-        # The answer may take minutes.
-        give_connection_back()
         if asked.stream:
             writers = [form.writer(each, asked, generations[0], index) for index, each in enumerate(generations)]
             response = _streamed(request, writers, generations, run)
@@ -81,6 +82,16 @@ def answer_run(request: HttpRequest, form: AnswerForm) -> HttpResponseBase:
     except Exception as error:  # noqa: BLE001 - error_response logs what nobody expects
         run.leave()
         return error_response(request, error)
+
+
+def _start_and_let_go(
+    request: HttpRequest, form: AnswerForm, run: AttendedRun
+) -> tuple[AskedRun, list[Generation], dict[str, str]]:
+    try:
+        return _start(request, form, run)
+    finally:
+        # The queue may be waited for, and the answer may take minutes.
+        give_connection_back()
 
 
 def _start(
@@ -130,7 +141,9 @@ def _require_queue(generations: Sequence[Generation]) -> None:
     if wait_until_sent([each.pk for each in generations], settings.QUEUE_PATIENCE_S):
         return
     # The sweep, in another process, may have reached the queue.
-    if are_any_queued(generations):
+    is_any_queued = are_any_queued(generations)
+    give_connection_back()
+    if is_any_queued:
         raise unavailable()
 
 

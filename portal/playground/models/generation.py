@@ -44,7 +44,8 @@ FINAL_STATES: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
 def _integer(path: str) -> Coalesce:
-    return Coalesce(Cast(KT(path), models.IntegerField()), 0)
+    # An upstream may name any number.
+    return Coalesce(Cast(KT(path), models.BigIntegerField()), 0)
 
 
 class Generation(models.Model):
@@ -101,7 +102,7 @@ class Generation(models.Model):
             models.When(state__in=ACTIVE_STATES, then=_integer("params__max_tokens")),
             default=_integer("usage__prompt_tokens") + _integer("usage__completion_tokens"),
         ),
-        output_field=models.IntegerField(),
+        output_field=models.BigIntegerField(),
         db_persist=True,
     )
 
