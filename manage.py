@@ -23,10 +23,10 @@ def main() -> None:
     exit_unless_configured()
     try:
         execute_from_command_line(sys.argv)
-    except DatabaseError:
+    except DatabaseError as error:
         from portal.operations.diagnosis import why_the_database_fails  # noqa: PLC0415 - needs the apps
 
-        reason = "" if "--traceback" in sys.argv else why_the_database_fails()
+        reason = "" if "--traceback" in sys.argv else why_the_database_fails(error)
         if not reason:
             raise
         sys.exit(f"CommandError: {reason}")

@@ -154,12 +154,15 @@ def _listed(value: str | Sequence[str]) -> list[str]:
 
 @register()
 def folder_for_imports_is_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The page would refuse whatever is asked for, without a word on why."""
+    """The page would refuse whatever is asked for."""
     folder = settings.IMPORT_FOLDER
-    if not folder or (Path(folder).is_absolute() and Path(folder).is_dir()):
-        return []
     hint = "Set it to the whole path of a folder of this machine."
-    return [Error(f"IMPORT_FOLDER is {folder!r}, and there is no such folder.", hint=hint, id="steelyard.E009")]
+    if folder and not Path(folder).is_absolute():
+        return [Error(f"IMPORT_FOLDER is {folder!r}, which is no whole path.", hint=hint, id="steelyard.E009")]
+    if folder and not Path(folder).is_dir():
+        # No reason to keep everything else from starting: a disk may be mounted later.
+        return [Warning(f"IMPORT_FOLDER is {folder!r}, and there is no such folder.", hint=hint, id="steelyard.W004")]
+    return []
 
 
 @register()

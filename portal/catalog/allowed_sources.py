@@ -18,6 +18,10 @@ NO_PATHS: Final = gettext_lazy(
     "Folders and files of this machine are not offered on this page (IMPORT_SOURCES, IMPORT_FOLDER). "
     "Whoever operates it can import them at the machine, with “manage.py import_model PATH”."
 )
+NOT_THERE: Final = gettext_lazy(
+    "The folder that is opened for imports (IMPORT_FOLDER) is not there: "
+    "whoever operates this installation can make it."
+)
 A_PATH: Final = gettext_lazy("This is a path, and no hub's id: choose where it is from above.")
 PATHS: Final = frozenset({SourceKind.FOLDER, SourceKind.FILE})
 # What nobody means as a hub's id: from the root, the home or here, a Windows path, or a GGUF file.
@@ -64,6 +68,8 @@ def _inside(text: str) -> Path:
     if not settings.IMPORT_FOLDER or "\x00" in text:
         raise refusal
     root = Path(settings.IMPORT_FOLDER).resolve()
+    if not root.is_dir():
+        raise ImportRefused(str(NOT_THERE))
     try:
         path = (root / text).resolve()
         if path == root or not path.is_relative_to(root) or not path.exists():

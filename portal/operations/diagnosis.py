@@ -9,16 +9,19 @@ import errno
 import importlib.util
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 from typing import Final
 
 from django.conf import settings
 from django.core import checks
+from django.core.management.commands import migrate
 from django.db import DatabaseError, connection
 
 from portal.operations import home, readiness
@@ -101,11 +104,12 @@ def packages() -> str:
 
 
 def configuration() -> str:
-    serious = [message for message in checks.run_checks() if message.is_serious()]
+    found = checks.run_checks()
+    serious = [message for message in found if message.is_serious()]
     if serious:
         first = serious[0]
         raise Wrong(f"{first.id}: {first.msg}{f' {first.hint}' if first.hint else ''}")
-    return "The settings are consistent."
+    return " ".join(["The settings are consistent.", *(f"{each.id}: {each.msg} {each.hint or ''}" for each in found)])
 
 
 def writable_home() -> str:
@@ -127,7 +131,10 @@ def writable_home() -> str:
 def room() -> str:
     needed = ROOM_TO_RUN if home.weights_are_prepared() else ROOM_FOR_FIRST_START
     existing = next(folder for folder in (settings.STEELYARD_HOME, *settings.STEELYARD_HOME.parents) if folder.is_dir())
-    free = shutil.disk_usage(existing).free
+    try:
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        raise Wrong(f"The disk of {existing} does not tell how much is free ({error.strerror}).") from error
     if free < needed:
         raise Wrong(_no_room(free, needed))
     return f"{free / 1e9:.1f} GB free."
@@ -186,12 +193,10 @@ def database() -> str:
     try:
         direct.ensure_connection()
     except (DatabaseError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = _first_line(error)
         if direct.vendor == "sqlite":
-            raise Wrong(
-                f"The database {direct.settings_dict['NAME']} cannot be opened ({reason}): give this user the right to "
-                "write it and its folder, or set STEELYARD_HOME to another one."
-            ) from error
+            remedy = _remedy_for_file(error)
+            raise Wrong(f"The database {direct.settings_dict['NAME']} cannot be opened ({reason}){remedy}.") from error
         raise Wrong(f"The database does not answer ({reason}): start it, or correct DATABASE_URL.") from error
     finally:
         direct.close()
@@ -226,20 +231,50 @@ def migrations() -> str:
     raise Wrong(f"{missing} migrations are missing: run `manage.py migrate`.")
 
 
-def why_the_database_fails() -> str:
-    """What a command did not find out before it asked; empty when the database is there and as this code needs it."""
+def why_the_database_fails(error: DatabaseError) -> str:
+    """What a command did not find out before it asked; empty when the error itself says more."""
     try:
         database()
-        missing = readiness.unapplied_migrations()
+        missing = readiness.unapplied_migrations() if _is_of_missing_schema(error) else 0
     except Wrong as wrong:
-        return str(wrong)
+        reason = _first_line(error)
+        return str(wrong) if reason in str(wrong) else f"{wrong} ({reason})"
     except DatabaseError:
         return ""
     if not missing:
         return ""
     return (
-        f"{missing} migrations are missing in the database: run `manage.py migrate`, or `manage.py up`, which does it."
+        f"{missing} migrations are missing in the database: run `manage.py migrate`, or `manage.py up`, which does it "
+        f"({_first_line(error)})."
     )
+
+
+def _is_of_missing_schema(error: DatabaseError) -> bool:
+    """Whether a table or column was missing, other than within `migrate`, which would be told to run itself."""
+    if any(frame.f_globals.get("__name__") == migrate.__name__ for frame, _line in walk_tb(error.__traceback__)):
+        return False
+    # Of PostgreSQL: undefined table, undefined column.
+    if getattr(error.__cause__, "sqlstate", "") in {"42P01", "42703"}:
+        return True
+    return any(words in str(error) for words in ("no such table", "no such column", "has no column named"))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _remedy_for_file(error: Exception) -> str:
+    """What to do about a file of SQLite that cannot be opened, by the primary one of its result codes."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return ": another process holds it, end that one or wait for it"
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return ": put a backup in its place, or set STEELYARD_HOME to another folder"
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        return ": give this user the right to write it and its folder, or set STEELYARD_HOME to another one"
+    if code == sqlite3.SQLITE_FULL:
+        return ": make room on its disk"
+    return ""
 
 
 def worker() -> str:

@@ -72,13 +72,17 @@ def database() -> Part:
             cursor.execute("SELECT 1")
     except DatabaseError:
         return Part("database", ok=False, detail=_("The database does not answer."))
-    if not _has_room_to_write():
-        return Part("database", ok=False, detail=_("The database answers, but its disk is full."))
+    try:
+        if not _has_room_to_write():
+            return Part("database", ok=False, detail=_("The database answers, but its disk is full."))
+    except OSError as error:
+        told = _("The database answers, but its disk does not tell how much is free: %(reason)s.")
+        return Part("database", ok=False, detail=told % {"reason": error.strerror})
     return Part("database", ok=True, detail=_("The database answers."))
 
 
 def _has_room_to_write() -> bool:
-    """Whether a file of a database can grow; another server's disk is its own to look at."""
+    """Whether a file of a database can grow; another server's disk is its own to look at. Raises OSError."""
     file = Path(str(connection.settings_dict["NAME"]))
     if connection.vendor != "sqlite" or not file.is_file():
         return True

@@ -73,6 +73,13 @@ def test_a_path_where_none_is_offered_is_told_where_it_can_be_imported(
     assert not Import.objects.exists()
 
 
+def test_a_folder_for_imports_that_is_not_there_is_named(maintainer_client: Client, settings: Any) -> None:
+    settings.IMPORT_FOLDER = "/nowhere/at/all"
+    refused = maintainer_client.post("/imports/", {"kind": "folder", "source": "tiny"})
+    assert refused.status_code == 422
+    assert "(IMPORT_FOLDER) is not there" in refused.text
+
+
 def test_a_failed_import_says_why_and_offers_another_try(maintainer_client: Client, maintainer: User) -> None:
     job = Import.objects.create(
         source="hub:acme/<b>",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +115,14 @@ def test_readyz_says_that_a_file_of_a_database_has_no_room_left(
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["missing"]) == (503, ["database", "worker"])
     assert answer.json()["parts"]["database"]["detail"] == "The database answers, but its disk is full."
+
+    def refuse(_folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(readiness.shutil, "disk_usage", refuse)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["database", "worker"])
+    assert answer.json()["parts"]["database"]["detail"].endswith("how much is free: Permission denied.")
 
 
 def test_a_broker_of_its_own_is_asked_too(client: Client, db: None, store_answers: None, settings: Settings) -> None:
