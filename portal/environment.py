@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import environ
 from django.conf import settings
@@ -89,6 +89,20 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyp
             if parts.scheme in {"redis", "rediss"}:
                 int(parts.path.strip("/") or 0)
         return text
+
+
+def broker_at(redis_url: str) -> str:
+    """The same server's address as Celery writes it, which knows no unix://. Raises ImproperlyConfigured."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    options = dict(parse_qsl(parts.query))
+    with refusing("REDIS_URL", "a URL with a number for the database, like unix:///path?db=0"):
+        database = int(options.get("db") or 0)
+    account = parts.netloc
+    if not account and (password := options.get("password")):
+        account = f"{quote(options.get('username', ''), safe='')}:{quote(password, safe='')}@"
+    return f"redis+socket://{account}{parts.path}?virtual_host={database}"
 
 
 def exit_unless_configured() -> None:

@@ -20,7 +20,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from portal.environment import Environment, refusing
+from portal.environment import Environment, broker_at, refusing
 from portal.private_folder import make_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -210,11 +210,11 @@ def _embedded_valkey_socket() -> Path:
 EMBEDDED_VALKEY_SOCKET = _embedded_valkey_socket()
 REDIS_URL: str = env.address("REDIS_URL", ["redis", "rediss", "unix"])
 EMBEDDED_VALKEY: bool = not REDIS_URL
-CELERY_BROKER_URL: str = env.address("CELERY_BROKER_URL", ["redis", "rediss", "redis+socket", "amqp", "amqps"])
-if not CELERY_BROKER_URL:
-    CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{EMBEDDED_VALKEY_SOCKET}?virtual_host=0"
 if EMBEDDED_VALKEY:
     REDIS_URL = f"unix://{EMBEDDED_VALKEY_SOCKET}?db=0"
+CELERY_BROKER_URL: str = env.address("CELERY_BROKER_URL", ["redis", "rediss", "redis+socket", "amqp", "amqps"])
+if not CELERY_BROKER_URL:
+    CELERY_BROKER_URL = broker_at(REDIS_URL)
 # A frozen server must cost seconds: without these, a publish to one blocks for 45 s and more.
 REDIS_SOCKET_TIMEOUT_S = 3.0
 # How long a client waits for a queue that does not answer: longer than an embedded one takes to come back.
@@ -249,7 +249,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         # What a worker took and lost, the sweep sends again. Kept in the broker too, each message costs a worker 2 ms.
         "ack_emulation": False,
     }
-    if CELERY_BROKER_URL.startswith(("redis", "rediss", "valkey"))
+    if CELERY_BROKER_URL.startswith("redis")
     else {
         "confirm_publish": True,
         "connect_timeout": REDIS_SOCKET_TIMEOUT_S,

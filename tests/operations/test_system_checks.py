@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
 from django.core import checks
+from kombu import Connection
+from kombu.transport.redis import Channel
 from pytest_django import Settings
+
+from portal.environment import broker_at
 
 
 def ids(*, deploy: bool = False) -> set[str]:
@@ -99,6 +104,7 @@ def _started(environment: dict[str, str], *arguments: str) -> subprocess.Complet
         ("REDIS_URL", "http://cache.example.org", "begins with redis://"),
         ("REDIS_URL", "redis://cache.example.org:port/0", "numbers for port and database"),
         ("CELERY_BROKER_URL", "redis://queue.example.org/first", "numbers for port and database"),
+        ("REDIS_URL", "unix:///run/valkey.sock?db=first", "unix:///path?db=0"),
         ("CELERY_BROKER_URL", "sqs://queue.example.org", "amqp://"),
         ("DATABASE_URL", "postgresql://", "a URL like"),
         ("EMAIL_URL", "smtp://", "a URL like"),
@@ -130,6 +136,37 @@ def test_capitals_and_nothing_at_all_are_understood(name: str, value: str, meant
     program = f"import django; django.setup(); from portal import settings as s; print(s.{name})"
     started = _started({name: value, "SECRET_KEY": "k" * 50}, "-c", program)
     assert started.stdout == f"{Path(meant).resolve() if '/' in meant else meant}\n", started.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "account", "database"),
+    [
+        ("unix:///run/valkey.sock", (None, None), 0),
+        ("unix:///run/valkey.sock?db=3", (None, None), 3),
+        ("unix://me:p%40ss@/run/valkey.sock?db=3", ("me", "p@ss"), 3),
+        ("unix:///run/valkey.sock?db=3&password=p%40ss", (None, "p@ss"), 3),
+    ],
+)
+def test_a_store_on_a_socket_is_the_broker_too(url: str, account: tuple[str | None, str | None], database: int) -> None:
+    class Unconnected(Channel):  # type: ignore[misc]  # kombu is untyped
+        def __init__(self) -> None:
+            self.connection = SimpleNamespace(client=Connection(broker_at(url)), default_port=6379)
+
+        def __del__(self, *_arguments: object) -> None:
+            """Nothing was opened."""
+
+    found = Unconnected()._connparams()
+    assert (found["path"], found["db"]) == ("/run/valkey.sock", database)
+    assert (found["username"], found["password"]) == account
+
+
+def test_the_broker_of_a_store_on_a_socket_has_its_waiting_times() -> None:
+    program = (
+        "from portal import settings as s;"
+        "print(s.CELERY_BROKER_URL, s.CELERY_BROKER_TRANSPORT_OPTIONS['socket_timeout'])"
+    )
+    started = _started({"REDIS_URL": "unix:///run/valkey.sock?db=2", "CELERY_BROKER_URL": ""}, "-c", program)
+    assert started.stdout == "redis+socket:///run/valkey.sock?virtual_host=2 3.0\n", started.stderr
 
 
 def test_a_deployment_check_says_what_is_not_meant_for_the_public(settings: Settings) -> None:
