@@ -178,8 +178,7 @@ def test_with_the_keyboard_alone(visitor: Visitor) -> None:
     expect(visitor.prompt).to_be_focused()
     # Back from the prompt, past the figures, to the judgement.
     expect(page.locator("[data-feedback]")).to_be_visible()
-    # htmx takes some 20 ms to make what it put there answer; a test is quicker than a person.
-    expect(page.locator(".htmx-added, .htmx-settling, .htmx-swapping, .htmx-request")).to_have_count(0)
+    visitor.settle()
     page.wait_for_timeout(250)
     for _ in range(12):
         page.keyboard.press("Shift+Tab")

@@ -175,6 +175,7 @@ def test_settings_raw_text_and_scores(visitor: Visitor) -> None:
     visitor.open_playground()
     page.locator("#presets-fold > summary").press("Enter")
     page.get_by_role("button", name="Creative").press("Enter")
+    visitor.settle()
     expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("1.1")
     expect(page.get_by_role("button", name="Creative")).to_be_focused()
     page.get_by_label("Name for these settings").fill("Lively")
@@ -187,6 +188,8 @@ def test_settings_raw_text_and_scores(visitor: Visitor) -> None:
     visitor.open_playground()
     page.locator("#presets-fold > summary").press("Enter")
     page.get_by_role("button", name="Lively").press("Enter")
+    # The tab may show this temperature from before; what it opens meanwhile, the answer closes.
+    visitor.settle()
     expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("1.1")
     page.locator("#json-fold > summary").press("Enter")
     page.get_by_role("button", name="Show these settings").press("Enter")

@@ -93,6 +93,11 @@ class Visitor:
             self.page.get_by_role("button", name="Close the settings").click()
         return self
 
+    def settle(self) -> Visitor:
+        """Wait until what was asked for is on the page and answers: a test is quicker than a person."""
+        expect(self.page.locator(".htmx-added, .htmx-settling, .htmx-swapping, .htmx-request")).to_have_count(0)
+        return self
+
     def ask_for(self, most: int, least: int = 0) -> Visitor:
         """So many tokens. Two thousand last long enough for a test to act in the middle of them, however late it is."""
         self.page.wait_for_load_state("load")
