@@ -12,7 +12,7 @@ from inference.upstream_client import UpstreamPatience
 KEY = "sk-very-secret"
 # So long that only an upstream that has really gone silent is given up, whatever else the machine does.
 PATIENT = UpstreamPatience(
-    connect_s=30, first_byte_s=30, between_pieces_s=30, usage_s=30, first_pause_s=0.01, longest_pause_s=0.5
+    connect_s=120, first_byte_s=120, between_pieces_s=120, usage_s=120, first_pause_s=0.01, longest_pause_s=0.5
 )
 # For upstreams that never say another word: however long a pause, nothing could come within it.
 HASTY = replace(PATIENT, first_byte_s=0.4, between_pieces_s=0.4)
