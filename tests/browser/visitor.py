@@ -93,6 +93,11 @@ class Visitor:
             self.page.get_by_role("button", name="Close the settings").click()
         return self
 
+    def press(self, control: Locator) -> Visitor:
+        """Press Enter on it. What comes in answer may take the place of what a next key is meant for, or the focus."""
+        control.press("Enter")
+        return self.settle()
+
     def settle(self) -> Visitor:
         """Wait until what was asked for is on the page and answers: a test is quicker than a person."""
         expect(self.page.locator(".htmx-added, .htmx-settling, .htmx-swapping, .htmx-request")).to_have_count(0)

@@ -185,7 +185,8 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   const settings = document.getElementById("settings");
   for (const id of openFolds) document.getElementById(id)?.setAttribute("open", "");
   if (isSheet(settings)) settings.showPopover();
-  settings.querySelector(`button[name="do"][value="${CSS.escape(parameters.do)}"]`)?.focus();
+  const hasMovedOn = document.activeElement !== null && document.activeElement !== document.body;
+  if (!hasMovedOn) settings.querySelector(`button[name="do"][value="${CSS.escape(parameters.do)}"]`)?.focus();
   chosen = defaultsOf(composer().elements.variant);
   htmx.trigger("#context", "refresh");
 });
