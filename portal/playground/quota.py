@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_network_rate
-from portal.playground.models import ACTIVE_STATES, Generation
+from portal.playground.models import Generation
 from portal.playground.signals import runs_kept_apart
 
 WINDOW: Final = timedelta(hours=24)
@@ -84,48 +84,9 @@ def _is_low(left: int | None, allowed: int) -> bool:
     return left is not None and 10 * left <= allowed
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """What runs of one way of asking add up to."""
-
-    token_id: uuid.UUID | None
-    runs: int
-    tokens: int
-    oldest: datetime
-    under_way: int
-
-
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """What an actor ran within the last 24 hours, apart from what is kept `apart` from it, and that."""
-
-    own: list[_Use]
-    apart: list[_Use]
-
-    @property
-    def under_way(self) -> int:
-        """How many of their own runs have not ended, of those that were begun within the last 24 hours."""
-        return sum(use.under_way for use in self.own)
-
-
-def read_uses(actor: Actor) -> Uses:
-    """A stranger has used nothing yet."""
-    if actor.user is None and actor.visitor is None:
-        return Uses([], [])
-    own = Q(conversation__owner=actor.user) if actor.user is not None else Q(conversation__visitor=actor.visitor)
-    # One look each: an OR of two ways to the conversations goes by no index. Most actors keep nothing apart.
-    kept: list[QuerySet[Any]] = [cast("QuerySet[Any]", keys) for _by, keys in runs_kept_apart.send(Actor, actor=actor)]
-    apart = [use for keys in kept if keys.exists() for use in _uses(Q(conversation__visitor__in=keys))]
-    return Uses(_uses(own), apart)
-
-
 def read_quotas(actor: Actor) -> tuple[Quota, ...]:
-    """The actor's quotas as they stand, that of their API token first."""
-    return _quotas(actor, read_uses(actor))
-
-
-def _quotas(actor: Actor, uses: Uses) -> tuple[Quota, ...]:
-    counted = [*uses.own, *uses.apart]
+    """The actor's quotas as they stand, that of their API token first; a stranger has used nothing yet."""
+    counted = _uses_of(actor)
     if actor.user is not None:
         allowed = (settings.ACCOUNT_RUNS_PER_DAY, settings.ACCOUNT_TOKENS_PER_DAY)
         own = _quota(Holder.ACCOUNT, counted, *allowed)
@@ -140,12 +101,9 @@ def _quotas(actor: Actor, uses: Uses) -> tuple[Quota, ...]:
     return (_quota(Holder.TOKEN, by_token, *allowed), own)
 
 
-def require_quota(actor: Actor, uses: Uses | None = None) -> tuple[Quota, ...]:
-    """As `read_quotas`, where the actor's starts wait for each other. Raises LimitExceeded when nothing is left.
-
-    `uses` are the actor's, where the caller has read them.
-    """
-    quotas = _quotas(actor, uses if uses is not None else read_uses(actor))
+def require_quota(actor: Actor) -> tuple[Quota, ...]:
+    """As `read_quotas`, where the actor's starts wait for each other. Raises LimitExceeded when nothing is left."""
+    quotas = read_quotas(actor)
     for quota in quotas:
         if quota.is_used_up:
             name = "runs_per_day" if quota.runs_left == 0 else "tokens_per_day"
@@ -172,20 +130,36 @@ def _refusal(quota: Quota) -> str:
     return sentence % words
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What runs of one way of asking add up to."""
+
+    token_id: uuid.UUID | None
+    runs: int
+    tokens: int
+    oldest: datetime
+
+
+def _uses_of(actor: Actor) -> list[_Use]:
+    if actor.user is None and actor.visitor is None:
+        return []
+    own = Q(conversation__owner=actor.user) if actor.user is not None else Q(conversation__visitor=actor.visitor)
+    # One look each: an OR of two ways to the conversations goes by no index. Most actors keep nothing apart.
+    kept: list[QuerySet[Any]] = [cast("QuerySet[Any]", keys) for _by, keys in runs_kept_apart.send(Actor, actor=actor)]
+    apart = [use for keys in kept if keys.exists() for use in _uses(Q(conversation__visitor__in=keys))]
+    return [*_uses(own), *apart]
+
+
 def _uses(whose: Q) -> list[_Use]:
     """By the API token that started them, None for those of a browser."""
     rows = (
         Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW)
         .order_by()
         .values("api_token")
-        .annotate(
-            runs=Count("pk"),
-            tokens=Sum("counted_tokens"),
-            oldest=Min("created_at"),
-            under_way=Count("pk", filter=Q(state__in=ACTIVE_STATES)),
-        )
+        .annotate(runs=Count("pk"), tokens=Sum("counted_tokens"), oldest=Min("created_at"))
     )
-    return [_Use(row["api_token"], row["runs"], row["tokens"], row["oldest"], row["under_way"]) for row in rows]
+    # PostgreSQL adds large integers up to a decimal.
+    return [_Use(row["api_token"], row["runs"], int(row["tokens"]), row["oldest"]) for row in rows]
 
 
 def _quota(holder: Holder, uses: Sequence[_Use], runs_allowed: int, tokens_allowed: int) -> Quota:

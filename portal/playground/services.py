@@ -22,9 +22,9 @@ from portal.accounts.transaction_turns import wait_for_turn
 from portal.catalog.access import require_access
 from portal.catalog.models import Variant
 from portal.playground.dispatch import dispatch_soon, first_redispatch
-from portal.playground.models import Conversation, Generation, Kind
+from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind
 from portal.playground.prompt_messages import Overflow, fitted, turns_before
-from portal.playground.quota import Quota, read_quotas, read_uses, require_quota
+from portal.playground.quota import Quota, read_quotas, require_quota
 from portal.playground.text_limits import text_errors
 
 TITLE_CHARACTERS: Final = 80
@@ -264,15 +264,16 @@ def _serialise_starts(actor: Actor) -> None:
 
 def require_room(actor: Actor) -> tuple[Quota, ...]:
     """The actor's quotas. Raises LimitExceeded with too much under way, or with one that is used up. Counts nothing."""
-    uses = read_uses(actor)
-    if uses.under_way >= settings.MAX_CONCURRENT_GENERATIONS:
+    owned = Conversation.objects.filter(actor.owns())
+    under_way = Generation.objects.filter(state__in=ACTIVE_STATES, conversation__in=owned).count()
+    if under_way >= settings.MAX_CONCURRENT_GENERATIONS:
         raise LimitExceeded(
             "concurrent_generations",
             RETRY_WHEN_BUSY_S,
             _("You have %(count)d answers under way, the most at a time. Wait for one or stop one.")
-            % {"count": uses.under_way},
+            % {"count": under_way},
         )
-    return require_quota(actor, uses)
+    return require_quota(actor)
 
 
 def _title(prompt: str) -> str:

@@ -43,6 +43,7 @@ def test_runs_and_tokens_of_the_last_day_count_and_a_run_under_way_with_its_boun
     conversation.delete_softly()
     (quota,) = read_quotas(actor_of(alice))
     assert (quota.runs_used, quota.runs_left, quota.tokens_used, quota.tokens_left) == (3, 7, 115, 885)
+    assert type(quota.tokens_used) is int
     assert not quota.is_low
     assert 0 < quota.frees_in_s <= 86_400
 

@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.utils import timezone
 
 from inference.engine import Message
 from inference.sampling_params import SamplingParams
@@ -211,7 +213,9 @@ def test_somebody_elses_key_is_refused_without_showing_the_run(alice: User, bob:
 
 def test_more_runs_at_once_than_allowed_are_refused(alice: User, bob: User, variant: Variant, settings: Any) -> None:
     settings.MAX_CONCURRENT_GENERATIONS = 2
-    first, _ = start(alice, variant), start(alice, variant)
+    first, second = start(alice, variant), start(alice, variant)
+    # However long it has waited.
+    Generation.objects.filter(pk=second.pk).update(created_at=timezone.now() - timedelta(days=2))
     with pytest.raises(LimitExceeded, match="2 answers under way") as refused:
         start(alice, variant)
     assert refused.value.retry_after_s > 0
