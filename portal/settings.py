@@ -31,9 +31,8 @@ Environment.read_env(BASE_DIR / ".env", overwrite=False)
 STEELYARD_ENV: str = env.one_of("STEELYARD_ENV", ["local", "production"], default="local")
 PRODUCTION: bool = STEELYARD_ENV == "production"
 DEBUG: bool = env.bool("DEBUG", default=False)
-# Nothing is no path: it would be the folder that a command was called in.
-STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default="").strip() or BASE_DIR / ".steelyard").expanduser().resolve()
-HOST: str = env.str("HOST", default="") or "127.0.0.1"
+STEELYARD_HOME = Path(env.str("STEELYARD_HOME", default=str(BASE_DIR / ".steelyard"))).expanduser().resolve()
+HOST: str = env.str("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
 # Where people reach this installation, for links in mails.
 SITE_URL: str = env.address("SITE_URL", ["https", "http"]).rstrip("/")
@@ -300,6 +299,8 @@ HF_HUB_OFFLINE: bool = env.bool("HF_HUB_OFFLINE", default=False)
 HF_TIMEOUT_S: float = env.float("HF_TIMEOUT_S", default=15.0)
 # What maintainers may import from a page; the command may import everything.
 IMPORT_SOURCES: list[str] = env.list("IMPORT_SOURCES", default=["hub", "upstream"])
+if IMPORT_SOURCES == ["none"]:
+    IMPORT_SOURCES = []
 IMPORT_FOLDER: str = env.str("IMPORT_FOLDER", default="")
 IMPORT_PRIVATE_HOSTS: list[str] = env.list("IMPORT_PRIVATE_HOSTS", default=[])
 
@@ -398,7 +399,7 @@ EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 # Of filemail:///folder, which keeps each mail as a file.
 EMAIL_FILE_PATH = f"/{EMAIL_CONFIG.get('EMAIL_FILE_PATH') or ''}"
-DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "steelyard@localhost"
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="steelyard@localhost")
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
     raise ImproperlyConfigured("DEFAULT_FROM_EMAIL must be like you@example.org or Steelyard <you@example.org>.")
 

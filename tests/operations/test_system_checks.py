@@ -16,7 +16,8 @@ from kombu import Connection
 from kombu.transport.redis import Channel
 from pytest_django import Settings
 
-from portal.environment import broker_at
+from portal.environment import Environment, broker_at, server_at
+from tests.operations.test_environment_documentation import variables_read
 
 
 def ids(*, deploy: bool = False) -> set[str]:
@@ -126,16 +127,91 @@ def test_a_malformed_value_ends_the_start_with_one_sentence(name: str, value: st
         ("LOG_LEVEL", "WARN", "WARNING"),
         ("LOG_LEVEL", "", "INFO"),
         ("STEELYARD_ENV", "Local", "local"),
-        ("STEELYARD_ENV", " ", "local"),
-        ("HOST", "", "127.0.0.1"),
-        ("STEELYARD_HOME", "", str(settings.BASE_DIR / ".steelyard")),
-        ("STEELYARD_HOME", " ", str(settings.BASE_DIR / ".steelyard")),
+        ("IMPORT_SOURCES", "none", "[]"),
+        ("GENERATION_LEASE_S", "1e3", "1000.0"),
+        ("SECRET_KEY", "$HOME" + "k" * 50, "$HOME" + "k" * 50),
     ],
 )
-def test_capitals_and_nothing_at_all_are_understood(name: str, value: str, meant: str) -> None:
+def test_what_a_person_may_write_is_understood(name: str, value: str, meant: str) -> None:
     program = f"import django; django.setup(); from portal import settings as s; print(s.{name})"
-    started = _started({name: value, "SECRET_KEY": "k" * 50}, "-c", program)
-    assert started.stdout == f"{Path(meant).resolve() if '/' in meant else meant}\n", started.stderr
+    started = _started({"SECRET_KEY": "k" * 50, name: value}, "-c", program)
+    assert started.stdout == f"{meant}\n", started.stderr
+
+
+# What docker compose makes of `NAME: ${NAME:-}`, and a person of `NAME= make run`.
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_variable_that_is_empty_is_as_one_that_is_not_set(empty: str) -> None:
+    program = (
+        "import django, json; django.setup(); from portal import settings as s;"
+        "print(json.dumps({name: repr(value) for name, value in vars(s).items() if name.isupper()}))"
+    )
+    names = {*variables_read()} - {"SECRET_KEY"}
+    unset = {name: value for name, value in os.environ.items() if name not in names}
+    same = {**unset, "DJANGO_SETTINGS_MODULE": "portal.settings", "SECRET_KEY": "k" * 50, "PYTHONHASHSEED": "0"}
+    printed = [
+        json.loads(
+            subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True).stdout
+        )
+        for environment in (same, {**same, **dict.fromkeys(names, empty)})
+    ]
+    assert printed[0] == printed[1]
+
+
+def test_a_file_of_variables_sets_what_is_empty_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=8123\nHOST=0.0.0.0\n")
+    monkeypatch.setenv("PORT", "")
+    monkeypatch.setenv("HOST", "127.0.0.2")
+    Environment.read_env(file, overwrite=False)
+    assert (Environment().int("PORT"), Environment().str("HOST")) == (8123, "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "eight", "PORT must be a whole number, not “eight”."),
+        ("HF_TIMEOUT_S", "inf", "HF_TIMEOUT_S must be a number, not “inf”."),
+        ("DEBUG", "maybe", "DEBUG must be true or false, not “maybe”."),
+    ],
+)
+def test_a_value_of_another_kind_is_named_as_it_was_written(name: str, value: str, words: str) -> None:
+    started = _started({name: value}, "-c", "from portal.environment import exit_unless_configured as ask; ask()")
+    assert started.stderr == f"Steelyard cannot start: {words}\n"
+
+
+@pytest.mark.parametrize(
+    ("store", "broker"),
+    [
+        ("unix:///run/valkey.sock?db=0", "redis+socket:///run/valkey.sock?virtual_host=0"),
+        ("unix:///run/valkey.sock?db=0", "redis+socket:///run/../run/valkey.sock?virtual_host=1"),
+        ("unix:///run/a%20b.sock?db=3&password=p%40ss", "redis+socket://:p%40ss@/run/a%20b.sock?virtual_host=3"),
+        ("redis://cache.example.org", "redis://Cache.example.org:6379/1"),
+        ("redis://:secret@cache.example.org:6380/0", "redis://default:secret@cache.example.org:6380/2"),
+        ("redis:///0", "redis://localhost/1"),
+    ],
+)
+def test_databases_of_one_server_are_one_place(store: str, broker: str) -> None:
+    assert server_at(store) == server_at(broker)
+    if store.startswith("unix"):
+        assert server_at(store) == server_at(broker_at(store))
+
+
+@pytest.mark.parametrize(
+    ("store", "broker"),
+    [
+        ("unix:///run/valkey.sock?db=0", "redis+socket:///run/other.sock?virtual_host=0"),
+        ("redis://127.0.0.1:6379/0", "redis+socket:///run/valkey.sock?virtual_host=0"),
+        ("redis://cache.example.org/0", "redis://queue.example.org/0"),
+        ("redis://cache.example.org/0", "redis://cache.example.org:6380/0"),
+        ("redis://cache.example.org/0", "rediss://cache.example.org/0"),
+        ("redis://:secret@cache.example.org/0", "redis://worker:other@cache.example.org/0"),
+        ("redis://localhost/0", "amqp://localhost//"),
+    ],
+)
+def test_another_socket_host_port_or_account_is_another_place(store: str, broker: str) -> None:
+    assert server_at(store) != server_at(broker)
 
 
 @pytest.mark.parametrize(
