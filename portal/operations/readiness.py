@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from portal.environment import server_at
 from portal.operations.embedded_valkey import ping
 from portal.playground.models import WorkerHeartbeat
 
@@ -117,10 +118,11 @@ def store() -> Part:
 
 
 def broker_is_separate() -> bool:
-    """Whether the broker is another server than the store, or another database of it, and so a part of its own."""
-    return settings.CELERY_BROKER_URL != settings.REDIS_URL and not settings.CELERY_BROKER_URL.startswith(
-        "redis+socket"
-    )
+    """Whether the broker is another server than the store, or is entered by another account, and so may fail alone.
+
+    The number of a database says nothing: one server has them all.
+    """
+    return server_at(settings.CELERY_BROKER_URL) != server_at(settings.REDIS_URL)
 
 
 def broker() -> Part:

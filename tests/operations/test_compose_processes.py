@@ -142,7 +142,7 @@ def test_the_compose_services_answer_a_prompt_on_postgresql_and_valkey(deploymen
         deployment.start_service(name)
     eventually(deployment.is_ready, START_WITHIN_S, "web, worker, database and Valkey are ready")
     assert json.loads(deployment.get("/readyz").body)["parts"].keys() == {  # type: ignore[attr-defined]
-        "database", "store", "broker", "migrations", "worker"
+        "database", "store", "migrations", "worker"
     }  # fmt: skip
     assert deployment.is_healthy("web")
     assert deployment.is_healthy("worker")

@@ -70,6 +70,7 @@ def test_readyz_says_that_no_worker_was_heard_of_for_15_seconds(client: Client, 
 
 def test_readyz_says_that_the_store_does_not_answer(client: Client, db: None, settings: Settings) -> None:
     settings.REDIS_URL = "unix:///nonexistent/valkey.sock"
+    settings.CELERY_BROKER_URL = "redis+socket:///nonexistent/valkey.sock?virtual_host=0"
     heartbeat(age_s=1)
     assert client.get("/readyz").json()["missing"] == ["store"]
 
@@ -125,9 +126,28 @@ def test_readyz_says_that_a_file_of_a_database_has_no_room_left(
     assert answer.json()["parts"]["database"]["detail"].endswith("how much is free: Permission denied.")
 
 
-def test_a_broker_of_its_own_is_asked_too(client: Client, db: None, store_answers: None, settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("amqp://guest@127.0.0.1:1//", {"confirm_publish": True}),
+        ("redis+socket:///nonexistent/broker.sock?virtual_host=0", {"socket_connect_timeout": 3}),
+        ("redis://127.0.0.1:1/0", {"socket_connect_timeout": 3}),
+    ],
+)
+def test_a_broker_of_its_own_is_asked_too(
+    client: Client, db: None, store_answers: None, settings: Settings, url: str, options: dict[str, object]
+) -> None:
     settings.REDIS_URL = "redis://localhost/0"
-    settings.CELERY_BROKER_URL = "amqp://guest@127.0.0.1:1//"
-    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    settings.CELERY_BROKER_URL = url
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = options
     heartbeat(age_s=1)
     assert client.get("/readyz").json()["missing"] == ["broker"]
+
+
+def test_another_database_of_the_store_is_no_part_of_its_own(
+    client: Client, db: None, store_answers: None, settings: Settings
+) -> None:
+    settings.REDIS_URL = "redis://localhost/0"
+    settings.CELERY_BROKER_URL = "redis://localhost:6379/1"
+    heartbeat(age_s=1)
+    assert "broker" not in client.get("/readyz").json()["parts"]
