@@ -178,6 +178,8 @@ def _databases() -> dict[str, Any]:
         if "postgresql" in engine:
             # A pool keeps fewer connections than there are threads.
             database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
+            # When the server was restarted, each connection of a pool would cost somebody an error page first.
+            database["CONN_HEALTH_CHECKS"] = True
     else:
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": STEELYARD_HOME / "steelyard.sqlite3"}
     if "sqlite" in database["ENGINE"]:
