@@ -1,4 +1,8 @@
-"""Reading what moved since a place, so that who comes back reads every change once, also those that committed late."""
+"""Reading what moved since a place, so that who comes back reads every change once, also those that committed late.
+
+Transactions are counted by the database's server. A dump that is read into another one brings changes along whose
+transactions are yet to come there: they become the oldest, and the places that readers kept are found again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from django.db import connection
-from django.db.models import BigIntegerField, Max, Q, QuerySet
+from django.db.models import BigIntegerField, Max, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
 
 from portal.exports.change_rows import rows_now
@@ -18,7 +22,13 @@ from portal.exports.models import Change, ChangeKind, RecordKind
 from portal.exports.rows import iso_utc
 
 _OLDEST_OPEN_TRANSACTION: Final = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# A transaction of one's own may be beyond what the snapshot knows of.
+_NEXT_TRANSACTION: Final = (
+    "greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
+    " coalesce(pg_current_xact_id_if_assigned()::text::bigint + 1, 0))"
+)
 _BYTES: Final = 16
+_LAST_ID: Final = 2**63 - 1
 # What exports are made of.
 JUDGEMENTS: Final = (RecordKind.SUBMISSION, RecordKind.VOTE)
 
@@ -77,11 +87,36 @@ def place_now() -> Place:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_OLDEST_OPEN_TRANSACTION}")
         oldest_open = int(cursor.fetchone()[0])
-    return Place(min(oldest_open, 2**63 - 1) - 1, 2**63 - 1)
+    return Place(min(oldest_open, 2**63 - 1) - 1, _LAST_ID)
+
+
+def settle_after_a_restore() -> None:
+    """Make changes of transactions that are yet to come here, so of another server, the oldest, in their ids' order."""
+    upcoming: RawSQL | Value = Value(1)
+    if connection.vendor == "postgresql":
+        upcoming = RawSQL(_NEXT_TRANSACTION, [], output_field=BigIntegerField())  # noqa: S611  a constant
+    last = Change.objects.filter(transaction_id__gte=upcoming).aggregate(last=Max("id"))["last"]
+    if last is not None:
+        Change.objects.filter(id__lte=last, transaction_id__gt=0).update(transaction_id=0)
+
+
+def found_again(place: Place) -> Place:
+    """The place itself as long as its change is where it was; after a restore, behind what was told before it.
+
+    What is not known to have been told is told again. Call after `settle_after_a_restore`.
+    """
+    if place == Place() or Change.objects.filter(pk=place.id, transaction_id=place.transaction_id).exists():
+        return place
+    if place.id == _LAST_ID and place.transaction_id <= place_now().transaction_id:
+        return place
+    told = Change.objects.filter(transaction_id=0, id__lte=place.id).aggregate(last=Max("id"))["last"]
+    return Place(0, told or 0)
 
 
 def read_changes(since: Place, limit: int, kinds: Collection[str] = JUDGEMENTS) -> Changes:
     """At most `limit` changes of these kinds behind `since`, in a constant number of queries."""
+    settle_after_a_restore()
+    since = found_again(since)
     found = list(changes_behind(since, kinds)[: limit + 1])
     chosen = found[:limit]
     rows = rows_now((change.kind, change.record) for change in chosen)

@@ -6,10 +6,8 @@ import uuid
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Max
 
-from portal.exports.change_feed import Place, changes_behind, place_now
-from portal.exports.models import Change
+from portal.exports.change_feed import Place, changes_behind, found_again, place_now, settle_after_a_restore
 from portal.webhooks.models import Delivery, Endpoint, Reading
 
 BATCH: Final = 500
@@ -41,16 +39,14 @@ def begin_now() -> None:
 
 def _read_some() -> tuple[int, int]:
     """How many changes were read, and how many messages made of them: both in one transaction."""
+    settle_after_a_restore()
     before = Reading.objects.filter(pk=_ONLY).first()
-    if before is not None and _is_ahead(before):
-        _begin_again_after_a_restore()
-        before = None
     # Without anything new no lock is taken.
-    if before is not None and not changes_behind(_place(before)).exists():
+    if before is not None and not changes_behind(found_again(_place(before))).exists():
         return 0, 0
     with transaction.atomic():
         reading = _held()
-        changes = list(changes_behind(_place(reading))[:BATCH])
+        changes = list(changes_behind(found_again(_place(reading)))[:BATCH])
         if not changes:
             return 0, 0
         endpoints = list(Endpoint.objects.filter(disabled=""))
@@ -72,23 +68,6 @@ def _read_some() -> tuple[int, int]:
         reading.transaction_id, reading.last_id = changes[-1].transaction_id, changes[-1].pk
         reading.save()
     return len(changes), len(messages)
-
-
-def _is_ahead(reading: Reading) -> bool:
-    """A dump that is read into a new PostgreSQL has its rows from transactions that are yet to come there."""
-    return reading.transaction_id > 0 and reading.transaction_id > place_now().transaction_id
-
-
-def _begin_again_after_a_restore() -> None:
-    with transaction.atomic():
-        reading = _held()
-        if not _is_ahead(reading):
-            return
-        now = place_now().transaction_id
-        Change.objects.filter(transaction_id__gt=now).update(transaction_id=0)
-        last = Change.objects.filter(transaction_id=0).aggregate(last=Max("id"))["last"] or 0
-        reading.transaction_id, reading.last_id = 0, min(reading.last_id, last)
-        reading.save()
 
 
 def _held() -> Reading:

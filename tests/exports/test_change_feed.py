@@ -211,3 +211,24 @@ def test_a_page_takes_the_same_queries_however_full(alice: User) -> None:
         judge(alice)
         make_vote(compare(make_contest(alice, variants)))
     assert count() == few
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_transaction_is_read")
+def test_after_a_dump_was_read_into_another_server_every_change_is_told_once(alice: User, bob: User) -> None:
+    for _ in range(3):
+        judge(alice)
+    # Of another server, whose last transactions are yet to come here.
+    newest = Change.objects.order_by("-pk")[:2]
+    Change.objects.filter(pk__in=[each.pk for each in newest]).update(transaction_id=2**40)
+    kept = Place(2**40, newest[1].pk)
+    later = judge(bob)
+    first = [record for _change, record in told(kept)]
+    assert first[0] == newest[0].record
+    assert set(first[1:]) == {str(later.pk)}
+    assert [record for _change, record in told()] == [change.record for change in Change.objects.order_by("pk")]
+    page = read_changes(kept, 1_000)
+    assert not read_changes(page.next, 1_000).rows
+    # Of an older backup: what the reader had of it is not there, and nothing that came since is passed over.
+    since = [change.record for change in Change.objects.filter(transaction_id__gt=0)]
+    assert [record for _change, record in told(Place(2**40, 10**9))] == since
