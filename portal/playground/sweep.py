@@ -14,6 +14,7 @@ from portal.catalog.mailing import dispatch_due_mails
 from portal.playground.dispatch import publish
 from portal.playground.models import Generation, MaintenanceLease, State, WorkerHeartbeat
 from portal.playground.retention import purge_conversations
+from portal.playground.tallies import fold_tallies
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def sweep_generations() -> None:
     # Not the same moment: what was just requeued is due as well.
     _redispatch_stale(timezone.now())
     WorkerHeartbeat.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
+    fold_tallies()
     purge_conversations()
     dispatch_due_mails()
 

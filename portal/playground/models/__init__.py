@@ -5,6 +5,7 @@ from portal.playground.models.generation import ACTIVE_STATES, FINAL_STATES, Gen
 from portal.playground.models.library import LibraryPrompt, PromptCollection
 from portal.playground.models.presets import Preset
 from portal.playground.models.sharing import ShareLink
+from portal.playground.models.tally import RunTally
 from portal.playground.models.workers import MaintenanceLease, WorkerHeartbeat
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "MaintenanceLease",
     "Preset",
     "PromptCollection",
+    "RunTally",
     "ShareLink",
     "State",
     "TokenTrace",

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
@@ -17,6 +17,7 @@ from inference.events import FinishReason
 from portal.accounts.models import ApiToken
 from portal.catalog.models import Variant
 from portal.playground.models.conversation import Conversation
+from portal.playground.models.tally import RunTally
 
 
 class State(models.TextChoices):
@@ -145,7 +146,7 @@ class Generation(models.Model):
     def is_active(self) -> bool:
         return self.state in ACTIVE_STATES
 
-    # Transitions. Each is one conditional UPDATE and says whether it took place.
+    # Transitions. Each is one conditional UPDATE and says whether it took place; an end is tallied with it.
 
     def claim(self, worker_id: str, lease: timedelta) -> bool:
         """queued → running for `worker_id`. After True, `attempt` is this claim's number, its fence from now on."""
@@ -216,9 +217,13 @@ class Generation(models.Model):
         )
 
     def _end(self, condition: Q, state: State, **values: Any) -> bool:
-        return self._move(
-            condition, state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **values
-        )
+        with transaction.atomic(savepoint=False):
+            is_ended = self._move(
+                condition, state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **values
+            )
+            if is_ended:
+                RunTally.of_one(self.variant_id, state, values).save(force_insert=True)
+        return is_ended
 
     def _mine(self) -> Q:
         return Q(state=State.RUNNING, attempt=self.attempt)
