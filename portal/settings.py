@@ -93,6 +93,18 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 if not SITE_URL:
     SITE_URL = f"https://{ALLOWED_HOSTS[0].lstrip('.')}" if PRODUCTION else f"http://{HOST}:{PORT}"
 
+# What a scraper of /metrics shows as its bearer token; without one, only operators who are signed in may read it.
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="").strip()
+if METRICS_TOKEN and (
+    len(METRICS_TOKEN) < 32
+    or len(set(METRICS_TOKEN)) < 5
+    or not set(METRICS_TOKEN) <= set(string.ascii_letters + string.digits + "-._~+/=")
+):
+    raise ImproperlyConfigured(
+        "METRICS_TOKEN must be at least 32 random characters, letters, digits and -._~+/= alone. Make one with: "
+        "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    )
+
 # --- Applications
 
 INSTALLED_APPS = [

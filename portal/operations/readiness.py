@@ -53,9 +53,9 @@ class Part:
         return titles[self.name]
 
 
-def readiness() -> list[Part]:
-    """Every part, those that need the database only while it answers."""
-    parts = [database(), store()]
+def readiness(patience_s: int | None = None) -> list[Part]:
+    """Every part, those that need the database only while it answers. `patience_s` as for `database`."""
+    parts = [database(patience_s), store()]
     if broker_is_separate():
         parts.append(broker())
     if parts[0].ok:
@@ -67,8 +67,12 @@ def readiness() -> list[Part]:
     return parts
 
 
-def database() -> Part:
+def database(patience_s: int | None = None) -> Part:
+    """With `patience_s`, a server that does not answer is found out in so many seconds (at least 2), by a connection of
+    its own: the pool would wait for ten, and a query to one that stands still has no end."""
     try:
+        if patience_s is not None:
+            _require_server(patience_s)
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
@@ -80,6 +84,19 @@ def database() -> Part:
         told = _("The database answers, but its disk does not tell how much is free: %(reason)s.")
         return Part("database", ok=False, detail=told % {"reason": error.strerror})
     return Part("database", ok=True, detail=_("The database answers."))
+
+
+def _require_server(patience_s: int) -> None:
+    """Raises DatabaseError unless somebody can sign in to the server now; a file has none."""
+    if connection.vendor == "sqlite":
+        return
+    direct = connection.copy()
+    direct.settings_dict["OPTIONS"].pop("pool", None)
+    direct.settings_dict["OPTIONS"]["connect_timeout"] = patience_s
+    try:
+        direct.ensure_connection()
+    finally:
+        direct.close()
 
 
 def _has_room_to_write() -> bool:

@@ -1,4 +1,5 @@
-"""The status page: what `/readyz` tells a machine, for people, with each variant's queue; and the favicon's address."""
+"""The status page: what `/readyz` tells a machine, for people, with each variant's queue; `/metrics` for an operator's
+browser; and the favicon's address."""
 
 from __future__ import annotations
 
@@ -6,10 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import cache_control
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from portal.operations import probes
 from portal.operations.load import variant_loads, workers_at_work
 from portal.operations.readiness import readiness
+from portal.reviews.access import require_operator
 
 
 @require_safe
@@ -27,6 +31,13 @@ def status(request: HttpRequest) -> HttpResponse:
             "workers": workers_at_work() if queryable else None,
         },
     )
+
+
+@csrf_exempt  # It changes nothing, and is a 404 to others whatever they send.
+def metrics(request: HttpRequest) -> HttpResponse:
+    """What a scraper reads, with an operator's session in the place of its token. Raises Http404 for everybody else."""
+    require_operator(request)
+    return probes.metrics(request)
 
 
 @require_safe

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from django.core.cache import cache
@@ -39,6 +39,12 @@ def loading_percent(variant_id: int) -> int | None:
     """How much of the variant's weights is loaded; None while nobody loads them."""
     percent: int | None = cache.get(_key(variant_id))
     return percent
+
+
+def loading_percents(variant_ids: Collection[int]) -> dict[int, int]:
+    """The same of several variants with one question; those that nobody loads are left out."""
+    told: dict[str, int] = cache.get_many([_key(variant_id) for variant_id in variant_ids])
+    return {variant_id: told[key] for variant_id in variant_ids if (key := _key(variant_id)) in told}
 
 
 def log_failed_load(variant: Variant, error: Exception) -> None:

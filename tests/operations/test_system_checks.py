@@ -110,6 +110,10 @@ def _started(environment: dict[str, str], *arguments: str) -> subprocess.Complet
         ("DATABASE_URL", "postgresql://", "a URL like"),
         ("EMAIL_URL", "smtp://", "a URL like"),
         ("DEFAULT_FROM_EMAIL", "Steelyard", "you@example.org"),
+        ("METRICS_TOKEN", "short-but-secret", "32 random characters"),
+        ("METRICS_TOKEN", "a" * 64, "32 random characters"),
+        ("METRICS_TOKEN", "a token of words, which no header can hold", "32 random characters"),
+        ("METRICS_TOKEN", "ein-Schlüssel-aus-mehr-als-32-Zeichen", "32 random characters"),
     ],
 )
 def test_a_malformed_value_ends_the_start_with_one_sentence(name: str, value: str, words: str) -> None:
@@ -117,6 +121,7 @@ def test_a_malformed_value_ends_the_start_with_one_sentence(name: str, value: st
     assert started.returncode == 1
     assert started.stderr.startswith(f"Steelyard cannot start: {name} must be ")
     assert words in started.stderr
+    assert not name.endswith("_TOKEN") or value not in started.stderr
     assert len(started.stderr.splitlines()) == 1
 
 
@@ -130,6 +135,7 @@ def test_a_malformed_value_ends_the_start_with_one_sentence(name: str, value: st
         ("IMPORT_SOURCES", "none", "[]"),
         ("GENERATION_LEASE_S", "1e3", "1000.0"),
         ("SECRET_KEY", "$HOME" + "k" * 50, "$HOME" + "k" * 50),
+        ("METRICS_TOKEN", " mF_9.B5f-4.1JqM~mF_9.B5f-4.1JqM= ", "mF_9.B5f-4.1JqM~mF_9.B5f-4.1JqM="),
     ],
 )
 def test_what_a_person_may_write_is_understood(name: str, value: str, meant: str) -> None:
