@@ -189,7 +189,13 @@ def _databases() -> dict[str, Any]:
                 raise ValueError(engine)
         if "postgresql" in engine:
             # A pool keeps fewer connections than there are threads.
-            database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
+            database.setdefault("OPTIONS", {})["pool"] = {
+                "min_size": 1,
+                "max_size": 8,
+                "timeout": 10,
+                # Its pauses between tries double; by itself it would grow them up to minutes that the server is back.
+                "reconnect_timeout": 5,
+            }
             # When the server was restarted, each connection of a pool would cost somebody an error page first.
             database["CONN_HEALTH_CHECKS"] = True
     else:
@@ -226,8 +232,7 @@ EMBEDDED_VALKEY: bool = not REDIS_URL
 if EMBEDDED_VALKEY:
     REDIS_URL = f"unix://{EMBEDDED_VALKEY_SOCKET}?db=0"
 CELERY_BROKER_URL: str = env.address("CELERY_BROKER_URL", ["redis", "rediss", "redis+socket", "amqp", "amqps"])
-if not CELERY_BROKER_URL:
-    CELERY_BROKER_URL = broker_at(REDIS_URL)
+CELERY_BROKER_URL = broker_at(CELERY_BROKER_URL or REDIS_URL)
 # A frozen server must cost seconds: without these, a publish to one blocks for 45 s and more.
 REDIS_SOCKET_TIMEOUT_S = 3.0
 # How long a client waits for a queue that does not answer: longer than an embedded one takes to come back.

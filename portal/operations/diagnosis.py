@@ -24,7 +24,7 @@ from django.core import checks
 from django.core.management.commands import migrate
 from django.db import DatabaseError, connection
 
-from portal.operations import home, readiness
+from portal.operations import home, readiness, web_server
 from portal.operations.embedded_valkey import ValkeyUnavailable, ping, valkey_binary
 from portal.private_folder import make_private_folder
 
@@ -76,8 +76,13 @@ def before_start(host: str, port: int) -> list[Check]:
 
 
 def everything(host: str, port: int) -> list[Check]:
-    """What `doctor` looks at: the same, and whether what runs now is in order."""
-    return [*before_start(host, port), Check("migrations", migrations), Check("worker", worker)]
+    """What `doctor` looks at: the same, and whether what runs now, together or each by itself, is in order."""
+    return [
+        *before_start(host, port)[:-1],
+        Check("port", lambda: used_port(host, port)),
+        Check("migrations", migrations),
+        Check("worker", lambda: worker(host, port)),
+    ]
 
 
 def findings(questions: list[Check]) -> Iterator[Finding]:
@@ -221,6 +226,16 @@ def free_port(host: str, port: int) -> str:
     return f"Port {port} on {host} is free."
 
 
+def used_port(host: str, port: int) -> str:
+    """As `free_port`, but a web server of ours that was started by itself is no other program."""
+    try:
+        return free_port(host, port)
+    except Wrong:
+        if not web_server.answers(host, port):
+            raise
+        return f"A web server of Steelyard answers on {host} port {port}."
+
+
 def migrations() -> str:
     _require_database()
     missing = readiness.unapplied_migrations()
@@ -277,13 +292,15 @@ def _remedy_for_file(error: Exception) -> str:
     return ""
 
 
-def worker() -> str:
-    if home.holder_of_home() is None:
-        return "Nothing was started here with `manage.py up`."
+def worker(host: str, port: int) -> str:
+    is_up = home.holder_of_home() is not None
+    if not is_up and not web_server.answers(host, port):
+        return "Nothing was started here."
     _require_database()
     part = readiness.worker()
     if not part.ok:
-        raise Wrong(f"{part.detail} See the log of `manage.py up`.")
+        remedy = "See the log of `manage.py up`." if is_up else "Start one with `manage.py run worker`, or see its log."
+        raise Wrong(f"{part.detail} {remedy}")
     return part.detail
 
 

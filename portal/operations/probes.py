@@ -20,6 +20,7 @@ from portal.operations.metrics import CONTENT_TYPE, metrics_text
 from portal.operations.readiness import readiness
 
 HEALTH_PATH: Final = "/healthz"
+HEALTH_BODY: Final = b"ok\n"
 READY_PATH: Final = "/readyz"
 METRICS_PATH: Final = "/metrics"
 
@@ -44,7 +45,7 @@ class ProbeMiddleware:
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 as long as this process answers at all."""
-    return _uncached(HttpResponse("ok\n", content_type="text/plain"))
+    return _uncached(HttpResponse(HEALTH_BODY, content_type="text/plain"))
 
 
 def readyz(request: HttpRequest) -> HttpResponse:

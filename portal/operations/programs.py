@@ -10,7 +10,10 @@ from typing import Final
 
 from django.conf import settings
 
+from portal.private_folder import make_private_folder
+
 QUEUES: Final = "generations,portal"
+SCHEDULE_NAME: Final = "celerybeat-schedule"
 WEB_GRACE_S: Final = 3
 # Past its own grace a process is ended by force.
 _SLACK_S: Final = 5.0
@@ -63,12 +66,23 @@ def worker_command() -> tuple[str, ...]:
 
 
 def beat_command() -> tuple[str, ...]:
-    """Celery beat, for scaled-out installations; its schedule has no state worth a file."""
-    schedule = settings.STEELYARD_HOME / "celerybeat-schedule"
+    """Celery beat, for scaled-out installations. Its file says to a health check that it runs."""
+    schedule = settings.STEELYARD_HOME / SCHEDULE_NAME
     return (
         *(sys.executable, "-m", "celery", "--app", "portal", "--quiet", "beat"),
         *("--loglevel", "INFO", "--schedule", str(schedule), "--pidfile", ""),
     )
+
+
+def forget_schedule() -> None:
+    """Remove what an earlier beat left: one that was killed may have left half a file, which ends the next at once.
+
+    Workers do by themselves what comes again, so nothing hangs on when it was last due. Raises OSError.
+    """
+    make_private_folder(settings.STEELYARD_HOME)
+    # Some of Python's database modules write several files.
+    for file in settings.STEELYARD_HOME.glob(f"{SCHEDULE_NAME}*"):
+        file.unlink(missing_ok=True)
 
 
 def commands() -> dict[str, tuple[str, ...]]:

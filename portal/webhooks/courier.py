@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from celery import signals
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from portal.webhooks.delivering import deliver, due, forget_old
 from portal.webhooks.fan_out import fan_out
@@ -52,6 +52,8 @@ class Courier:
         while not self._is_over:
             try:
                 self._round()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("The webhooks wait for the database: %s", error)
             except Exception:
                 logger.exception("The webhooks go on after an error")
             finally:

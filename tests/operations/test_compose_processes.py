@@ -146,6 +146,10 @@ def test_the_compose_services_answer_a_prompt_on_postgresql_and_valkey(deploymen
     }  # fmt: skip
     assert deployment.is_healthy("web")
     assert deployment.is_healthy("worker")
+    report = deployment.run("python", "manage.py", "doctor")
+    assert report.returncode == 0, report.stdout
+    assert "A web server of Steelyard answers on 127.0.0.1" in report.stdout
+    assert "Workers alive: 1." in report.stdout
 
     redirect = deployment.get("/")
     assert (redirect.status, redirect.getheader("Location")) == (301, f"https://{HOST_NAME}/")
@@ -161,5 +165,8 @@ def test_the_compose_services_answer_a_prompt_on_postgresql_and_valkey(deploymen
 
     assert deployment.stop("beat") == 0
     assert deployment.stop("worker") == 0
+    report = deployment.run("python", "manage.py", "doctor")
+    assert report.returncode == 1
+    assert "Start one with `manage.py run worker`" in report.stdout
     assert deployment.stop("web") in {0, -signal.SIGTERM}  # uvicorn ends as the signal asked
     assert deployment.run("python", "manage.py", "worker_alive").returncode == 1

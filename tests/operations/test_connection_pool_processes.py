@@ -41,14 +41,31 @@ print(len(set(before)), len(set(after)), set(before) & set(after))
 """
 
 
-def test_a_restarted_server_costs_no_request_an_error(postgres_url: str) -> None:
+def run(program: str, database_url: str) -> str:
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings", "DATABASE_URL": postgres_url},
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
+            "DATABASE_URL": database_url,
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert ended.stdout == "2 2 set()\n", ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_a_restarted_server_costs_no_request_an_error(postgres_url: str) -> None:
+    assert run(PROGRAM, postgres_url) == "2 2 set()\n"
+
+
+def test_a_server_that_comes_back_is_looked_for_every_few_seconds(postgres_url: str) -> None:
+    program = (
+        "import django; django.setup(); from django.db import connection; print(connection.pool.reconnect_timeout)"
+    )
+    # The pauses between a pool's tries double up to this time, and then a request begins anew.
+    assert float(run(program, postgres_url)) <= 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -240,6 +241,24 @@ def test_a_store_on_a_socket_is_the_broker_too(url: str, account: tuple[str | No
     found = Unconnected()._connparams()
     assert (found["path"], found["db"]) == ("/run/valkey.sock", database)
     assert (found["username"], found["password"]) == account
+
+
+@pytest.mark.parametrize(
+    ("url", "looked_at"),
+    [
+        ("rediss://:secret@queue.example.org:6380/1", ssl.CERT_REQUIRED),
+        ("rediss://queue.example.org/1?ssl_ca_certs=/etc/ca.pem", ssl.CERT_REQUIRED),
+        ("rediss://queue.example.org/1?ssl_cert_reqs=none", ssl.CERT_NONE),
+    ],
+)
+def test_a_broker_behind_tls_has_its_certificate_looked_at(url: str, looked_at: ssl.VerifyMode) -> None:
+    program = "from portal import settings as s; print(s.CELERY_BROKER_URL)"
+    for name in ("REDIS_URL", "CELERY_BROKER_URL"):
+        printed = _started({"CELERY_BROKER_URL": "", name: url}, "-c", program).stdout.strip()
+        connection = Connection(printed)
+        assert connection.ssl["ssl_cert_reqs"] == looked_at
+        assert (connection.virtual_host, connection.password) == ("1", "secret" if "secret" in url else None)
+        assert server_at(printed) == server_at(url)
 
 
 def test_the_broker_of_a_store_on_a_socket_has_its_waiting_times() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import OperationalError
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ from portal.feedback.models import Consent, Submission
 from portal.feedback.services import revise_feedback
 from portal.feedback.withdrawing import withdraw_feedback
 from portal.reviews.services.limitations import make_limitation
-from portal.webhooks import delivering
+from portal.webhooks import courier, delivering
 from portal.webhooks.delivering import MAX_TRIES, MOST_GIVEN_UP, delay_s, deliver, due, forget_old
 from portal.webhooks.fan_out import fan_out
 from portal.webhooks.models import Delivery, DeliveryState, Disabled, Endpoint, Reading
@@ -339,3 +341,21 @@ def test_after_a_restored_dump_what_moves_is_told_and_nothing_again(
     judge(bob)
     fan_out()
     assert len(waiting()) > told
+
+
+def test_a_database_that_is_away_is_waited_for_and_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = courier.Courier()
+
+    def fail() -> None:
+        ours.end()
+        raise OperationalError("couldn't get a connection after 10.00 sec")
+
+    monkeypatch.setattr(courier, "fan_out", fail)
+    # The test's own connection is to stay.
+    monkeypatch.setattr(courier, "connection", SimpleNamespace(close=lambda: None))
+    ours._run()
+    [said] = caplog.records
+    assert (said.levelname, said.exc_info) == ("WARNING", None)
+    assert said.getMessage().startswith("The webhooks wait for the database")

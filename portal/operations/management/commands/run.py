@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.operations.programs import child_environment, commands
+from portal.operations.programs import child_environment, commands, forget_schedule
 
 
 class Command(BaseCommand):
@@ -17,6 +18,11 @@ class Command(BaseCommand):
         parser.add_argument("process", choices=sorted(commands()))
 
     def handle(self, *args: Any, process: str, **options: Any) -> None:
+        if process == "beat":
+            try:
+                forget_schedule()
+            except OSError as error:
+                raise CommandError(f"Cannot write to {settings.STEELYARD_HOME}: {error.strerror}.") from error
         command = commands()[process]
         # The process id and its signals become the program's own.
         os.execve(command[0], command, child_environment({}))  # noqa: S606

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import secrets
 import sys
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -16,10 +14,9 @@ from django.core.management.color import supports_color
 from django.db import connection
 from django.utils import timezone
 
-from portal.operations import diagnosis, home, readiness
+from portal.operations import diagnosis, home, readiness, web_server
 from portal.operations.console import Console
 from portal.operations.embedded_valkey import ValkeyUnavailable, valkey_program
-from portal.operations.probes import HEALTH_PATH
 from portal.operations.programs import web_program, worker_program
 from portal.operations.seeding import seed
 from portal.operations.supervisor import Stopped, Stopwatch, Supervisor, request_stop_on_signals
@@ -60,7 +57,7 @@ class Installation:
 
     @property
     def _url(self) -> str:
-        host = _reachable(self._host)
+        host = web_server.reachable(self._host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def run(self) -> None:
@@ -99,7 +96,7 @@ class Installation:
             supervisor.wait_until_ready("valkey")
         started = timezone.now()
         supervisor.add(worker_program(lambda: readiness.living_workers(started).exists()))
-        supervisor.add(web_program(self._host, self._port, self._web_answers))
+        supervisor.add(web_program(self._host, self._port, lambda: web_server.answers(self._host, self._port)))
         supervisor.wait_until_ready("web")
         supervisor.wait_until_ready("worker")
 
@@ -128,19 +125,3 @@ class Installation:
         if self._password:
             self._say(f"First start: sign in as {ADMIN_NAME} with the password {self._password} (shown this once)")
             self._password = ""
-
-    def _web_answers(self) -> bool:
-        # Not urllib: it would ask a proxy from the environment.
-        web = http.client.HTTPConnection(_reachable(self._host), self._port, timeout=2)
-        try:
-            web.request("GET", HEALTH_PATH)
-            return web.getresponse().status == HTTPStatus.OK
-        except (http.client.HTTPException, OSError):
-            return False
-        finally:
-            web.close()
-
-
-def _reachable(host: str) -> str:
-    """An address at which a server that listens on `host` answers this machine."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
