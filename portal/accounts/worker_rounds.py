@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from celery import signals
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ def repeat_in_workers(name: str, every_s: float, work: Callable[[], object]) -> 
             pause_s = every_s
             try:
                 work()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("A worker's %s waits for the database: %s", name, error)
             except Exception:
                 logger.exception("A worker's %s goes on after an error", name)
             finally:
