@@ -9,16 +9,13 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import redis.asyncio
-from django.conf import settings
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from portal.playground.stream import FIELD, StreamEvent, StreamId, stream_key
+from portal.playground.stream_connections import ReadingConnection
 
 logger = logging.getLogger(__name__)
 
@@ -78,16 +75,8 @@ class StreamFanout:
     """The shared reader of one event loop."""
 
     def __init__(self) -> None:
-        url, timeout = settings.REDIS_URL, settings.REDIS_SOCKET_TIMEOUT_S
-        self._reader = redis.asyncio.Redis.from_url(
-            url,
-            socket_timeout=timeout + BLOCK_MS / 1000,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._client = redis.asyncio.Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
-        )
+        self._reading = ReadingConnection()
+        self._waking = ReadingConnection()
         self._wake_key = f"steelyard:wake:{uuid.uuid4()}"
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._positions: dict[str, str] = {}
@@ -134,10 +123,9 @@ class StreamFanout:
 
     async def _send_wake(self) -> None:
         try:
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.xadd(self._wake_key, {FIELD: b""}, maxlen=1, approximate=False)
-            pipeline.expire(self._wake_key, WAKE_RETENTION_S)
-            await pipeline.execute()
+            await self._waking.execute(
+                ("XADD", self._wake_key, "MAXLEN", 1, "*", FIELD, b""), ("EXPIRE", self._wake_key, WAKE_RETENTION_S)
+            )
         except (RedisError, OSError) as error:
             logger.warning("A new viewer's stream begins late: %s", error)
 
@@ -146,21 +134,21 @@ class StreamFanout:
             await self._read_while_watched()
             if self._interrupting is not None:
                 await asyncio.wait({self._interrupting})
-            await self._reader.aclose()
-            await self._client.aclose()
+            await self._reading.close()
+            await self._waking.close()
 
     async def _read_while_watched(self) -> None:
         wake_after = "0"
         while self._positions:
             asked = {self._wake_key: wake_after, **self._positions}
             try:
-                reply: Any = await self._reader.xread(cast("Any", asked), block=BLOCK_MS, count=500)
+                entries_by_key = await self._reading.read(asked, block_ms=BLOCK_MS)
             except (RedisError, OSError) as error:
                 # Viewers fall back to the row meanwhile.
                 logger.warning("Token streams wait for Redis: %s", error)
                 await asyncio.sleep(RETRY_S)
                 continue
-            for raw_key, raw_entries in _streams(reply):
+            for raw_key, raw_entries in entries_by_key:
                 key = raw_key.decode()
                 if key == self._wake_key:
                     wake_after = raw_entries[-1][0].decode()
@@ -176,7 +164,7 @@ class StreamFanout:
         # A viewer who joined during the read may have moved the position back: then this reply is not its next part.
         if self._positions.get(key) == asked_after:
             self._positions[key] = raw_entries[-1][0].decode()
-        entries = [_read_entry(raw_id, fields[FIELD]) for raw_id, fields in raw_entries]
+        entries = [_read_entry(raw_id, fields) for raw_id, fields in raw_entries]
         begun_after = StreamId.parse(asked_after)
         for subscription in self._subscriptions.get(key, ()):
             if begun_after <= subscription.last:
@@ -188,19 +176,12 @@ class StreamFanout:
         self._positions.pop(key, None)
 
 
-def _read_entry(raw_id: bytes, payload: bytes) -> Entry:
+def _read_entry(raw_id: bytes, fields: list[bytes]) -> Entry:
     entry_id = StreamId.parse(raw_id.decode())
+    name, payload = fields
+    if name != FIELD:
+        raise ValueError(f"An event's field is not {name!r}.")
     return entry_id, StreamEvent.decode(payload).written_once(entry_id)
-
-
-def _streams(reply: Any) -> Iterable[tuple[bytes, list[Any]]]:
-    # RESP2 gives a list of pairs, RESP3 a mapping whose values are wrapped once more.
-    if isinstance(reply, dict):
-        return [
-            (key, entries[0] if len(entries) == 1 and isinstance(entries[0], list) else entries)
-            for key, entries in reply.items()
-        ]
-    return reply or []
 
 
 _fanouts: WeakKeyDictionary[asyncio.AbstractEventLoop, StreamFanout] = WeakKeyDictionary()

@@ -7,8 +7,9 @@ as long as nobody sees it; a stream's first token and its end are written at onc
 
 A worker keeps what it has written of each running generation. When the connection breaks, the server may have lost
 acknowledged entries (it syncs its file once a second), so after every reconnection each stream is completed from the
-server's last entry on. Engines never wait for Redis: they append here, one thread writes. Events come encoded: one that
-cannot be is its own run's failure, where it was made, and nothing that this thread meets.
+server's last entry on. Engines never wait for Redis: they append here, one thread writes. What comes can be encoded: an
+event that cannot is its own run's failure, where it was made, and nothing that this thread meets. Tokens that wait for
+the same write go as one event.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from portal.playground.joined_delta import JoinedDelta
 from portal.playground.stream import FIELD, StreamId, stream_key
+from portal.playground.stream_connections import Command, WritingConnection
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ class _Outbox:
 
     key: str
     attempt: int
-    events: list[bytes] = field(default_factory=list)
+    events: list[bytes | JoinedDelta] = field(default_factory=list)
+    # The events before it have been encoded for a write; they stay as they are whatever came of that.
+    encoded: int = 0
     written: int = 0
     closed_at: float | None = None
 
@@ -65,27 +68,47 @@ class _Outbox:
         """Whether somebody would see that it comes later."""
         return self.has_news and (self.written < FIRST_EVENTS or self.closed_at is not None)
 
+    def add(self, event: bytes | JoinedDelta) -> None:
+        if isinstance(event, JoinedDelta) and len(self.events) > self.encoded:
+            last = self.events[-1]
+            if isinstance(last, JoinedDelta) and last.join(event):
+                return
+        self.events.append(event)
+
+    def take_unwritten(self) -> list[bytes]:
+        """The events that are to be written next. What comes later joins none of them."""
+        for index in range(self.encoded, len(self.events)):
+            event = self.events[index]
+            if isinstance(event, JoinedDelta):
+                self.events[index] = event.encode()
+        self.encoded = len(self.events)
+        return cast("list[bytes]", self.events[self.written :])
+
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """The events `first` up to `end` of an outbox, on their way."""
+    """The events of an outbox from `first` on, on their way."""
 
     box: _Outbox
     first: int
-    end: int
+    events: list[bytes]
     expires: bool
 
-    def queue_commands(self, pipeline: redis.client.Pipeline) -> None:
-        for index in range(self.first, self.end):
+    def commands(self) -> list[Command]:
+        commands: list[Command] = []
+        for index, event in enumerate(self.events, start=self.first):
             entry_id = str(StreamId(self.box.attempt, index + 1))
             # Only a first entry may create the stream: one behind it must not hide that the rest was lost.
-            pipeline.xadd(self.box.key, {FIELD: self.box.events[index]}, id=entry_id, nomkstream=index > 0)
+            only_if_there = ("NOMKSTREAM",) if index > 0 else ()
+            commands.append(("XADD", self.box.key, *only_if_there, entry_id, FIELD, event))
         if self.expires:
-            pipeline.expire(self.box.key, int(settings.STREAM_RETENTION_S + settings.GENERATION_DEADLINE_S))
+            retention_s = int(settings.STREAM_RETENTION_S + settings.GENERATION_DEADLINE_S)
+            commands.append(("EXPIRE", self.box.key, retention_s))
+        return commands
 
     def settle(self, replies: Iterator[Any]) -> None:
         """Take this write's replies and note what the server has. Raises RedisError for one that says neither."""
-        own = [next(replies) for _ in range(self.first, self.end)]
+        own = [next(replies) for _ in self.events]
         if self.expires:
             next(replies)
         for reply in own:
@@ -94,34 +117,7 @@ class _Write:
             if isinstance(reply, Exception) and "equal or smaller" not in str(reply):
                 raise reply
         # None: the stream has gone, so it is written again from its first entry.
-        self.box.written = 0 if None in own else self.end
-
-
-class _Connection:
-    """One connection that never reconnects by itself, since a silent reconnection would hide lost entries."""
-
-    def __init__(self) -> None:
-        self._was_connected = False
-        self._client = redis.Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
-            socket_connect_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=1,
-            redis_connect_func=self._connect_once,
-        )
-
-    def _connect_once(self, connection: Any) -> None:
-        if self._was_connected:
-            raise redis.ConnectionError("The connection was lost.")
-        connection.on_connect()
-        self._was_connected = True
-
-    def pipeline(self) -> redis.client.Pipeline:
-        return self._client.pipeline(transaction=False)
-
-    def close(self) -> None:
-        self._client.close()
+        self.box.written = 0 if None in own else self.first + len(self.events)
 
 
 class StreamPublisher:
@@ -135,7 +131,7 @@ class StreamPublisher:
         self._hurry = threading.Condition(lock)
         self._next_write_at = 0.0
         self._stopping = False
-        self._connection: _Connection | None = None
+        self._connection: WritingConnection | None = None
         self._thread = threading.Thread(target=self._run, name="stream-publisher", daemon=True)
         self._thread.start()
 
@@ -144,17 +140,17 @@ class StreamPublisher:
         with self._wake:
             self._outboxes[generation_id, attempt] = _Outbox(stream_key(generation_id), attempt)
 
-    def append(self, generation_id: uuid.UUID, attempt: int, *events: bytes) -> None:
-        """Add encoded events to a claim's stream; ignored after `close`."""
+    def append(self, generation_id: uuid.UUID, attempt: int, *events: bytes | JoinedDelta) -> None:
+        """Add events, encoded or tokens, to a claim's stream; ignored after `close`."""
         self.append_all([(generation_id, attempt, event) for event in events])
 
-    def append_all(self, batch: list[tuple[uuid.UUID, int, bytes]]) -> None:
+    def append_all(self, batch: Sequence[tuple[uuid.UUID, int, bytes | JoinedDelta]]) -> None:
         """Add what one decode step produced for all its generations, to be written together."""
         with self._wake:
             for generation_id, attempt, event in batch:
                 outbox = self._outboxes.get((generation_id, attempt))
                 if outbox is not None and outbox.closed_at is None:
-                    outbox.events.append(event)
+                    outbox.add(event)
                     if outbox.is_urgent:
                         self._hurry.notify()
             self._wake.notify()
@@ -221,27 +217,24 @@ class StreamPublisher:
             boxes = list(self._outboxes.values())
         self._next_write_at = time.monotonic() + min(LONGEST_PAUSE_S, PAUSE_PER_STREAM_S * len(boxes))
         if self._connection is None:
-            self._connection = _Connection()
+            self._connection = WritingConnection()
             self._look_up_written(boxes)
-        pipeline = self._connection.pipeline()
-        writes: list[_Write] = []
-        for box in boxes:
-            write = _Write(box, box.written, len(box.events), expires=box.written == 0 or box.closed_at is not None)
-            if write.first < write.end:
-                write.queue_commands(pipeline)
-                writes.append(write)
+        with self._wake:
+            writes = [
+                _Write(box, box.written, box.take_unwritten(), expires=box.written == 0 or box.closed_at is not None)
+                for box in boxes
+                if box.has_news
+            ]
         if not writes:
             return
-        replies = iter(pipeline.execute(raise_on_error=False))
+        replies = iter(self._connection.execute([command for write in writes for command in write.commands()]))
         for write in writes:
             write.settle(replies)
 
     def _look_up_written(self, boxes: list[_Outbox]) -> None:
         """After a reconnection, go on behind each stream's last entry."""
         assert self._connection is not None
-        pipeline = self._connection.pipeline()
-        for box in boxes:
-            pipeline.xrevrange(box.key, count=1)
-        for box, entries in zip(boxes, pipeline.execute(), strict=True):
+        replies = self._connection.execute([("XREVRANGE", box.key, "+", "-", "COUNT", 1) for box in boxes])
+        for box, entries in zip(boxes, replies, strict=True):
             last = StreamId.parse(entries[0][0].decode()) if entries else None
             box.written = last.seq if last is not None and last.attempt == box.attempt else 0

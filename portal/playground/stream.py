@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
-from inference.events import Delta, Token
+from inference.events import Token
 
 FIELD: Final = b"e"
 _ID = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
@@ -98,13 +98,6 @@ def stream_key(generation_id: uuid.UUID) -> str:
 
 def started(attempt: int, variant: str) -> StreamEvent:
     return StreamEvent(EventType.STARTED, {"attempt": attempt, "variant": variant})
-
-
-def delta(event: Delta) -> StreamEvent:
-    return StreamEvent(
-        EventType.DELTA,
-        {"text": event.text, "channel": event.channel, "tokens": [token_object(token) for token in event.tokens]},
-    )
 
 
 def token_object(token: Token) -> dict[str, Any]:

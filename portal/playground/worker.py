@@ -27,6 +27,7 @@ from portal.playground.active_run import ActiveRun, storable
 from portal.playground.adapter_shelf import NoRoom
 from portal.playground.dispatch import publish
 from portal.playground.engine_pool import EnginePool
+from portal.playground.joined_delta import JoinedDelta
 from portal.playground.loading import log_failed_load
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.publisher import StreamPublisher
@@ -140,7 +141,7 @@ class GenerationWorker:
             event = storable(emission.event)
             if isinstance(event, Delta):
                 try:
-                    batch.append((run.generation.pk, run.generation.attempt, stream.delta(event).encode()))
+                    batch.append((run.generation.pk, run.generation.attempt, JoinedDelta.of(event)))
                 except TypeError:
                     logger.exception("An event of generation %s cannot be encoded", run.generation.pk)
                     run.engine.cancel(run.run_id)
