@@ -15,7 +15,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from inference.compute_threads import NUMBERS, begin_share, end_share, run_shared, shared, take_shares
+from inference.compute_threads import run_shared, shared
+from inference.crew import NUMBERS, OPENING, end_share, take_share
 from inference.native_code import KINDS, exponential, float_of, inlined, narrow, pointer, wide
 
 _BFLOAT16: Final = KINDS[torch.bfloat16]
@@ -31,15 +32,17 @@ _G_BOTH, _G_OUT, _G_COUNT, _G_WIDTH = range(NUMBERS, NUMBERS + 4)
 
 
 @inlined
-def _add_and_normalise(kind: Any, order: Any) -> None:
+def _add_and_normalise(kind: Any, order_at: int, helper_at: int) -> None:
+    order = pointer(order_at, np.int64(0))
     rows, added = pointer(order[_N_ROWS], kind), pointer(order[_N_ADDED], kind)
     weight, out = pointer(order[_N_WEIGHT], kind), pointer(order[_N_OUT], kind)
     count, width, has_more = order[_N_COUNT], order[_N_WIDTH], order[_N_ADDED] != 0
     epsilon = float_of(np.uint32(order[_N_EPSILON]))
     while True:
-        begin = take_shares(order, ROWS_AT_ONCE)
-        if begin >= count:
+        share = take_share(order_at, helper_at)
+        if share < 0:
             return
+        begin = share * ROWS_AT_ONCE
         for row in range(begin, min(begin + ROWS_AT_ONCE, count)):
             first = row * width
             if has_more:
@@ -52,60 +55,64 @@ def _add_and_normalise(kind: Any, order: Any) -> None:
             scale = np.float32(1 / np.sqrt(squares / np.float32(width) + epsilon))
             for index in range(width):
                 out[first + index] = narrow(wide(rows[first + index]) * scale * wide(weight[index]), kind)
+        end_share(order_at, share)
 
 
-def _add_and_normalise_in_bfloat16(order: Any) -> None:
-    _add_and_normalise(_BFLOAT16, order)
+def _add_and_normalise_in_bfloat16(order_at: int, helper_at: int) -> None:
+    _add_and_normalise(_BFLOAT16, order_at, helper_at)
 
 
-def _add_and_normalise_in_float32(order: Any) -> None:
-    _add_and_normalise(_FLOAT32, order)
+def _add_and_normalise_in_float32(order_at: int, helper_at: int) -> None:
+    _add_and_normalise(_FLOAT32, order_at, helper_at)
 
 
 @inlined
-def _gate(kind: Any, order: Any) -> None:
+def _gate(kind: Any, order_at: int, helper_at: int) -> None:
+    order = pointer(order_at, np.int64(0))
     both, out = pointer(order[_G_BOTH], kind), pointer(order[_G_OUT], kind)
     count, width = order[_G_COUNT], order[_G_WIDTH]
     while True:
-        begin = take_shares(order, ROWS_AT_ONCE)
-        if begin >= count:
+        share = take_share(order_at, helper_at)
+        if share < 0:
             return
+        begin = share * ROWS_AT_ONCE
         for row in range(begin, min(begin + ROWS_AT_ONCE, count)):
             first = 2 * row * width
             for index in range(width):
                 number = wide(both[first + index])
                 opened = number / (np.float32(1) + exponential(-number))
                 out[row * width + index] = narrow(opened * wide(both[first + width + index]), kind)
+        end_share(order_at, share)
 
 
-def _gate_in_bfloat16(order: Any) -> None:
-    _gate(_BFLOAT16, order)
+def _gate_in_bfloat16(order_at: int, helper_at: int) -> None:
+    _gate(_BFLOAT16, order_at, helper_at)
 
 
-def _gate_in_float32(order: Any) -> None:
-    _gate(_FLOAT32, order)
+def _gate_in_float32(order_at: int, helper_at: int) -> None:
+    _gate(_FLOAT32, order_at, helper_at)
 
 
 # What attention's threads read: addresses, numbers of rows, of query heads, of key heads, of numbers in a head, of
-# positions in a slot and in the window, the scores' factor as bits, how many rows in turn are a share, and which of the
-# two parts of the work is meant.
+# positions in a slot and in the window, the scores' factor as bits, and how many rows in turn are a share.
 (
     _STATES, _COSINES, _SINES, _STORE, _SLOTS, _POSITIONS, _OUT,
-    _COUNT, _HEADS, _GROUPS, _SIZE, _CAPACITY, _WINDOW, _SCALING, _TOGETHER, _PARTS,
-) = range(NUMBERS, NUMBERS + 16)  # fmt: skip
-_STORES, _ATTENDS = 1, 2
+    _COUNT, _HEADS, _GROUPS, _SIZE, _CAPACITY, _WINDOW, _SCALING, _TOGETHER,
+) = range(NUMBERS, NUMBERS + 15)  # fmt: skip
 
 
 @inlined
-def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in functions, it takes 2.5 times as long
-    """Each share is a key head of some rows: its queries, its place in the store, its part of what comes out."""
-    begin_share(order)
+def _attend(kind: Any, order_at: int, helper_at: int) -> None:  # noqa: C901, PLR0912, PLR0915 - in functions, it takes 2.5 times as long
+    """Each share is a key head of some rows: its place in the store, its queries, its part of what comes out."""
+    order = pointer(order_at, np.int64(0))
     states, out, store = pointer(order[_STATES], kind), pointer(order[_OUT], kind), pointer(order[_STORE], kind)
     cosines, sines = pointer(order[_COSINES], kind), pointer(order[_SINES], kind)
-    slots, positions = pointer(order[_SLOTS], order[0]), pointer(order[_POSITIONS], order[0])
+    slots, positions = pointer(order[_SLOTS], np.int64(0)), pointer(order[_POSITIONS], np.int64(0))
     count, heads, groups, size = order[_COUNT], order[_HEADS], order[_GROUPS], order[_SIZE]
     capacity, window, together = order[_CAPACITY], order[_WINDOW], order[_TOGETHER]
-    stores, attends = order[_PARTS] & _STORES != 0, order[_PARTS] & _ATTENDS != 0
+    # Keys and values are stored before anybody attends, by the lead: a helper that comes back much later might write
+    # to what has become another request's slot.
+    stores = helper_at == OPENING
     scaling = float_of(np.uint32(order[_SCALING]))
     members, half = heads // groups, size // 2
     queries = np.empty((members, size), dtype=np.float32)
@@ -114,11 +121,10 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
     totals = np.empty(members, dtype=np.float32)
     widened = np.empty(size, dtype=np.float32)
     while True:
-        share = take_shares(order, 1)
-        first_row, group = (share // groups) * together, share % groups
-        if first_row >= count:
-            end_share(order)
+        share = take_share(order_at, helper_at)
+        if share < 0:
             return
+        first_row, group = (share // groups) * together, share % groups
         for row in range(first_row, min(first_row + together, count)):
             position = positions[row]
             state = row * (heads + 2 * groups) * size
@@ -126,7 +132,7 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
             keys = (slots[row] * 2 * groups + group) * capacity * size
             values = keys + groups * capacity * size
             # The last one is the key.
-            for member in range(0 if attends else members, members + 1 if stores else members):
+            for member in range(members if stores else 0, members + 1 if stores else members):
                 head = group * members + member if member < members else heads + group
                 begin = state + head * size
                 for index in range(half):
@@ -145,7 +151,6 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
                 to = values + position * size
                 for index in range(size):
                     store[to + index] = states[begin + index]
-            if not attends:
                 continue
             start = max(0, position - window + 1) if window > 0 else 0
             # A key is widened once for all heads that share it.
@@ -182,14 +187,16 @@ def _attend(kind: Any, order: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - in
                 to = (row * heads + group * members + member) * size
                 for index in range(size):
                     out[to + index] = narrow(sums[member, index] / totals[member], kind)
+        if not stores:
+            end_share(order_at, share)
 
 
-def _attend_in_bfloat16(order: Any) -> None:
-    _attend(_BFLOAT16, order)
+def _attend_in_bfloat16(order_at: int, helper_at: int) -> None:
+    _attend(_BFLOAT16, order_at, helper_at)
 
 
-def _attend_in_float32(order: Any) -> None:
-    _attend(_FLOAT32, order)
+def _attend_in_float32(order_at: int, helper_at: int) -> None:
+    _attend(_FLOAT32, order_at, helper_at)
 
 
 _OPERATIONS: Final = {
@@ -217,17 +224,28 @@ def add_and_normalise(
     count: int,
     width: int,
     epsilon: float,
+) -> None:
+    """Add to `count` rows in place what stands at `added_at` (0: nothing), and write them normalised, times weight.
+
+    In one thread: what adds in place cannot be repeated.
+    """
+    numbers = (rows_at, added_at, weight_at, out_at, count, width, _bits(epsilon))
+    run_shared(_compiled("normalise", dtype), numbers, _row_shares(count), threads=1)
+
+
+def gate(
+    dtype: torch.dtype,
+    gates_and_ups_at: int,
+    out_at: int,
+    count: int,
+    width: int,
     *,
     threads: int,
+    keep: object = None,
 ) -> None:
-    """Add to `count` rows in place what stands at `added_at` (0: nothing), and write them normalised, times weight."""
-    numbers = (rows_at, added_at, weight_at, out_at, count, width, _bits(epsilon))
-    run_shared(_compiled("normalise", dtype), numbers, threads=threads)
-
-
-def gate(dtype: torch.dtype, gates_and_ups_at: int, out_at: int, count: int, width: int, *, threads: int) -> None:
-    """silu(gate) * up of `count` rows that hold `width` gates, then `width` ups."""
-    run_shared(_compiled("gate", dtype), (gates_and_ups_at, out_at, count, width), threads=threads)
+    """silu(gate) * up of `count` rows that hold `width` gates, then `width` ups. For `keep` see `run_shared`."""
+    numbers = (gates_and_ups_at, out_at, count, width)
+    run_shared(_compiled("gate", dtype), numbers, _row_shares(count), threads=threads, keep=keep)
 
 
 def attend(
@@ -249,6 +267,7 @@ def attend(
     *,
     see_each_other: bool,
     threads: int,
+    keep: object = None,
 ) -> None:
     """Rotate queries and keys of `count` rows, store keys and values at the rows' slots and positions, and attend.
 
@@ -258,16 +277,18 @@ def attend(
     A row of states holds `heads` queries, `groups` keys and `groups` values of `size` numbers each; the store is
     `(slots, keys then values, capacity, size)`; sines have the sign that rotating by halves gives each half. A row
     sees its slot up to its own position, and the last `window` positions of that (0: all). With `see_each_other` rows
-    are of one slot, and see what those before them store.
+    are of one slot, and see what those before them store. For `keep` see `run_shared`.
     """
     addresses = (states_at, cosines_at, sines_at, store_at, slots_at, positions_at, out_at)
     numbers = (*addresses, count, heads, groups, size, capacity, window, _bits(scaling))
     compiled = _compiled("attend", dtype)
-    if see_each_other:
-        run_shared(compiled, (*numbers, ROWS_AT_ONCE, _STORES), threads=threads)
-        run_shared(compiled, (*numbers, ROWS_AT_ONCE, _ATTENDS), threads=threads)
-    else:
-        run_shared(compiled, (*numbers, 1, _STORES | _ATTENDS), threads=threads)
+    together = ROWS_AT_ONCE if see_each_other else 1
+    shares = groups * -(-count // together)
+    run_shared(compiled, (*numbers, together), shares, threads=threads, has_opening=True, keep=keep)
+
+
+def _row_shares(count: int) -> int:
+    return -(-count // ROWS_AT_ONCE)
 
 
 def _bits(number: float) -> int:

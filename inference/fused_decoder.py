@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
 from inference.adapters import AdaptedLinear, AdapterBank, applied
+from inference.compute_threads import helped_by_crew
 from inference.decode_kernels import add_and_normalise, attend, gate
 from inference.key_value_slots import KeyValueSlots, Place
 from inference.linear_layers import Guessing, Linear, LinearMaker, NativeLinear, PlainLinear
@@ -144,13 +145,16 @@ class FusedDecoder:
         self._norm = _norm(model.model.norm)
         self._head = (make_head or make_linear)(model.lm_head.weight.detach(), None)
         linears = [self._head, *(linear for layer in self._layers for linear in layer.linears)]
-        self.invariant_positions = EARLY if all(each.is_batch_invariant for each in linears) else 0
+        # All products are native ones: torch's threads, which spin, do not take turns with a crew's.
+        is_invariant = all(each.is_batch_invariant for each in linears)
+        self.invariant_positions = EARLY if is_invariant else 0
+        self._has_crew = self._is_native and is_invariant
         layers, head = self._layers[0].down.guessing, self._head.guessing
         self.guessing = Guessing(min(layers.rows, head.rows), max(layers.price, head.price))
 
     def logits(self, spans: Sequence[Span]) -> Tensor:
         plan = StepPlan(spans, self._embedding.dtype, splits_early=self._is_native)
-        with applied(self._bank, plan.adapter_rows()):
+        with helped_by_crew(wanted=self._has_crew), applied(self._bank, plan.adapter_rows()):
             return self._logits(plan)
 
     def _logits(self, plan: StepPlan) -> Tensor:
@@ -210,7 +214,7 @@ class FusedDecoder:
         def add_and_norm(norm: Norm) -> None:
             added_at = 0 if product is None else product.data_ptr()
             pointers = (rows.data_ptr(), added_at, norm.weight.data_ptr(), normed.data_ptr())
-            add_and_normalise(dtype, *pointers, count, width, norm.epsilon, threads=threads)
+            add_and_normalise(dtype, *pointers, count, width, norm.epsilon)
 
         for layer, store in zip(self._layers, self._stores, strict=True):
             add_and_norm(layer.input_norm)
@@ -223,7 +227,8 @@ class FusedDecoder:
             add_and_norm(layer.feed_norm)
             gate_up = layer.gate_up(normed)
             inner = gate_up.new_empty((count, gate_up.shape[1] // 2))
-            gate(dtype, gate_up.data_ptr(), inner.data_ptr(), count, inner.shape[1], threads=threads)
+            pointers = gate_up.data_ptr(), inner.data_ptr()
+            gate(dtype, *pointers, count, inner.shape[1], threads=threads, keep=(gate_up, inner))
             product = layer.down(inner)
         add_and_norm(self._norm)
         return normed
@@ -262,6 +267,7 @@ class FusedDecoder:
                 layer.attention.scaling,
                 see_each_other=write.is_chunk,
                 threads=threads,
+                keep=(states, cosines, sines, both, write, attended),
             )
         return attended
 

@@ -20,26 +20,25 @@ from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 from torch import Tensor
 
-INGREDIENTS: Final = ("native_code.py", "compute_threads.py", "product_tile.py")
+INGREDIENTS: Final = ("native_code.py", "native_atomics.py", "crew.py", "product_tile.py")
 
 # numba has no bfloat16: its bits stand for it.
 KINDS: Final = {torch.bfloat16: np.uint16(0), torch.float32: np.float32(0)}
 
 # Sums may be reordered, which vectors need; what is not a number must stay so, since the sampler looks for it.
 _FAST: Final = {"reassoc", "contract", "nsz", "arcp"}
-_WHOLE: Final = ir.IntType(64)
 _LOG2_E: Final = np.float32(1.4426950408889634)
 
 inlined = njit(fastmath=_FAST, error_model="numpy")
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function in machine code, made at its first call and kept on disk, since that takes seconds."""
-    made: Callable[..., None] = _kept(partial(njit, nogil=True, fastmath=_FAST, error_model="numpy"), function)
+    made: Callable[..., Any] = _kept(partial(njit, nogil=True, fastmath=_FAST, error_model="numpy"), function)
     return made
 
 
-def callback(signature: Any) -> Callable[[Callable[..., None]], Any]:
+def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Makes a function that native code calls at its `address`, compiled at once and kept on disk."""
     return partial(_kept, partial(cfunc, signature))
 
@@ -52,7 +51,7 @@ def _digest_of_ingredients() -> str:
 _INGREDIENTS_DIGEST: Final = _digest_of_ingredients()
 
 
-def _kept(compiler: Callable[..., Any], function: Callable[..., None]) -> Any:
+def _kept(compiler: Callable[..., Any], function: Callable[..., Any]) -> Any:
     # The file's name is made of this one.
     function.__qualname__ += f"_{_INGREDIENTS_DIGEST}"
     try:
@@ -85,17 +84,7 @@ def _bits_of_code(_context: Any, number: Any) -> Any:
     return types.uint32(types.float32), code
 
 
-def _fetch_and_add_code(_context: Any, address: Any, number: Any) -> Any:
-    """The whole number at the address, which grows by `number` before any other thread can look at it."""
-
-    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], _WHOLE.as_pointer()), arguments[1], "monotonic")
-
-    return types.int64(types.int64, types.int64), code
-
-
 pointer: Any = intrinsic(_pointer_code)
-fetch_and_add: Any = intrinsic(_fetch_and_add_code)
 float_of: Any = intrinsic(_float_of_code)
 bits_of: Any = intrinsic(_bits_of_code)
 

@@ -1,4 +1,4 @@
-"""Products of rows with weights that are widened to float32 in registers, on all of torch's threads.
+"""Products of rows with weights that are widened to float32 in registers, on as many threads as torch has.
 
 For processors without bfloat16 tiles (AMX). With AVX2 alone torch's own products of bfloat16 go number by number, and
 with AVX512-BF16 they reach a quarter to a half of what the same cores multiply in float32; weights that are widened
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from inference.compute_threads import NUMBERS, begin_share, end_share, run_shared, shared, take_shares
+from inference.compute_threads import run_shared, shared
+from inference.crew import NUMBERS, end_share, is_left_behind, take_share
 from inference.native_code import float_of, inlined, pointer, wide
 from inference.product_tile import LANES, WEIGHTS, compute_tile
 
@@ -88,9 +89,9 @@ def _multiply(kind: Any, order: Any, rows_at: int, row: int, begin: int, end: in
 
 
 @inlined
-def _take_shares(kind: Any, order: Any) -> None:
+def _take_shares(kind: Any, order_at: int, helper_at: int) -> None:
     """What each thread does with an order."""
-    begin_share(order)
+    order = pointer(order_at, np.int64(0))
     count, width, outputs = order[_COUNT], order[_WIDTH], order[_OUTPUTS]
     # With room for the rows that fill a last tile up, which come to what nobody looks at, and for the border of a
     # cache line, at which vectors begin: each that crosses one is read twice.
@@ -101,22 +102,26 @@ def _take_shares(kind: Any, order: Any) -> None:
         _widen_pairs(order[_ROWS], rows[: count * width])
     else:
         _widen(order[_ROWS], rows[: count * width])
+    # Behind the lead's back the rows may have become those of a later layer.
+    if is_left_behind(helper_at):
+        return
     while True:
-        begin = take_shares(order, OUTPUTS_AT_ONCE)
-        if begin >= outputs:
-            end_share(order)
+        share = take_share(order_at, helper_at)
+        if share < 0:
             return
+        begin = share * OUTPUTS_AT_ONCE
         end = min(begin + OUTPUTS_AT_ONCE, outputs)
         for row in range(0, count, 8):
             _multiply(kind, order, rows.ctypes.data + 4 * row * width, row, begin, end)
+        end_share(order_at, share)
 
 
-def _bfloat16_shares(order: Any) -> None:
-    _take_shares(_BFLOAT16, order)
+def _bfloat16_shares(order_at: int, helper_at: int) -> None:
+    _take_shares(_BFLOAT16, order_at, helper_at)
 
 
-def _int8_shares(order: Any) -> None:
-    _take_shares(np.int8(0), order)
+def _int8_shares(order_at: int, helper_at: int) -> None:
+    _take_shares(np.int8(0), order_at, helper_at)
 
 
 _SHARES: Final = {torch.bfloat16: _bfloat16_shares, torch.int8: _int8_shares}
@@ -168,7 +173,9 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
             outputs,
             weights.element_size(),
         )
-        run_shared(shares, numbers, threads=threads)
+        run_shared(
+            shares, numbers, -(-outputs // OUTPUTS_AT_ONCE), threads=threads, keep=(rows, weights, scales, biases, out)
+        )
     return out[:count]
 
 
