@@ -131,6 +131,13 @@ def find_invalid(values: Mapping[str, Any], most_tokens: int = MAX_NEW_TOKENS) -
     known = {each.name for each in fields(SamplingParams)}
     # Only min_tokens depends on another, and may stand here without it.
     roomy = {"max_tokens": MAX_NEW_TOKENS}
+    try:
+        accepted = SamplingParams.from_mapping(roomy | dict(values))
+    except InvalidParameter:
+        pass
+    else:
+        if "max_tokens" not in values or accepted.max_tokens <= most_tokens:
+            return []
     wrong: dict[str, InvalidParameter] = {}
     unknown = islice((name for name in values if name not in known), MAX_UNKNOWN_TOLD)
     for name in unknown:

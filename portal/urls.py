@@ -8,6 +8,8 @@ admin.site.site_header = _("Steelyard administration")
 admin.site.site_title = _("Steelyard administration")
 
 urlpatterns = [
+    # Some two hundred addresses are tried in turn; every prompt of a program begins here.
+    path("v1/", include("portal.api.openai.urls")),
     path("", include("portal.catalog.urls")),
     path("", include("portal.evidence.urls")),
     path("", include("portal.playground.urls")),

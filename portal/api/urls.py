@@ -1,6 +1,6 @@
 """Addresses of the API and of its documentation."""
 
-from django.urls import include, path, re_path, register_converter
+from django.urls import path, re_path, register_converter
 from django.urls.converters import UUIDConverter
 
 from portal.api.campaign_views import CampaignDetail, CampaignList, CampaignResultsView
@@ -185,7 +185,6 @@ urlpatterns = [
     # Not <path:…>, which ends at a line break.
     re_path(r"^api/v1/(?P<rest>(?s:.+))\Z", unknown_address),
     path("api/", unknown_address),
-    path("v1/", include("portal.api.openai.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SwaggerView.as_view(), name="docs"),
     path("api/redoc/", RedocView.as_view(), name="redoc"),

@@ -75,6 +75,9 @@ def default_variant() -> Variant | None:
     return Variant.objects.filter(pk__in=first).select_related("card").first()
 
 
+_NOT_RUN: Final = ("digests", "file_stamps", "card__title", "card__summary", "card__picture_name", "card__parameters")
+
+
 def get_variant_by_model_id(model_id: str) -> Variant | None:
     """The runnable variant with this id, `owner/card:variant`; `owner/card` is that card's first.
 
@@ -85,9 +88,10 @@ def get_variant_by_model_id(model_id: str) -> Variant | None:
         return None
     variants = runnable_variants().filter(card__owner_name=parts["owner"], card__slug=parts["card"])
     if parts["variant"]:
-        # One at most. Only an adapter's base is asked for afterwards, and to load it with every variant costs more.
+        # One at most. Only an adapter's base is asked for afterwards, and to load it with every variant costs more, as
+        # do columns that no run looks at.
         named = variants.filter(slug=parts["variant"]).select_related(None).select_related("card").order_by()
-        return next(iter(named), None)
+        return next(iter(named.defer(*_NOT_RUN)), None)
     return variants.first()
 
 

@@ -140,14 +140,20 @@ class _Use:
     oldest: datetime
 
 
+def runs_of(actor: Actor) -> Q:
+    """Selects the runs in the actor's own conversations; a stranger has none."""
+    if actor.user is not None:
+        return Q(conversation__owner=actor.user)
+    return Q(conversation__visitor=actor.visitor) if actor.visitor is not None else Q(pk__in=[])
+
+
 def _uses_of(actor: Actor) -> list[_Use]:
     if actor.user is None and actor.visitor is None:
         return []
-    own = Q(conversation__owner=actor.user) if actor.user is not None else Q(conversation__visitor=actor.visitor)
     # One look each: an OR of two ways to the conversations goes by no index. Most actors keep nothing apart.
     kept: list[QuerySet[Any]] = [cast("QuerySet[Any]", keys) for _by, keys in runs_kept_apart.send(Actor, actor=actor)]
     apart = [use for keys in kept if keys.exists() for use in _uses(Q(conversation__visitor__in=keys))]
-    return [*_uses(own), *apart]
+    return [*_uses(runs_of(actor)), *apart]
 
 
 def _uses(whose: Q) -> list[_Use]:

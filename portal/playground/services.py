@@ -24,7 +24,7 @@ from portal.catalog.models import Variant
 from portal.playground.dispatch import dispatch_soon, first_redispatch
 from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind
 from portal.playground.prompt_messages import Overflow, fitted, turns_before
-from portal.playground.quota import Quota, read_quotas, require_quota
+from portal.playground.quota import Quota, read_quotas, require_quota, runs_of
 from portal.playground.text_limits import text_errors
 
 TITLE_CHARACTERS: Final = 80
@@ -264,8 +264,7 @@ def _serialise_starts(actor: Actor) -> None:
 
 def require_room(actor: Actor) -> tuple[Quota, ...]:
     """The actor's quotas. Raises LimitExceeded with too much under way, or with one that is used up. Counts nothing."""
-    owned = Conversation.objects.filter(actor.owns())
-    under_way = Generation.objects.filter(state__in=ACTIVE_STATES, conversation__in=owned).count()
+    under_way = Generation.objects.filter(runs_of(actor), state__in=ACTIVE_STATES).count()
     if under_way >= settings.MAX_CONCURRENT_GENERATIONS:
         raise LimitExceeded(
             "concurrent_generations",
