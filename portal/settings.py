@@ -525,5 +525,11 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "{levelname:<7} {request_id:<16} {name}  {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"httpx2": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+    "loggers": {
+        "httpx2": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        # That each task has come and gone: the rows say it, and each line goes through two processes.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }
