@@ -13,7 +13,10 @@ in one thread and steps in another took 33 ms a step instead of 19 on 2 cores, i
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +24,7 @@ from typing import Any, Final
 
 from numba import types
 
-from inference.crew import OPENING, SHARES_SIGNATURE, Crew, order_of, require_done
+from inference.crew import OPENING, SHARES_SIGNATURE, Crew, is_opened, order_of, require_done
 from inference.native_atomics import call
 from inference.native_code import callback
 
@@ -42,6 +45,8 @@ def _entry(name: str, *arguments: Any) -> Any:
 _PARALLEL: Final = _entry("GOMP_parallel", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
 _PAUSE: Final = _entry("omp_pause_resource", ctypes.c_int, ctypes.c_int)
 _HOST: Final = _entry("omp_get_initial_device")
+# Threads that only get what cores nobody else wants, and beds that work: macOS has neither.
+_HAS_CREWS: Final = sys.platform == "linux"
 
 
 def can_share() -> bool:
@@ -54,20 +59,39 @@ def shared(function: Callable[[Any, Any], None]) -> Any:
     return callback(SHARES_SIGNATURE)(function)
 
 
+# A crew's memory is looked at for good, so crews are lent, one to a thread, and never end. By helpers that were wanted.
+_idle_crews: Final[defaultdict[int, list[Crew]]] = defaultdict(list)
+
+
+class _Loan:
+    """A crew that is given back when nobody has the loan, as when its thread ends."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+
+    def __del__(self, idle_crews: defaultdict[int, list[Crew]] = _idle_crews) -> None:
+        self.crew.forget()
+        idle_crews[self.crew.wanted].append(self.crew)
+
+
 class _Lent(threading.local):
     """The calling thread's crew, and whether it is to be used."""
 
-    crew: Crew | None = None
+    loan: _Loan | None = None
     is_wanted = False
 
-    def __del__(self) -> None:
-        if self.crew is not None:
-            _idle_crews.append(self.crew)
 
-
-# A crew's memory is looked at for good, so crews are lent, one to a thread, and never end.
-_idle_crews: Final[list[Crew]] = []
 _lent: Final = _Lent()
+
+
+def _forget_crews() -> None:
+    """A forked process has only the thread that forked."""
+    _lent.loan = None
+    _idle_crews.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_crews)
 
 
 @contextmanager
@@ -80,21 +104,16 @@ def helped_by_crew(*, wanted: bool) -> Iterator[None]:
         _lent.is_wanted = before
 
 
-def _crew(helpers: int) -> Crew:
-    if _lent.crew is None or _lent.crew.helpers != helpers:
-        _give_crew_back()
-        fitting = [crew for crew in _idle_crews if crew.helpers == helpers]
-        if fitting:
-            _idle_crews.remove(fitting[0])
-        _lent.crew = fitting[0] if fitting else Crew(helpers)
-    return _lent.crew
-
-
-def _give_crew_back() -> None:
-    crew, _lent.crew = _lent.crew, None
-    if crew is not None:
-        crew.forget()
-        _idle_crews.append(crew)
+def _crew(wanted: int) -> Crew:
+    loan = _lent.loan
+    if loan is None or loan.crew.wanted != wanted:
+        _lent.loan = loan = None
+        try:
+            crew = _idle_crews[wanted].pop()
+        except IndexError:
+            crew = Crew(wanted)
+        _lent.loan = loan = _Loan(crew)
+    return loan.crew
 
 
 def _carry_out(pair_at: Any) -> None:
@@ -115,27 +134,31 @@ def run_shared(
     threads: int,
     has_opening: bool = False,
     keep: object = None,
-) -> None:
+) -> bool:
     """Have an order's shares carried out in so many threads by what `shared` made, without the interpreter's lock.
 
     `numbers` follow the order's own (crew.NUMBERS of them), and `keep` is what the memory that they tell of belongs to:
     see crew.py for what shares must be like. With `has_opening` the function is called once before, with crew.OPENING
-    for a helper. Without threads to be had, and for one, the calling thread is alone. Raises MemoryError where one had
-    no memory.
+    for a helper. Without threads to be had, and for one, the calling thread is alone. Whether a helper may still write
+    what stands there already: who then writes something else has to do so elsewhere. Raises MemoryError where there was
+    too little memory.
     """
-    if threads > 1 and _lent.is_wanted:
-        _crew(threads - 1).run(function.address, numbers, shares, has_opening=has_opening, keep=keep)
-        return
-    order = order_of(numbers, shares)
+    if threads > 1 and _lent.is_wanted and _HAS_CREWS:
+        crew = _crew(threads - 1)
+        return crew.run(function.address, numbers, shares, has_opening=has_opening, keep=(function, keep))
+    order = order_of(numbers, shares, has_opening=has_opening)
     order_at = ctypes.addressof(order)
     if has_opening:
         _CALL(function.address)(order_at, OPENING)
-    if threads == 1 or _PARALLEL is None:
+    if not is_opened(order):
+        pass
+    elif threads == 1 or _PARALLEL is None:
         _CALL(function.address)(order_at, 0)
     else:
         pair = (ctypes.c_int64 * 2)(function.address, order_at)
         _PARALLEL(_carrying_out().address, ctypes.addressof(pair), threads, 0)
     require_done(order)
+    return False
 
 
 @contextmanager
@@ -149,6 +172,6 @@ def computing() -> Iterator[None]:
 
 def let_go() -> None:
     """Free the pool of the calling thread; its next parallel operation makes one again, in a fraction of a ms."""
-    _give_crew_back()
+    _lent.loan = None
     if _PAUSE is not None and _HOST is not None:
         _PAUSE(_PAUSE_SOFT, _HOST())

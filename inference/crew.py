@@ -23,19 +23,35 @@ They spin between the orders of a step and sleep when there are none.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+import logging
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numba import types
-from numpy.typing import NDArray
 
-from inference.native_atomics import call, fetch_and_add, load, relax, store, swap
+from inference.native_atomics import (
+    call,
+    fence,
+    fetch_and_add,
+    is_marked,
+    load,
+    mark,
+    relax,
+    store,
+    swap,
+)
 from inference.native_code import callback, compiled, inlined, pointer
 
-# An order: the next share, how many there are, how many are done, the next one to look at of those that helpers may
-# have left (-1: there is no such look yet), where a byte per share says whether it is done; then its own numbers.
+logger = logging.getLogger(__name__)
+
+# An order: the next share (below 0 until the opening is done), how many there are, how many are done, the next one to
+# look at of those that helpers may have left (-1: there is no such look yet), where a byte per share says whether it is
+# done; then its own numbers.
 _NEXT, _TOTAL, _DONE, _MEND, _FLAGS = range(5)
 NUMBERS: Final = 5
 
@@ -47,10 +63,13 @@ _LINE: Final = 8
 # The crew's board: a number that is odd while an order is open and grows with each, the function, the order, a clock.
 _GATE, _FUNCTION, _ORDER, _CLOCK = 0, 1, 2, _LINE
 _BOARD_NUMBERS: Final = 2 * _LINE
-# A helper: what it does, how many orders it has left, whether it sleeps, the board, a clock, what it sleeps on.
-_STATE, _LEFT, _ASLEEP, _BOARD, _HELPERS_CLOCK, _BED = 0, 1, 2, 3, _LINE, 2 * _LINE
+# A helper: its state, whether it sleeps, the board, a clock, what it sleeps on.
+_STATE, _ASLEEP, _BOARD, _HELPERS_CLOCK, _BED = 0, 1, 2, _LINE, 2 * _LINE
 _HELPER_NUMBERS: Final = 3 * _LINE
+# What it does is the last two bits of its state, and the others grow with each order that it leaves.
 _IDLE, _JOINING, _WORKING, _LEFT_BEHIND = range(4)
+_ACTS: Final = 3
+_NEXT_ORDER: Final = 4
 
 _SCHED_IDLE: Final = 5
 _CLOCK_MONOTONIC: Final = 1
@@ -83,8 +102,12 @@ def _now(clock_at: int) -> Any:
 
 @inlined
 def is_left_behind(helper_at: int) -> Any:
-    """Whether a helper's order has ended without it; never so for the lead, whose address is 0."""
-    return helper_at > 0 and load(helper_at + 8 * _STATE) != _WORKING
+    """Whether a helper's order has ended without it; never so for the lead, whose address is 0.
+
+    If not, what was read before is what the order was about.
+    """
+    fence()
+    return helper_at > 0 and load(helper_at + 8 * _STATE) & _ACTS != _WORKING
 
 
 @inlined
@@ -92,15 +115,17 @@ def take_share(order_at: int, helper_at: int) -> Any:
     """A share that is this thread's to carry out, -1 when there is none; in an opening each in turn."""
     order = pointer(order_at, np.int64(0))
     if helper_at == OPENING:
-        share = order[_NEXT]
-        order[_NEXT] = share + 1 if share < order[_TOTAL] else 0
-        return share if share < order[_TOTAL] else -1
+        # From -total up to 0, where the shares' own count begins.
+        left = order[_NEXT]
+        if left >= 0:
+            return -1
+        order[_NEXT] = left + 1
+        return order[_TOTAL] + left
     if helper_at == 0 and order[_MEND] >= 0:
-        done = pointer(order[_FLAGS], np.uint8(0))
         while order[_MEND] < order[_TOTAL]:
             share = order[_MEND]
             order[_MEND] = share + 1
-            if done[share] == 0:
+            if not is_marked(order[_FLAGS] + share):
                 return share
         return -1
     share = fetch_and_add(order_at + 8 * _NEXT, 1)
@@ -111,7 +136,7 @@ def take_share(order_at: int, helper_at: int) -> Any:
 def end_share(order_at: int, share: int) -> None:
     """Say that the share is carried out."""
     order = pointer(order_at, np.int64(0))
-    pointer(order[_FLAGS], np.uint8(0))[share] = np.uint8(1)
+    mark(order[_FLAGS] + share)
     fetch_and_add(order_at + 8 * _DONE, 1)
 
 
@@ -123,20 +148,20 @@ def _help(helper_at: int) -> int:
     _sched_setscheduler(np.int32(0), np.int32(_SCHED_IDLE), helper_at + 8 * _HELPERS_CLOCK)
     gate_at, state_at, asleep_at = helper[_BOARD] + 8 * _GATE, helper_at + 8 * _STATE, helper_at + 8 * _ASLEEP
     clock_at, bed_at = helper_at + 8 * _HELPERS_CLOCK, helper_at + 8 * _BED
-    last, looks = 0, 0
+    state, last, looks = 0, 0, 0
     since = _now(clock_at)
     while True:
         gate = load(gate_at)
         if gate & 1 == 1 and gate != last:
-            store(state_at, _JOINING)
+            store(state_at, state | _JOINING)
             # From here on the lead sees that somebody comes, or has closed the gate before.
             last = load(gate_at)
             function_at, order_at = load(helper[_BOARD] + 8 * _FUNCTION), load(helper[_BOARD] + 8 * _ORDER)
             # And it writes no other order on the board without leaving behind who is not at work.
-            if last & 1 == 1 and swap(state_at, _JOINING, _WORKING):
+            if last & 1 == 1 and swap(state_at, state | _JOINING, state | _WORKING):
                 call(function_at, order_at, helper_at)
-            fetch_and_add(helper_at + 8 * _LEFT, 1)
-            store(state_at, _IDLE)
+            state += _NEXT_ORDER
+            store(state_at, state | _IDLE)
             since = _now(clock_at)
             continue
         relax()
@@ -156,6 +181,9 @@ def _lead(function_at: int, order_at: int, board_at: int, helpers_at: int, helpe
     """Have an order carried out. How many helpers were left behind in it."""
     if has_opening:
         call(function_at, order_at, OPENING)
+    order = pointer(order_at, np.int64(0))
+    if order[_NEXT] < 0:  # there was no memory for the opening
+        return 0
     gate_at, clock_at = board_at + 8 * _GATE, board_at + 8 * _CLOCK
     store(board_at + 8 * _FUNCTION, function_at)
     store(board_at + 8 * _ORDER, order_at)
@@ -168,7 +196,6 @@ def _lead(function_at: int, order_at: int, board_at: int, helpers_at: int, helpe
     call(function_at, order_at, 0)
     fetch_and_add(gate_at, 1)
     ended = _now(clock_at)
-    order = pointer(order_at, np.int64(0))
     per_share = (ended - began) * (helpers + 1) / max(1, order[_TOTAL])
     until = ended + _LEAST_WAIT_NS + np.int64(_WAIT_PER_SHARE * per_share)
     left_behind = 0
@@ -176,9 +203,9 @@ def _lead(function_at: int, order_at: int, board_at: int, helpers_at: int, helpe
         state_at = helpers_at + 8 * (_HELPER_NUMBERS * index + _STATE)
         while True:
             state = load(state_at)
-            if state in (_IDLE, _LEFT_BEHIND):
+            if state & _ACTS in (_IDLE, _LEFT_BEHIND):
                 break
-            if _now(clock_at) > until and swap(state_at, state, _LEFT_BEHIND):
+            if _now(clock_at) > until and swap(state_at, state, state | _LEFT_BEHIND):
                 left_behind += 1
                 break
             relax()
@@ -201,58 +228,87 @@ def _leading() -> Any:
 class Crew:
     """A lead's helpers. They stay for good, since a thread of the class of theirs may take long to hear of its end."""
 
-    def __init__(self, helpers: int) -> None:
-        self.helpers = helpers
-        numbers = _BOARD_NUMBERS + helpers * _HELPER_NUMBERS
-        self._memory = np.zeros(numbers + _LINE, dtype=np.int64)
-        self._board_at = self._memory.ctypes.data + -self._memory.ctypes.data % (8 * _LINE)
+    def __init__(self, wanted: int) -> None:
+        """Of so many helpers, or as many as the system lets it have."""
+        self.wanted = wanted
+        numbers = _BOARD_NUMBERS + wanted * _HELPER_NUMBERS
+        memory = np.zeros(numbers + _LINE, dtype=np.int64)
+        self._board_at = memory.ctypes.data + -memory.ctypes.data % (8 * _LINE)
         self._helpers_at = self._board_at + 8 * _BOARD_NUMBERS
-        # Helpers that were left behind, how many orders each had left before, and what it may still look at.
-        self._kept: list[tuple[NDArray[np.int64], int, object]] = []
-        system = ctypes.CDLL(None)
-        begin = (self._board_at - self._memory.ctypes.data) // 8 + _BOARD_NUMBERS
-        self._helpers = self._memory[begin : begin + helpers * _HELPER_NUMBERS].reshape(helpers, -1)
-        for index, helper in enumerate(self._helpers):
-            helper_at = self._helpers_at + 8 * _HELPER_NUMBERS * index
-            helper[_BOARD] = self._board_at
-            system.sem_init(ctypes.c_void_p(helper_at + 8 * _BED), 0, 0)
-            thread = ctypes.c_ulong()
-            failure = system.pthread_create(
-                ctypes.byref(thread), None, ctypes.c_void_p(_helping().address), ctypes.c_void_p(helper_at)
-            )
-            if failure:
-                raise OSError(failure, "a thread to compute with cannot be begun")
-            system.pthread_detach(thread)
+        begin = (self._board_at - memory.ctypes.data) // 8 + _BOARD_NUMBERS
+        self._helpers = memory[begin : begin + wanted * _HELPER_NUMBERS].reshape(wanted, -1)
+        # By helper that was left behind: its state since, and what it may look at as long as it is in that.
+        self._kept: dict[int, tuple[int, object]] = {}
+        # Helpers look at all this also when the interpreter is taken down around them.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+        self.helpers = self._begin()
 
-    def run(self, function_at: int, numbers: Sequence[int], shares: int, *, has_opening: bool, keep: object) -> None:
+    def _begin(self) -> int:
+        """How many threads could be begun."""
+        system = ctypes.CDLL(None)
+        with _signals_for_others():
+            for index, helper in enumerate(self._helpers):
+                helper[_BOARD] = self._board_at
+                helper_at = self._helpers_at + 8 * _HELPER_NUMBERS * index
+                system.sem_init(ctypes.c_void_p(helper_at + 8 * _BED), 0, 0)
+                thread, life = ctypes.c_ulong(), ctypes.c_void_p(_helping().address)
+                failure = system.pthread_create(ctypes.byref(thread), None, life, ctypes.c_void_p(helper_at))
+                if failure:
+                    reason = os.strerror(failure)
+                    logger.warning("%d threads to compute with instead of %d: %s", index + 1, self.wanted + 1, reason)
+                    return index
+                system.pthread_detach(thread)
+        return self.wanted
+
+    def run(self, function_at: int, numbers: Sequence[int], shares: int, *, has_opening: bool, keep: object) -> bool:
         """Have `shares` shares of an order carried out by the native function at the address.
 
         `numbers` follow the order's own. With `has_opening` the lead calls the function once before all helpers, with
-        OPENING for a helper. `keep` is what the order's memory belongs to. Raises MemoryError where there is too
-        little for the lead's part.
+        OPENING for a helper. `keep` is what the order's memory belongs to, and the function's. Whether a helper was
+        left behind, which then may still write, though nothing else than stands there. Raises MemoryError where there
+        is too little for the lead's part.
         """
         if self._kept:
             self.forget()
-        order = order_of(numbers, shares)
+        order = order_of(numbers, shares, has_opening=has_opening)
         order_at = ctypes.addressof(order)
-        if _leading()(function_at, order_at, self._board_at, self._helpers_at, self.helpers, has_opening):
-            for helper in self._helpers:
-                if helper[_STATE] == _LEFT_BEHIND:
-                    self._kept.append((helper, int(helper[_LEFT]), (order, keep)))
+        left_behind = _leading()(function_at, order_at, self._board_at, self._helpers_at, self.helpers, has_opening)
+        if left_behind:
+            for index, state in enumerate(self._helpers[:, _STATE].tolist()):
+                # One that was left behind before has not seen this order.
+                if state & _ACTS == _LEFT_BEHIND and self._kept.get(index, (_IDLE, None))[0] != state:
+                    self._kept[index] = state, (order, keep)
         require_done(order)
+        return bool(left_behind)
 
     def forget(self) -> None:
         """Keep no longer what no helper looks at any more."""
-        self._kept = [(helper, left, kept) for helper, left, kept in self._kept if helper[_LEFT] == left]
+        self._kept = {index: kept for index, kept in self._kept.items() if self._helpers[index, _STATE] == kept[0]}
 
 
-def order_of(numbers: Sequence[int], shares: int) -> Order:
+@contextmanager
+def _signals_for_others() -> Iterator[None]:
+    """Around the start of threads that may not have a core for long: signals to the process go to its other threads."""
+    own = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - own)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def order_of(numbers: Sequence[int], shares: int, *, has_opening: bool) -> Order:
     """An order's memory."""
     count = NUMBERS + len(numbers)
     # Made a hundred times a step: an array of numpy takes three times as long until its address is known.
-    order = (ctypes.c_int64 * (count + -(-shares // 8)))(0, shares, 0, -1, 0, *numbers)
+    order = (ctypes.c_int64 * (count + -(-shares // 8)))(-shares if has_opening else 0, shares, 0, -1, 0, *numbers)
     order[_FLAGS] = ctypes.addressof(order) + 8 * count
     return order
+
+
+def is_opened(order: Order) -> bool:
+    """Whether there was memory for the opening, or none to be done."""
+    return order[_NEXT] >= 0
 
 
 def require_done(order: Order) -> None:

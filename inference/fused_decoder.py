@@ -222,7 +222,9 @@ class FusedDecoder:
             self._normalise_heads(layer, states)
             attended = self._natively_attended(single, layer, store, states, cosines, sines, threads=attending_threads)
             if others is not None:
-                attended[other_rows] = self._attended_by_torch(layer, store, others, states, cosines, sines)
+                # It turns the states in place, where a helper that was left behind may still read.
+                turned = states.clone() if single else states
+                attended[other_rows] = self._attended_by_torch(layer, store, others, turned, cosines, sines)
             product = layer.output(attended)
             add_and_norm(layer.feed_norm)
             gate_up = layer.gate_up(normed)

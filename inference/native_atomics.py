@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 _cgutils: Any = cgutils
 _WHOLE: Final = ir.IntType(64)
 _ORDER: Final = "seq_cst"
+_BYTE: Final = ir.IntType(8)
 _INT: Final = ir.IntType(32)
 # By processor, LLVM's name of the instruction, and its arguments: an ARM's hint 1 is `yield`.
 _RELAXING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
@@ -66,6 +67,37 @@ def _swap_code(_context: Any, address: Any, expected: Any, number: Any) -> Any:
     return types.boolean(types.int64, types.int64, types.int64), code
 
 
+def _mark_code(_context: Any, address: Any) -> Any:
+    """Marks the byte at the address; who sees the mark sees all that was written before."""
+
+    def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], _BYTE.as_pointer())
+        builder.store_atomic(ir.Constant(_BYTE, 1), place, _ORDER, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), code
+
+
+def _is_marked_code(_context: Any, address: Any) -> Any:
+    """Whether the byte at the address is marked."""
+
+    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        mark = builder.load_atomic(builder.inttoptr(arguments[0], _BYTE.as_pointer()), _ORDER, 1)
+        return builder.icmp_unsigned("!=", mark, ir.Constant(_BYTE, 0))
+
+    return types.boolean(types.int64), code
+
+
+def _fence_code(_context: Any) -> Any:
+    """What is read before this is as it was then: an ARM may else read it later than what follows."""
+
+    def code(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.fence("acquire")
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
 def _call_code(_context: Any, function_at: Any, order_at: Any, member_at: Any) -> Any:
     """Calls the native function at the address with two whole numbers."""
 
@@ -95,5 +127,8 @@ fetch_and_add: Any = intrinsic(_fetch_and_add_code)
 load: Any = intrinsic(_load_code)
 store: Any = intrinsic(_store_code)
 swap: Any = intrinsic(_swap_code)
+mark: Any = intrinsic(_mark_code)
+is_marked: Any = intrinsic(_is_marked_code)
+fence: Any = intrinsic(_fence_code)
 call: Any = intrinsic(_call_code)
 relax: Any = intrinsic(_relax_code)

@@ -160,6 +160,7 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
     computed = count - rest + _tile_rows.py_func(rest)
     out = torch.empty((computed, outputs), dtype=torch.bfloat16)
     shares, threads = _compiled_shares(weights.dtype), torch.get_num_threads()
+    is_written_later = False
     at_once = max(8, CACHED_NUMBERS // width // 8 * 8)
     for first in range(0, count, at_once):
         numbers = (
@@ -173,10 +174,11 @@ def multiply(rows: Tensor, weights: Tensor, scales: Tensor | None = None, biases
             outputs,
             weights.element_size(),
         )
-        run_shared(
+        is_written_later |= run_shared(
             shares, numbers, -(-outputs // OUTPUTS_AT_ONCE), threads=threads, keep=(rows, weights, scales, biases, out)
         )
-    return out[:count]
+    # What comes out is the caller's to change: heads are normalised in place, adapters add to it.
+    return out[:count].clone() if is_written_later else out[:count]
 
 
 def padded(weights: Tensor) -> Tensor:
