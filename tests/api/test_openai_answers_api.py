@@ -18,6 +18,7 @@ from portal.accounts.services import create_token
 from portal.api.openai import choices, run_view
 from portal.playground import dispatch, stream
 from portal.playground.following import News
+from portal.playground.joined_delta import JoinedDelta
 from portal.playground.models import Generation, State, TokenTrace
 from tests.playground.turns import make_variant
 
@@ -40,7 +41,8 @@ Answer = Callable[..., Any]
 
 def says(text: str, channel: Channel = Channel.ANSWER, **token: Any) -> stream.StreamEvent:
     top = token.pop("top", ())
-    return stream.delta(Delta(text, channel, (Token(id=1, text=text, logprob=-0.5, top=top, **token),)))
+    said = Delta(text, channel, (Token(id=1, text=text, logprob=-0.5, top=top, **token),))
+    return stream.StreamEvent.decode(JoinedDelta.of(said).encode())
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from portal.api.openai import choices
 from portal.api.openai.completion_response import TokenOffsets
 from portal.playground import dispatch, stream
 from portal.playground.following import News
+from portal.playground.joined_delta import JoinedDelta
 from portal.playground.models import Conversation, Generation, Kind, TokenTrace
 from tests.playground.turns import make_variant
 
@@ -39,7 +40,8 @@ def ask(transactional_db: None, alice: User, monkeypatch: pytest.MonkeyPatch) ->
         Delta(" 🙂", Channel.ANSWER, (Token(4, "\ufffd", -2.0),)),
         Delta("!", Channel.ANSWER, (Token(5, "!", -3.0),)),
     ]
-    events = [stream.started(1, "smol/lm2:bf16"), *map(stream.delta, deltas), stream.finished("length", USAGE, {})]
+    said = [stream.StreamEvent.decode(JoinedDelta.of(delta).encode()) for delta in deltas]
+    events = [stream.started(1, "smol/lm2:bf16"), *said, stream.finished("length", USAGE, {})]
 
     async def follow(generation: Generation, **_options: Any) -> AsyncIterator[News]:
         tokens = [

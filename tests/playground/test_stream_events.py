@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.events import Alternative, Channel, Delta, Token
-from portal.playground import stream
+from inference.events import Alternative, Delta, Token
 from portal.playground.active_run import storable
 from portal.playground.fanout import Subscription
 from portal.playground.stream import BEGINNING, EventType, StreamEvent, StreamId
@@ -60,22 +59,6 @@ def test_an_id_survives_the_wire(event_id: StreamId) -> None:
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="Last-Event-ID"):
         StreamId.parse(text)
-
-
-def test_a_token_reaches_the_wire_with_its_alternatives() -> None:
-    token = Token(7, " yes", -0.1, top=(Alternative(7, " yes", -0.1), Alternative(9, " no", -2.5)))
-    assert stream.delta(Delta(" yes", Channel.THINKING, (token,))).data == {
-        "text": " yes",
-        "channel": "thinking",
-        "tokens": [
-            {
-                "id": 7,
-                "text": " yes",
-                "logprob": -0.1,
-                "top": [{"id": 7, "text": " yes", "logprob": -0.1}, {"id": 9, "text": " no", "logprob": -2.5}],
-            }
-        ],
-    }
 
 
 def test_what_no_database_can_store_is_replaced_before_anybody_sees_it() -> None:

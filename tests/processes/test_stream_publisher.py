@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import redis
 
+from inference.events import Channel, Delta, Token
 from portal.playground import publisher
+from portal.playground.joined_delta import JoinedDelta
 from portal.playground.publisher import StreamPublisher
 from portal.playground.stream import FIELD, stream_key
 from tests.services.installation import eventually
@@ -62,6 +66,72 @@ def test_a_first_token_and_an_end_are_written_at_once_and_what_is_between_them_t
     stream_publisher.append(first, ATTEMPT, b"d", b"finished")
     stream_publisher.close(first, ATTEMPT)
     _eventually_written(valkey, first, b"started", b"a", b"b", b"c", b"d", b"finished")
+
+
+def _said(text: str) -> JoinedDelta:
+    return JoinedDelta.of(Delta(text, Channel.ANSWER, (Token(1, text, -0.5),)))
+
+
+def _texts(valkey: Valkey, generation: uuid.UUID) -> list[str]:
+    return [json.loads(event).get("text", "") for event in _written(valkey, generation)]
+
+
+def test_tokens_that_wait_for_the_same_write_are_one_event_and_join_none_that_was_written(
+    stream_publisher: StreamPublisher, valkey: Valkey
+) -> None:
+    first, second = uuid.uuid4(), uuid.uuid4()
+    stream_publisher.open(first, ATTEMPT)
+    stream_publisher.append(first, ATTEMPT, b"{}", _said("a"))
+    eventually(lambda: _texts(valkey, first) == ["", "a"], 60, "the first token is written")
+    for text in "bcd":
+        stream_publisher.append(first, ATTEMPT, _said(text))
+    stream_publisher.open(second, ATTEMPT)
+    stream_publisher.append(second, ATTEMPT, b"{}")
+    eventually(lambda: _texts(valkey, first) == ["", "a", "bcd"], 60, "what waited is written")
+
+    stream_publisher.append(first, ATTEMPT, _said("e"), _said("f"), b"{}", _said("g"))
+    stream_publisher.close(first, ATTEMPT)
+    eventually(lambda: _texts(valkey, first) == ["", "a", "bcd", "ef", "", "g"], 60, "the end is written")
+
+
+def test_a_stream_that_the_server_lost_is_written_again_event_by_event_as_it_was(
+    stream_publisher: StreamPublisher, valkey: Valkey
+) -> None:
+    generation, other = uuid.uuid4(), uuid.uuid4()
+    stream_publisher.open(generation, ATTEMPT)
+    stream_publisher.append(generation, ATTEMPT, b"{}", _said("a"))
+    eventually(lambda: _texts(valkey, generation) == ["", "a"], 60, "the first token is written")
+    stream_publisher.append(generation, ATTEMPT, _said("b"), _said("c"))
+    stream_publisher.open(other, ATTEMPT)
+    stream_publisher.append(other, ATTEMPT, b"{}")
+    eventually(lambda: _texts(valkey, generation) == ["", "a", "bc"], 60, "what waited is written")
+
+    with redis.Redis.from_url(valkey.url) as client:
+        client.delete(stream_key(generation))
+    stream_publisher.append(generation, ATTEMPT, _said("d"))
+    stream_publisher.close(generation, ATTEMPT)
+    eventually(lambda: _texts(valkey, generation) == ["", "a", "bc", "d"], 60, "all of it is written again")
+
+
+def test_streams_that_are_written_together_reach_a_blocked_reader_together(
+    stream_publisher: StreamPublisher, valkey: Valkey
+) -> None:
+    generations = [uuid.uuid4() for _ in range(4)]
+    for generation in generations:
+        stream_publisher.open(generation, ATTEMPT)
+        stream_publisher.append(generation, ATTEMPT, b"{}", _said("a"))
+        eventually(lambda each=generation: _texts(valkey, each) == ["", "a"], 60, "the first token is written")
+    stream_publisher.append_all([(each, ATTEMPT, _said("b")) for each in generations])
+    with ThreadPoolExecutor(1) as pool, redis.Redis.from_url(valkey.url, protocol=2) as client:
+        after = {stream_key(each): f"{ATTEMPT}-2" for each in generations}
+        reading = pool.submit(client.xread, after, block=60_000)
+        eventually(lambda: _is_blocked(client), 60, "a reader waits")
+        stream_publisher.stop(60)
+        assert len(reading.result()) == len(generations)
+
+
+def _is_blocked(client: redis.Redis) -> bool:
+    return bool(client.info("clients")["blocked_clients"])
 
 
 def test_what_waits_is_written_when_the_worker_stops(stream_publisher: StreamPublisher, valkey: Valkey) -> None:
