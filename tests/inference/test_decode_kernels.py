@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
+from inference.compute_threads import helped_by_crew
 from inference.decode_kernels import add_and_normalise, attend, gate
 from inference.native_code import KINDS
 
 HEADS, GROUPS, SIZE, CAPACITY, SLOTS = 6, 2, 16, 64, 5
 TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
 both_dtypes = pytest.mark.parametrize("dtype", list(KINDS), ids=str)
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["torch", "crew"])
+def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Those who share the work."""
+    with helped_by_crew(wanted=request.param):
+        yield
 
 
 def _random(*shape: int, dtype: torch.dtype, seed: int = 1) -> Tensor:
@@ -26,12 +36,12 @@ def test_rows_are_added_to_and_normalised(dtype: torch.dtype, count: int, width:
     rows, added, weight = (_random(count, width, dtype=dtype, seed=seed) for seed in range(3))
     out, expected = torch.empty_like(rows), rows + added
     args = (added.data_ptr(), weight[0].data_ptr(), out.data_ptr(), count, width, 1e-5)
-    add_and_normalise(dtype, rows.data_ptr(), *args, threads=2)
+    add_and_normalise(dtype, rows.data_ptr(), *args)
     assert torch.equal(rows, expected)
     torch.testing.assert_close(
         out, rms_norm(expected, (width,), weight[0], 1e-5), rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype]
     )
-    add_and_normalise(dtype, rows.data_ptr(), 0, *args[1:], threads=1)
+    add_and_normalise(dtype, rows.data_ptr(), 0, *args[1:])
     assert torch.equal(rows, expected)
 
 
@@ -41,7 +51,7 @@ def test_gates_open_their_ups(dtype: torch.dtype, rows: int) -> None:
     both = 20 * _random(rows, 2 * 48, dtype=dtype)
     both[0, :3] = torch.tensor([-1e4, 1e4, 0], dtype=dtype)
     out = torch.empty(rows, 48, dtype=dtype)
-    gate(dtype, both.data_ptr(), out.data_ptr(), rows, 48, threads=2)
+    gate(dtype, both.data_ptr(), out.data_ptr(), rows, 48, threads=2, keep=(both, out))
     gates, ups = both.float().chunk(2, dim=-1)
     torch.testing.assert_close(out.float(), silu(gates) * ups, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype])
 
@@ -64,6 +74,7 @@ def _attended(
         *(len(slots), HEADS, GROUPS, SIZE, CAPACITY, window, SIZE**-0.5),
         see_each_other=see_each_other,
         threads=2,
+        keep=(states, cosines, sines, store, slots, positions, out),
     )
     return out
 
@@ -129,7 +140,7 @@ def test_what_is_not_a_number_stays_so_and_stays_in_its_row(dtype: torch.dtype, 
     rows[0, 5] = torch.nan
     normed, opened = torch.empty_like(rows), torch.empty(2, 16, dtype=dtype)
     weight = torch.ones(32, dtype=dtype)
-    add_and_normalise(dtype, rows.data_ptr(), 0, weight.data_ptr(), normed.data_ptr(), 2, 32, 1e-5, threads=1)
+    add_and_normalise(dtype, rows.data_ptr(), 0, weight.data_ptr(), normed.data_ptr(), 2, 32, 1e-5)
     gate(dtype, rows.data_ptr(), opened.data_ptr(), 2, 16, threads=1)
     assert normed[0].isnan().all()
     assert opened[0].isnan().any()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference import product_kernel
+from inference.compute_threads import run_shared
 from inference.linear_layers import NativeLinear
 
 ONE_ROUNDING = torch.finfo(torch.bfloat16).eps
@@ -83,3 +86,21 @@ def test_what_is_not_a_number_stays_so_in_a_native_product_and_is_its_own_rows_a
     product = NativeLinear(torch.ones(3, 24, dtype=torch.bfloat16), None)(rows)
     assert product[3].isnan().all()
     assert torch.equal(product[[0, 1, 2, 4]], torch.full((4, 3), 24, dtype=torch.bfloat16))
+
+
+def test_a_product_that_a_late_helper_may_still_write_to_is_the_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller gets is its own to change."""
+    written: list[torch.Tensor] = []
+
+    def and_one_is_late(*arguments: Any, keep: Any, **options: Any) -> bool:
+        run_shared(*arguments, keep=keep, **options)
+        written.append(keep[-1])
+        return True
+
+    layer = NativeLinear(torch.ones(64, 64, dtype=torch.bfloat16), None)
+    rows = torch.ones(3, 64, dtype=torch.bfloat16)
+    monkeypatch.setattr(product_kernel, "run_shared", and_one_is_late)
+    product = layer(rows)
+    assert (product == 64).all()
+    written[0].zero_()
+    assert (product == 64).all()
