@@ -311,7 +311,7 @@ class BatchRunner:
         return [request.request_id for request in self._waiting]
 
     def rest(self) -> None:
-        """Let go of torch's threads, so that those of another engine may spin."""
+        """Let go of the threads that computed, so that those of another engine may spin."""
         let_go()
 
     def release_memory(self) -> None:

@@ -3,7 +3,7 @@
 Between two products that stream weights through the caches, every torch operation begins cold: 20 to 70 µs instead of 3
 to 10, a dozen per layer. Three compiled functions with little code take their place. They let go of the interpreter's
 lock, take addresses of contiguous tensors (what torch owns stays its own), compute in float32 whatever those hold, and
-run on as many of torch's threads as they are told. `kind` is a number of the type that stands for the tensors' dtype,
+run on as many threads as they are told. `kind` is a number of the type that stands for the tensors' dtype,
 see `KINDS`.
 """
 
