@@ -211,7 +211,7 @@ _OPERATIONS: Final = {
 
 @cache
 def _compiled(operation: str, dtype: torch.dtype) -> Any:
-    """What torch's threads run, compiled when a model of that dtype is first loaded."""
+    """What the threads run, compiled when a model of that dtype is first loaded."""
     return shared(_OPERATIONS[operation, dtype])
 
 
