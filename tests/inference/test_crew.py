@@ -89,9 +89,11 @@ opened = shared(_compute_what_was_opened)
 
 
 def _lack_memory(order_at: int, helper_at: int) -> None:
-    """As a function that gets none: what begins with too much of it takes no share."""
+    """The lead gets none, for the opening or for its shares; helpers, which might say so much later, try nothing."""
     order = pointer(order_at, np.int64(0))
-    is_short = (order[_WAITS] == -1 and helper_at == OPENING) or (order[_WAITS] == 0 and helper_at != OPENING)
+    if order[_WAITS] == 0 and helper_at > 0:
+        return
+    is_short = (order[_WAITS] == -1 and helper_at == OPENING) or (order[_WAITS] == 0 and helper_at == 0)
     room = np.empty(2**60 if is_short else 1, dtype=np.int8)
     room[0] = 1
     while True:
