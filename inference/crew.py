@@ -79,6 +79,9 @@ _LOOKS_BETWEEN_YIELDS: Final = 64
 # The lead waits so long at least, of the time that a share takes so many times as long.
 _LEAST_WAIT_NS: Final = 15_000
 _WAIT_PER_SHARE: Final = 1.5
+_LACKING: Final = -1
+
+_NO_MEMORY: Final = "a thread had no memory for its part of a step"
 
 _int = types.int32
 _whole = types.int64
@@ -177,13 +180,28 @@ def _help(helper_at: int) -> int:
                 since = _now(clock_at)
 
 
+@inlined
+def _mend(function_at: int, order_at: int) -> Any:
+    """Have the lead carry out what is missing; whether nothing is then."""
+    order = pointer(order_at, np.int64(0))
+    if load(order_at + 8 * _DONE) >= order[_TOTAL]:
+        return True
+    order[_MEND] = 0
+    call(function_at, order_at, 0)
+    # The number of those done may be behind: who is late has marked its share before it counts it.
+    marked = 0
+    for share in range(order[_TOTAL]):
+        marked += 1 if is_marked(order[_FLAGS] + share) else 0
+    return marked == order[_TOTAL]
+
+
 def _lead(function_at: int, order_at: int, board_at: int, helpers_at: int, helpers: int, has_opening: bool) -> Any:
-    """Have an order carried out. How many helpers were left behind in it."""
+    """Have an order carried out. How many helpers were left behind in it; LACKING where shares are left."""
     if has_opening:
         call(function_at, order_at, OPENING)
     order = pointer(order_at, np.int64(0))
     if order[_NEXT] < 0:  # there was no memory for the opening
-        return 0
+        return _LACKING
     gate_at, clock_at = board_at + 8 * _GATE, board_at + 8 * _CLOCK
     store(board_at + 8 * _FUNCTION, function_at)
     store(board_at + 8 * _ORDER, order_at)
@@ -209,10 +227,7 @@ def _lead(function_at: int, order_at: int, board_at: int, helpers_at: int, helpe
                 left_behind += 1
                 break
             relax()
-    if load(order_at + 8 * _DONE) < order[_TOTAL]:
-        order[_MEND] = 0
-        call(function_at, order_at, 0)
-    return left_behind
+    return left_behind if _mend(function_at, order_at) else _LACKING
 
 
 @cache
@@ -272,14 +287,15 @@ class Crew:
             self.forget()
         order = order_of(numbers, shares, has_opening=has_opening)
         order_at = ctypes.addressof(order)
-        left_behind = _leading()(function_at, order_at, self._board_at, self._helpers_at, self.helpers, has_opening)
-        if left_behind:
+        outcome = _leading()(function_at, order_at, self._board_at, self._helpers_at, self.helpers, has_opening)
+        if outcome != 0:
             for index, state in enumerate(self._helpers[:, _STATE].tolist()):
                 # One that was left behind before has not seen this order.
                 if state & _ACTS == _LEFT_BEHIND and self._kept.get(index, (_IDLE, None))[0] != state:
                     self._kept[index] = state, (order, keep)
-        require_done(order)
-        return bool(left_behind)
+        if outcome == _LACKING:
+            raise MemoryError(_NO_MEMORY)
+        return bool(outcome)
 
     def forget(self) -> None:
         """Keep no longer what no helper looks at any more."""
@@ -312,6 +328,6 @@ def is_opened(order: Order) -> bool:
 
 
 def require_done(order: Order) -> None:
-    """Raises MemoryError where shares are left, which is what a thread does that has no memory for its part."""
+    """Raises MemoryError where shares are left, all threads having ended: so it is where one had no memory."""
     if order[_DONE] < order[_TOTAL]:
-        raise MemoryError("a thread had no memory for its part of a step")
+        raise MemoryError(_NO_MEMORY)

@@ -26,11 +26,11 @@ from transformers import AutoModelForCausalLM
 
 from inference import decode_kernels, product_kernel
 from inference.compute_threads import helped_by_crew, let_go, run_shared, shared
-from inference.crew import NUMBERS, OPENING, Crew, end_share, take_share
+from inference.crew import _DONE, _FLAGS, NUMBERS, OPENING, Crew, end_share, take_share
 from inference.fused_decoder import FusedDecoder
 from inference.key_value_slots import KeyValueSlots
 from inference.linear_layers import NativeLinear
-from inference.native_atomics import fetch_and_add, load, store
+from inference.native_atomics import fetch_and_add, load, mark, store
 from inference.native_code import pointer
 from inference.step_plan import EARLY, Span
 from tests.inference.conftest import REPOSITORY, FolderMaker
@@ -125,6 +125,29 @@ def _come_without_memory(order_at: int, helper_at: int) -> None:
 
 
 useless = shared(_come_without_memory)
+
+
+def _mark_and_stay(order_at: int, helper_at: int) -> None:
+    """A helper loses its core in the middle of saying that a share is carried out."""
+    order = pointer(order_at, np.int64(0))
+    while True:
+        share = take_share(order_at, helper_at)
+        if share < 0:
+            return
+        fetch_and_add(order[_COUNTS] + 8 * share, 1)
+        if helper_at > 0:
+            mark(order[_FLAGS] + share)
+            fetch_and_add(order[_SIGNALS] + _CAME, 1)
+            while load(order[_SIGNALS] + _MAY_GO_ON) == 0:
+                _usleep(np.uint32(100))
+            fetch_and_add(order_at + 8 * _DONE, 1)
+        else:
+            while load(order[_SIGNALS] + _CAME) == 0:
+                _usleep(np.uint32(100))
+            end_share(order_at, share)
+
+
+staying = shared(_mark_and_stay)
 
 crew_of = cache(Crew)
 
@@ -260,6 +283,13 @@ def test_a_helper_in_the_middle_of_a_share_is_left_behind_and_loses_nothing_that
     again.run(crew)
     assert again.came
     assert again.is_right()
+
+
+def test_a_share_that_a_late_helper_has_marked_and_not_counted_is_carried_out() -> None:
+    asked = Asked(10, holds=True)
+    assert asked.run(crew_of(1), staying)
+    assert asked.counts.tolist() == [1] * 10
+    asked.let_go_on()
 
 
 def test_what_one_helper_has_left_goes_while_another_is_held_elsewhere() -> None:
