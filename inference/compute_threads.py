@@ -18,7 +18,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Final
 
@@ -173,5 +173,17 @@ def computing() -> Iterator[None]:
 def let_go() -> None:
     """Free the pool of the calling thread; its next parallel operation makes one again, in a fraction of a ms."""
     _lent.loan = None
+    forget_orders()
     if _PAUSE is not None and _HOST is not None:
         _PAUSE(_PAUSE_SOFT, _HOST())
+
+
+def forget_orders() -> None:
+    """Let go of the memory that idle crews kept for helpers which have come back since."""
+    for crews in list(_idle_crews.values()):
+        for _ in range(len(crews)):
+            # Taken out meanwhile, since whoever lends it runs orders with it.
+            with suppress(IndexError):
+                crew = crews.pop(0)
+                crew.forget()
+                crews.append(crew)

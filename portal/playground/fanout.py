@@ -134,8 +134,11 @@ class StreamFanout:
             await self._read_while_watched()
             if self._interrupting is not None:
                 await asyncio.wait({self._interrupting})
-            await self._reading.close()
-            await self._waking.close()
+            # Who joins from here on has connections that nobody closes.
+            left = self._reading, self._waking
+            self._reading, self._waking = ReadingConnection(), ReadingConnection()
+            for connection in left:
+                await connection.close()
 
     async def _read_while_watched(self) -> None:
         wake_after = "0"

@@ -12,6 +12,7 @@ from portal.playground.stream import EventType, token_object
 
 # A store that is away for long must not make one huge event of all that was computed meanwhile.
 MOST_TOKENS: Final = 32
+MOST_CHARACTERS: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -30,7 +31,11 @@ class JoinedDelta:
 
     def join(self, later: JoinedDelta) -> bool:
         """Take in what follows; False where it must be an event of its own."""
-        if later.channel != self.channel or len(self.tokens) + len(later.tokens) > MOST_TOKENS:
+        # An upstream may tell text without tokens.
+        is_long = (
+            len(self.tokens) + len(later.tokens) > MOST_TOKENS or len(self.text) + len(later.text) > MOST_CHARACTERS
+        )
+        if later.channel != self.channel or is_long:
             return False
         self.text += later.text
         self.tokens += later.tokens

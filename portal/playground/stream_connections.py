@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import redis
@@ -16,8 +17,11 @@ import redis.asyncio
 from django.conf import settings
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
+# Replies come in the form of this version, whatever the address asks for in its own query.
+PROTOCOL: Final = {"protocol": 2}
 # Entries of one stream in one read.
 MOST_ENTRIES: Final = 500
 
@@ -38,8 +42,8 @@ class WritingConnection:
             socket_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
             socket_connect_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
-            protocol=2,
         )
+        pool.connection_kwargs |= PROTOCOL
         self._connection = pool.make_connection()
         self._connection.connect()
 
@@ -72,8 +76,8 @@ class ReadingConnection:
             socket_timeout=None,
             socket_connect_timeout=settings.REDIS_SOCKET_TIMEOUT_S,
             retry=AsyncRetry(NoBackoff(), 0),
-            protocol=2,
         )
+        pool.connection_kwargs |= PROTOCOL
         self._connection = pool.make_connection()
 
     async def read(self, after: Mapping[str, str], *, block_ms: int) -> Entries:
@@ -101,5 +105,6 @@ class ReadingConnection:
             raise
 
     async def close(self) -> None:
-        """Be done with it; a later command connects anew."""
-        await self._connection.disconnect()
+        """Be done with it, whatever the server says."""
+        with suppress(RedisError, OSError):
+            await self._connection.disconnect()

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from inference import decode_kernels, product_kernel
+from inference import compute_threads, decode_kernels, product_kernel
 from inference.compute_threads import helped_by_crew, let_go, run_shared, shared
 from inference.crew import _DONE, _FLAGS, NUMBERS, OPENING, Crew, end_share, take_share
 from inference.fused_decoder import FusedDecoder
@@ -39,6 +39,7 @@ from tests.services.installation import eventually
 HELPERS = [1, 2, 3, 4, 5]
 SCHED_IDLE = 5
 WITHIN_S = 120
+LOOKS = WITHIN_S * 10_000
 
 _whole = types.int64
 _usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
@@ -61,8 +62,17 @@ def _compute(order_at: int, helper_at: int) -> None:
         if signals_at != 0 and helper_at > 0 and fetch_and_add(signals_at + _CAME, 1) == 0:
             while load(signals_at + _MAY_GO_ON) == 0:
                 _usleep(np.uint32(100))
-        while signals_at != 0 and order[_WAITS] != 0 and helper_at == 0 and load(signals_at + _CAME) == 0:
+        waited = 0
+        # For so long alone: what never comes fails the test, and must not hang it.
+        while (
+            signals_at != 0
+            and order[_WAITS] != 0
+            and helper_at == 0
+            and load(signals_at + _CAME) == 0
+            and waited < LOOKS
+        ):
             _usleep(np.uint32(100))
+            waited += 1
         fetch_and_add(order[_COUNTS] + 8 * share, 1)
         out[share] = share * share + 1
         end_share(order_at, share)
@@ -114,8 +124,10 @@ def _come_without_memory(order_at: int, helper_at: int) -> None:
     if helper_at > 0:
         fetch_and_add(order[_SIGNALS] + _CAME, 1)
         return
-    while load(order[_SIGNALS] + _CAME) == 0:
+    looks = LOOKS
+    while looks > 0 and load(order[_SIGNALS] + _CAME) == 0:
         _usleep(np.uint32(100))
+        looks -= 1
     while True:
         share = take_share(order_at, helper_at)
         if share < 0:
@@ -384,6 +396,7 @@ def test_a_thread_that_ends_gives_its_crew_back_whole() -> None:
             run_shared(computing, asked.numbers, 10, threads=8, keep=asked)
         return asked.is_right()
 
+    others = compute_threads._idle_crews.pop(7, [])
     before = _idle_class()
     asked, kept = _in_a_thread(begin)
     gc.collect()
@@ -396,6 +409,27 @@ def test_a_thread_that_ends_gives_its_crew_back_whole() -> None:
     eventually(lambda: asked.counts.max() == 2, WITHIN_S, "the held one ends its share")
     assert _in_a_thread(go_on)
     assert _idle_class() == helpers, "no new ones"
+    compute_threads._idle_crews[7] += others
+
+
+def test_what_an_idle_crew_kept_goes_once_its_helper_is_back() -> None:
+    def begin() -> tuple[Asked, weakref.ref[Any]]:
+        asked, kept = Asked(10, holds=True, waits=True), _kept()
+        with helped_by_crew(wanted=True):
+            assert run_shared(computing, asked.numbers, 10, threads=2, keep=(asked.numbers, kept))
+        return asked, weakref.ref(kept)
+
+    asked, kept = _in_a_thread(begin)
+    let_go()
+    gc.collect()
+    assert kept() is not None, "its helper is still out"
+    asked.let_go_on()
+
+    def is_gone() -> bool:
+        let_go()
+        return kept() is None
+
+    eventually(is_gone, WITHIN_S, "what was kept goes without another order")
 
 
 def test_fewer_threads_than_wanted_are_a_warning(
@@ -443,7 +477,12 @@ def test_a_forked_process_makes_a_crew_of_its_own() -> None:
     assert order()
     child = os.fork()
     if child == 0:
-        os._exit(0 if order() else 1)
+        # Whatever comes of it, this process is not to go on with the tests.
+        is_right = False
+        try:
+            is_right = order()
+        finally:
+            os._exit(0 if is_right else 1)
     _child, status = eventually(lambda: _ended(child), WITHIN_S, "the forked process ends")
     assert status == 0
 
@@ -510,7 +549,7 @@ def _greedy(decoder: FusedDecoder, slots: KeyValueSlots, prompts: Sequence[Seque
 @pytest.fixture
 def _full_load() -> Iterator[None]:
     """A process per core that computes, and ends by itself whatever becomes of this one."""
-    program = f"import time\nend = time.monotonic() + {WITHIN_S}\nwhile time.monotonic() < end: pass"
+    program = f"import os, time\nos.nice(19)\nend = time.monotonic() + {WITHIN_S}\nwhile time.monotonic() < end: pass"
     with ExitStack() as running:
         for _ in range(os.cpu_count() or 1):
             process = running.enter_context(subprocess.Popen([sys.executable, "-c", program]))

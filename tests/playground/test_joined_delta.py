@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.events import Alternative, Channel, Delta, Token
-from portal.playground.joined_delta import MOST_TOKENS, JoinedDelta
+from portal.playground.joined_delta import MOST_CHARACTERS, MOST_TOKENS, JoinedDelta
 from portal.playground.stream import EventType, StreamEvent, token_object
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -47,6 +47,11 @@ def test_neighbours_that_stay_apart_have_another_channel_or_too_many_tokens(said
     for event, later in pairwise(events):
         is_same_channel = event.data["channel"] == later.data["channel"]
         assert not is_same_channel or len(event.data["tokens"]) + MOST_TOKENS // 2 > MOST_TOKENS
+
+
+def test_text_without_tokens_is_bounded_too() -> None:
+    events = _events([Delta("four", Channel.ANSWER)] * 1_000)
+    assert [len(event.data["text"]) for event in events] == [MOST_CHARACTERS] * 4
 
 
 def test_a_token_reaches_the_wire_with_its_alternatives() -> None:
