@@ -138,6 +138,20 @@ def words_are_known(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def imports_are_meant(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever turned imports off by an empty list, as in versions before, would offer them again and not know."""
+    if not settings.IMPORT_SOURCES_LEFT_EMPTY:
+        return []
+    return [
+        Warning(
+            f"IMPORT_SOURCES is empty, which means its default: {','.join(settings.IMPORT_SOURCES)}.",
+            hint="Write IMPORT_SOURCES=none to turn imports from the page off, or leave it out.",
+            id="steelyard.W005",
+        )
+    ]
+
+
+@register()
 def names_and_addresses_have_their_form(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """What is written otherwise than it is compared would be believed to count, and never match."""
     return [

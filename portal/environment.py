@@ -75,6 +75,9 @@ class _Filled(MutableMapping[str, str]):
             raise KeyError(name)
         return text
 
+    def is_blank(self, name: str) -> bool:
+        return name in self._variables and not self._variables[name].strip()
+
     def __setitem__(self, name: str, text: str) -> None:
         self._variables[name] = text
 
@@ -112,6 +115,10 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyp
                 raise ImproperlyConfigured(f"{var} must be {_SHAPES[cast]}, not “{text}”.") from error
         with refusing(var, _SHAPES.get(cast, "well formed")):
             return self.parse_value(text, cast)
+
+    def is_left_empty(self, var: str) -> bool:
+        """Whether the variable stands in the environment, or in `.env`, with nothing in it."""
+        return self.ENVIRON.is_blank(var)
 
     def one_of(
         self, var: str, words: Sequence[str], default: str, aliases: Mapping[str, str] = MappingProxyType({})

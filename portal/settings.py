@@ -320,6 +320,8 @@ HF_TIMEOUT_S: float = env.float("HF_TIMEOUT_S", default=15.0)
 IMPORT_SOURCES: list[str] = env.list("IMPORT_SOURCES", default=["hub", "upstream"])
 if IMPORT_SOURCES == ["none"]:
     IMPORT_SOURCES = []
+# It turned imports off in versions before.
+IMPORT_SOURCES_LEFT_EMPTY: bool = env.is_left_empty("IMPORT_SOURCES")
 IMPORT_FOLDER: str = env.str("IMPORT_FOLDER", default="")
 IMPORT_PRIVATE_HOSTS: list[str] = env.list("IMPORT_PRIVATE_HOSTS", default=[])
 

@@ -55,13 +55,14 @@ def test_the_defaults_are_consistent() -> None:
         ("WORKER_PINNED_VARIANTS", ["owner/card"], "steelyard.E008"),
         ("IMPORT_FOLDER", "/nowhere/at/all", "steelyard.W004"),
         ("IMPORT_FOLDER", ".", "steelyard.E009"),
+        ("IMPORT_SOURCES_LEFT_EMPTY", True, "steelyard.W005"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_reported(settings: Settings, name: str, value: object, expected: str) -> None:
     setattr(settings, name, value)
     [found] = [message for message in checks.run_checks() if str(message.id).startswith("steelyard.")]
     assert found.id == expected
-    assert found.msg.startswith(name)
+    assert found.msg.startswith(name.removesuffix("_LEFT_EMPTY"))
     assert found.hint or expected == "steelyard.E005"
     assert found.is_serious() == (".E" in expected)
 
@@ -150,7 +151,8 @@ def test_what_a_person_may_write_is_understood(name: str, value: str, meant: str
 def test_a_variable_that_is_empty_is_as_one_that_is_not_set(empty: str) -> None:
     program = (
         "import django, json; django.setup(); from portal import settings as s;"
-        "print(json.dumps({name: repr(value) for name, value in vars(s).items() if name.isupper()}))"
+        "print(json.dumps({name: repr(value) for name, value in vars(s).items() if name.isupper()"
+        " and not name.endswith('_LEFT_EMPTY')}))"  # what there is to warn of
     )
     names = {*variables_read()} - {"SECRET_KEY"}
     unset = {name: value for name, value in os.environ.items() if name not in names}
@@ -162,6 +164,20 @@ def test_a_variable_that_is_empty_is_as_one_that_is_not_set(empty: str) -> None:
         for environment in (same, {**same, **dict.fromkeys(names, empty)})
     ]
     assert printed[0] == printed[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "warns"),
+    [({"IMPORT_SOURCES": ""}, True), ({"IMPORT_SOURCES": " "}, True), ({"IMPORT_SOURCES": "none"}, False), ({}, False)],
+)
+def test_imports_that_an_empty_list_once_turned_off_are_warned_of(environment: dict[str, str], warns: bool) -> None:
+    program = (
+        "import django; django.setup(); from portal.operations.diagnosis import configuration; print(configuration())"
+    )
+    started = _started({"SECRET_KEY": "k" * 50, **environment}, "-c", program)
+    assert started.stdout.startswith("The settings are consistent."), started.stderr
+    warning = "W005: IMPORT_SOURCES is empty, which means its default: hub,upstream. Write IMPORT_SOURCES=none"
+    assert (warning in started.stdout) == warns
 
 
 def test_a_file_of_variables_sets_what_is_empty_in_the_environment(
