@@ -40,7 +40,7 @@ class Change(models.Model):
     SQLite has one writer at a time: there the ids' order is the commits'.
     """
 
-    # 64-bit transaction id on PostgreSQL, 0 elsewhere.
+    # 64-bit transaction id on PostgreSQL, 0 elsewhere; below 0 what another server counted (change_feed).
     transaction_id = models.BigIntegerField()
     kind = models.CharField(max_length=10, choices=RecordKind)
     # One of the two says which one; snapshots have numbers.

@@ -1,19 +1,28 @@
-"""Notes what moved, inside the transactions of the apps below that move it."""
+"""Notes what moved, inside the transactions of the apps below that move it; settles what a dump brought along."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db import connections
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from portal.arena.models import Vote
 from portal.arena.signals import vote_changed
+from portal.exports.change_feed import settle_after_a_restore
 from portal.exports.models import Change, ChangeKind, RecordKind, Snapshot
 from portal.feedback.models import PUBLISHABLE, Submission
 from portal.feedback.signals import submission_changed, submission_reviewed
 from portal.reviews.models import Limitation, ReviewItem
 from portal.reviews.signals import limitation_changed, verdict_changed
+
+
+def settle_changes(sender: Any, using: str, **options: Any) -> None:
+    """After migrations, so before anything moves in a database into which a dump was read."""
+    # Migrated back to the beginning, there is no table any more.
+    if Change._meta.db_table in connections[using].introspection.table_names():  # noqa: SLF001
+        settle_after_a_restore()
 
 
 @receiver(submission_changed, dispatch_uid="exports.note_submission")

@@ -9,7 +9,7 @@ import pytest
 
 from portal.accounts import limits
 from portal.exports import change_feed
-from portal.webhooks.models import Delivery, Reading
+from portal.webhooks.models import Delivery
 from tests.webhooks.receiver import Receiver
 
 
@@ -33,7 +33,6 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 def own_transaction_is_read(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """On PostgreSQL nothing is told before the oldest open transaction ends, which is the test's own."""
     monkeypatch.setattr(change_feed, "_OLDEST_OPEN_TRANSACTION", str(2**63 - 1))
-    monkeypatch.setattr("portal.webhooks.services.begin_now", lambda: Reading.objects.get_or_create(pk=1))
 
 
 def waiting() -> list[str]:

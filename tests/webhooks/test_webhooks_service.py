@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
-from portal.exports.models import Change, RecordKind, Snapshot
+from portal.exports.models import Change, ChangeKind, RecordKind, Snapshot
 from portal.feedback.models import Consent, Submission
 from portal.feedback.services import revise_feedback
 from portal.feedback.withdrawing import withdraw_feedback
@@ -334,13 +335,41 @@ def test_after_a_restored_dump_what_moves_is_told_and_nothing_again(
     fan_out()
     told = len(waiting())
     # What a dump brings along are the transactions of another cluster, far ahead of those here.
-    Reading.objects.update(transaction_id=2**62)
-    Change.objects.order_by().filter(pk=Reading.objects.get().last_id).update(transaction_id=2**62)
+    Reading.objects.update(transaction_id=2**40)
+    Change.objects.order_by().filter(pk=Reading.objects.get().last_id).update(transaction_id=2**40)
     fan_out()
     assert len(waiting()) == told
     judge(bob)
     fan_out()
     assert len(waiting()) > told
+
+
+def test_after_a_restored_dump_an_unread_change_is_told_whose_transaction_came_after_its_id(
+    maintainer: User, receiver: Receiver
+) -> None:
+    made(maintainer, receiver)
+    for _ in range(2):
+        Change.note(RecordKind.SUBMISSION, uuid.uuid4(), ChangeKind.CREATED)
+    unread, read = Change.objects.order_by("pk")
+    Change.objects.filter(pk=read.pk).update(transaction_id=2**40)
+    Change.objects.filter(pk=unread.pk).update(transaction_id=2**40 + 5)
+    Reading.objects.update_or_create(pk=1, defaults={"transaction_id": 2**40, "last_id": read.pk})
+    fan_out()
+    assert [each.change_id for each in Delivery.objects.all()] == [unread.pk]
+    fan_out()
+    assert Delivery.objects.count() == 1
+
+
+def test_the_first_webhook_begins_behind_the_last_change_that_could_be_told(
+    maintainer: User, receiver: Receiver
+) -> None:
+    for _ in range(2):
+        Change.note(RecordKind.SUBMISSION, uuid.uuid4(), ChangeKind.CREATED)
+    made(maintainer, receiver)
+    last = Change.objects.latest("pk")
+    reading = Reading.objects.get()
+    # A change that is there is found again after a restore, a number alone would not be.
+    assert (reading.transaction_id, reading.last_id) == (last.transaction_id, last.pk)
 
 
 def test_a_database_that_is_away_is_waited_for_and_said_in_one_line(
