@@ -29,6 +29,8 @@ _NEXT_TRANSACTION: Final = (
     " coalesce(pg_current_xact_id_if_assigned()::text::bigint + 1, 0))"
 )
 _BYTES: Final = 16
+# Stands in places that older versions kept: behind all of a transaction, whatever its changes.
+_LAST_ID: Final = 2**63 - 1
 # More transactions than a server counts in a lifetime, and room below zero for 16,384 restores.
 _SPAN: Final = 2**48
 _FIRST_SPAN: Final = -(2**62)
@@ -135,7 +137,17 @@ def found_again(place: Place) -> Place:
         return place
     if now is not None and now < 0 and now % _SPAN == place.transaction_id:
         return Place(now, place.id)
+    if place.id == _LAST_ID and 0 <= place.transaction_id < _next_transaction():
+        return place
     return Place(_FIRST_SPAN + place.transaction_id % _SPAN, place.id)
+
+
+def _next_transaction() -> int:
+    if connection.vendor != "postgresql":
+        return 1
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_NEXT_TRANSACTION}")
+        return int(cursor.fetchone()[0])
 
 
 def read_changes(since: Place, limit: int, kinds: Collection[str] = JUDGEMENTS) -> Changes:

@@ -303,6 +303,15 @@ def test_a_place_whose_change_is_another_one_here_passes_over_nothing() -> None:
     assert behind(Place(2**40 + 3, told_elsewhere.pk)) == records(unread, later)
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_transaction_is_read")
+def test_a_place_behind_a_whole_transaction_as_older_versions_kept_it_stays_where_it_is() -> None:
+    told = note()
+    place = Place(told.transaction_id, 2**63 - 1)
+    assert behind(place) == []
+    assert behind(Place(2**40, 2**63 - 1)) == records(told), "a transaction that this server has not seen yet"
+
+
 def migrate(monkeypatch: pytest.MonkeyPatch) -> None:
     call_command("migrate", verbosity=0)
 
