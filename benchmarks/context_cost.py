@@ -38,6 +38,8 @@ from inference.transformers_engine import TransformersEngine, estimate_memory, l
 CONTEXTS: Final = (120, 240, 480, 960, 1_920, 3_840, 7_680)
 TEXT: Final = "The keeper of the lighthouse counted the ships on the sea and wrote the weather into his book. "
 MEBIBYTE: Final = 2**20
+# Of keys and values: what an engine with rounded weights needs to try them on tokens when it is loaded.
+LEAST_BUDGET: Final = 1_024
 
 
 def text_of(tokenizer: Any, tokens: int) -> str:
@@ -165,11 +167,12 @@ def _resident(field: str) -> int:
 def memory_of(folder: Path, dtype: str, context: int) -> dict[str, int]:
     """The foretold and the measured peak in bytes of an engine that answers once at that context; in this process."""
     before = _resident("VmRSS")
-    need = estimate_memory(folder, dtype=dtype, max_batch=1, kv_budget_tokens=context)
+    budget = max(context, LEAST_BUDGET)
+    need = estimate_memory(folder, dtype=dtype, max_batch=1, kv_budget_tokens=budget)
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     text, ends = text_of(tokenizer, context - 32), Ends()
     del tokenizer
-    engine = load_engine(folder, listener=ends, dtype=dtype, max_batch=1, kv_budget_tokens=context, threads=2)
+    engine = load_engine(folder, listener=ends, dtype=dtype, max_batch=1, kv_budget_tokens=budget, threads=2)
     params = SamplingParams(temperature=0, max_tokens=16)
     messages = (Message("user", text),)
     engine.submit(GenerationRequest(request_id="r", messages=messages, params=params, completion=True))
