@@ -16,7 +16,7 @@ from inference.admission import given_tokens, require_runnable
 from inference.answer_text import AnswerText
 from inference.channels import AnswerOnly
 from inference.chat_prompt import PromptRefused
-from inference.compute_threads import forget_orders, let_go
+from inference.compute_threads import let_go
 from inference.engine_thread import Submission
 from inference.events import Alternative, Emission, Failed, FailureCode, FinishReason, Token
 from inference.forward_failure import failure_of, isolated_logits
@@ -320,7 +320,7 @@ class BatchRunner:
             self._archive.clear()
         self._model.forward.clear()
         self._model.slots.clear()
-        forget_orders()
+        let_go()
         return_freed_memory()
 
 

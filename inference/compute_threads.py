@@ -173,12 +173,12 @@ def computing() -> Iterator[None]:
 def let_go() -> None:
     """Free the pool of the calling thread; its next parallel operation makes one again, in a fraction of a ms."""
     _lent.loan = None
-    forget_orders()
+    _forget_orders()
     if _PAUSE is not None and _HOST is not None:
         _PAUSE(_PAUSE_SOFT, _HOST())
 
 
-def forget_orders() -> None:
+def _forget_orders() -> None:
     """Let go of the memory that idle crews kept for helpers which have come back since."""
     for crews in list(_idle_crews.values()):
         for _ in range(len(crews)):
