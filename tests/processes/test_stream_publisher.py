@@ -76,13 +76,18 @@ def _texts(valkey: Valkey, generation: uuid.UUID) -> list[str]:
     return [json.loads(event).get("text", "") for event in _written(valkey, generation)]
 
 
+def _begin(stream_publisher: StreamPublisher, valkey: Valkey, generation: uuid.UUID) -> None:
+    """Up to its first token, behind which tokens wait."""
+    stream_publisher.open(generation, ATTEMPT)
+    stream_publisher.append(generation, ATTEMPT, b"{}", _said("a"))
+    eventually(lambda: _texts(valkey, generation) == ["", "a"], 60, "the first token is written")
+
+
 def test_tokens_that_wait_for_the_same_write_are_one_event_and_join_none_that_was_written(
     stream_publisher: StreamPublisher, valkey: Valkey
 ) -> None:
     first, second = uuid.uuid4(), uuid.uuid4()
-    stream_publisher.open(first, ATTEMPT)
-    stream_publisher.append(first, ATTEMPT, b"{}", _said("a"))
-    eventually(lambda: _texts(valkey, first) == ["", "a"], 60, "the first token is written")
+    _begin(stream_publisher, valkey, first)
     for text in "bcd":
         stream_publisher.append(first, ATTEMPT, _said(text))
     stream_publisher.open(second, ATTEMPT)
@@ -98,9 +103,7 @@ def test_a_stream_that_the_server_lost_is_written_again_event_by_event_as_it_was
     stream_publisher: StreamPublisher, valkey: Valkey
 ) -> None:
     generation, other = uuid.uuid4(), uuid.uuid4()
-    stream_publisher.open(generation, ATTEMPT)
-    stream_publisher.append(generation, ATTEMPT, b"{}", _said("a"))
-    eventually(lambda: _texts(valkey, generation) == ["", "a"], 60, "the first token is written")
+    _begin(stream_publisher, valkey, generation)
     stream_publisher.append(generation, ATTEMPT, _said("b"), _said("c"))
     stream_publisher.open(other, ATTEMPT)
     stream_publisher.append(other, ATTEMPT, b"{}")
@@ -118,9 +121,7 @@ def test_streams_that_are_written_together_reach_a_blocked_reader_together(
 ) -> None:
     generations = [uuid.uuid4() for _ in range(4)]
     for generation in generations:
-        stream_publisher.open(generation, ATTEMPT)
-        stream_publisher.append(generation, ATTEMPT, b"{}", _said("a"))
-        eventually(lambda each=generation: _texts(valkey, each) == ["", "a"], 60, "the first token is written")
+        _begin(stream_publisher, valkey, generation)
     stream_publisher.append_all([(each, ATTEMPT, _said("b")) for each in generations])
     with ThreadPoolExecutor(1) as pool, redis.Redis.from_url(valkey.url, protocol=2) as client:
         after = {stream_key(each): f"{ATTEMPT}-2" for each in generations}
