@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 import inference.transformers_engine as engine_module
+from inference.compute_threads import helped_by_crew
 from inference.engine import GenerationRequest, Message
 from inference.events import TERMINAL_EVENTS, Emission
 from inference.linear_layers import Int8Linear, NativeLinear, bfloat16_maker
@@ -33,8 +34,9 @@ def _compile_products() -> None:
     if bfloat16_maker() is not NativeLinear:
         return
     rows = torch.zeros(3, 32, dtype=torch.bfloat16)
-    for make_linear in (bfloat16_maker(), Int8Linear):
-        make_linear(torch.ones(2, 32, dtype=torch.bfloat16), None)(rows)
+    with helped_by_crew(wanted=True):
+        for make_linear in (bfloat16_maker(), Int8Linear):
+            make_linear(torch.ones(2, 32, dtype=torch.bfloat16), None)(rows)
 
 
 def main(folder: Path, dtype: str, positions: int) -> None:
