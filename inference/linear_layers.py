@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,6 +24,8 @@ INT4_ROWS: Final = 12
 INT4_ROWS_BESIDE_NATIVE: Final = 6
 # So many weights share a scale and a centre: the blocks of GGUF's Q4_1.
 INT4_BLOCK: Final = 32
+# Of a matrix's weights.
+ROUNDED_AT_ONCE: Final = 2**20
 # The packed layout is chosen for a typical batch; every other number of rows works too.
 PACKED_FOR_ROWS: Final = 16
 
@@ -154,13 +156,15 @@ class Int8Linear(RoundedLinear):
     __slots__ = ("_scales", "_weight")
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        # In place, because an output layer in float32 is the largest thing that loading needs room for.
-        wide = weight.to(torch.float32, copy=True)
-        largest = weight.abs().amax(dim=1).float()
-        scales = (largest / 127).clamp(min=torch.finfo(torch.bfloat16).tiny).to(torch.bfloat16)
-        self._weight = wide.div_(scales.float()[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+        scales = weight.new_empty(len(weight), dtype=torch.bfloat16)
+        # What stays is made before what goes: blocks that came between these would leave holes too small to use again.
+        self._weight = torch.empty_like(weight, dtype=torch.int8, memory_format=torch.contiguous_format)
         self._scales = scales
-        del wide
+        for part in _parts(weight):
+            wide = weight[part].float()
+            largest = wide.abs().amax(dim=1)
+            scales[part] = (largest / 127).clamp(min=torch.finfo(torch.bfloat16).tiny)
+            self._weight[part] = wide.div_(scales[part].float()[:, None]).round_().clamp_(-127, 127)
         make_linear = bfloat16_maker()
         if make_linear is NativeLinear:
             many_rows: Linear = NativeLinear(self._weight, bias, scales.float())
@@ -184,13 +188,21 @@ class Int4Linear(RoundedLinear):
     __slots__ = ("_packed", "_scales_and_centres")
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        levels, scales, centres = int4_blocks(weight)
-        self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels.flatten(1), 1)
-        self._scales_and_centres = torch.stack((scales, centres), dim=-1).transpose(0, 1).contiguous()
-        rounded = torch.addcmul(centres.float()[..., None], (levels - 8).float(), scales.float()[..., None])
+        rounded = torch.empty_like(weight, dtype=torch.bfloat16, memory_format=torch.contiguous_format)
+        levels = torch.empty_like(rounded, dtype=torch.int32)
+        scales_and_centres = weight.new_empty((*_blocks(weight).shape[:2], 2), dtype=torch.bfloat16)
+        for part in _parts(weight):
+            whole, scales, centres = int4_blocks(weight[part])
+            levels[part] = whole.flatten(1)
+            scales_and_centres[part] = torch.stack((scales, centres), dim=-1)
+            wide = torch.addcmul(centres.float()[..., None], (whole - 8).float(), scales.float()[..., None])
+            rounded[part] = wide.flatten(1)
+        self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1)
+        del levels
+        self._scales_and_centres = scales_and_centres.transpose(0, 1).contiguous()
         make_linear = bfloat16_maker()
         most_rows = INT4_ROWS_BESIDE_NATIVE if make_linear is NativeLinear else INT4_ROWS
-        many_rows = make_linear(rounded.flatten(1).to(torch.bfloat16), bias)
+        many_rows = make_linear(rounded, bias)
         super().__init__(bias, many_rows, most_rows, Guessing(most_rows, 0.8))
 
     def _product(self, rows: Tensor) -> Tensor:
@@ -202,13 +214,23 @@ class Int4Linear(RoundedLinear):
 
 def int4_blocks(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 0 to 15 as `(out, blocks, 32)`, and per block the scale and the centre (level 8), both bfloat16."""
-    if weight.shape[1] % INT4_BLOCK:
-        raise ValueError(f"int4 weights come in blocks of {INT4_BLOCK}, and a layer is {weight.shape[1]} wide")
-    blocks = weight.float().view(len(weight), -1, INT4_BLOCK)
+    blocks = _blocks(weight.float())
     least, greatest = blocks.aminmax(dim=-1)
     scales = ((greatest - least) / 15).clamp(min=torch.finfo(torch.bfloat16).tiny)
     levels = ((blocks - least[..., None]) / scales[..., None]).round_().clamp_(0, 15).to(torch.int32)
     return levels, scales.to(torch.bfloat16), (least + 8 * scales).to(torch.bfloat16)
+
+
+def _blocks(weight: Tensor) -> Tensor:
+    if weight.shape[1] % INT4_BLOCK:
+        raise ValueError(f"int4 weights come in blocks of {INT4_BLOCK}, and a layer is {weight.shape[1]} wide")
+    return weight.view(len(weight), -1, INT4_BLOCK)
+
+
+def _parts(weight: Tensor) -> Iterator[slice]:
+    """Rows that are rounded together, in float32: an output layer as a whole would take more memory than any other."""
+    rows = max(1, ROUNDED_AT_ONCE // weight.shape[1])
+    return (slice(first, first + rows) for first in range(0, len(weight), rows))
 
 
 def bfloat16_maker() -> LinearMaker:

@@ -9,19 +9,19 @@ from typing import Any, Final
 import torch
 
 from inference.fused_decoder import can_fuse
-from inference.linear_layers import NativeLinear, PackedLinear, bfloat16_maker
+from inference.linear_layers import ROUNDED_AT_ONCE, NativeLinear, PackedLinear, bfloat16_maker
 from inference.product_kernel import CACHED_NUMBERS
 from inference.schedule import TOKENS_ALONE
+from inference.slot_attention import SCORES_AT_ONCE
 from inference.weight_folder import WeightFolder
 
 # Measured with SmolLM2's (3.5 MB of JSON, 49,152 tokens): 55 MB stay, 67 at most.
 TOKENIZER_BYTES_PER_FILE_BYTE: Final = 18
-# What the arithmetic library keeps for itself, and the code that is compiled for decoding: 73 MB, which other terms'
-# rounding up covers in part. Measured on 2 threads: what runs is then foretold within 3 %, the peak within 11 %.
-LIBRARY_BYTES: Final = 64 * 2**20
-# The same with native products, which need nothing but their code: what runs is foretold within 1 %, the peak within
-# 2 %. Compiling that takes 140 MB for some seconds, once per folder of numba's cache.
-NATIVE_LIBRARY_BYTES: Final = 4 * 2**20
+# What the arithmetic library keeps for itself (MKL a buffer of 8 MB for each of some shapes), modules that a model
+# needs, code compiled for decoding, and what steps leave unused on the heap: with SmolLM2 31 MB once it is loaded, and
+# 40 to 90 when it has read long prompts. What runs and the peak are then foretold within 11 %. Compiling that code
+# takes 140 MB for some seconds, once per folder of numba's cache, and is not in it.
+LIBRARY_BYTES: Final = 40 * 2**20
 # A row of logits: as they come, those of the writers, penalised in float32.
 LOGIT_COPIES: Final = 3
 
@@ -78,9 +78,10 @@ def memory_need(
     if is_fused:
         weights, copying = _fused(folder, text, dtype, rounded)
         loading = max(loading, whole + copying)
-    is_native = is_fused and dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear
-    library = NATIVE_LIBRARY_BYTES + 4 * CACHED_NUMBERS * torch.get_num_threads() if is_native else LIBRARY_BYTES
-    working = _working(folder, text, max_batch, item) + library
+    longest = min(positions, getattr(text, "max_position_embeddings", None) or positions)
+    working = LIBRARY_BYTES + _working(folder, text, max_batch, item) + _attending(text, longest, item)
+    if is_fused and dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear:
+        working += 4 * CACHED_NUMBERS * torch.get_num_threads()
     return MemoryNeed(loading, weights, positions * _position_bytes(text, item), working)
 
 
@@ -101,11 +102,13 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
     if bfloat16_maker() is NativeLinear:
         # int8 is multiplied as it is.
         kept -= (matrices if rounded == "int8" else embedding) * item
-    largest = max(math.prod(tensor.shape) for tensor in folder.tensors)
     # int4's output layer stays in int8; a block of 32 has half a byte for each weight, its scale and its centre.
     extra = matrices if rounded == "int8" else embedding + in_layers * (16 + 4) // 32
-    # Beside a matrix that is rounded stand its numbers in float32 and, once more as they were, without their signs.
-    return kept + extra, kept + extra + (4 + item) * largest
+    # Beside a matrix that is rounded stand parts of it in float32, and int4's levels in whole numbers.
+    rounding = 3 * 4 * ROUNDED_AT_ONCE
+    if rounded == "int4":
+        rounding += 4 * 2 * max(math.prod(tensor.shape) for tensor in folder.tensors if ".layers." in tensor.name)
+    return kept + extra, kept + extra + rounding
 
 
 JOINED: Final = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
@@ -134,3 +137,14 @@ def _working(folder: WeightFolder, text: Any, max_batch: int, item: int) -> int:
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     rows = (TOKENS_ALONE + max_batch) * (3 * inner + 6 * text.hidden_size) * item
     return int(tokenizer_bytes + logits + rows)
+
+
+def _attending(text: Any, longest: int, item: int) -> int:
+    """What torch's attention needs for a piece of a prompt at the end of the longest context."""
+    heads = text.num_attention_heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // heads
+    mask = TOKENS_ALONE * (1 + item) * longest
+    if text.model_type != "gpt_oss" and not getattr(text, "attn_logit_softcapping", None):
+        return int(mask)
+    repeated = 2 * heads * size * item * longest
+    return int(mask + repeated + SCORES_AT_ONCE * (4 + 4 * item))

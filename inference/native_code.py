@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import cfunc, njit, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,6 +29,10 @@ KINDS: Final = {torch.bfloat16: np.uint16(0), torch.float32: np.float32(0)}
 # Sums may be reordered, which vectors need; what is not a number must stay so, since the sampler looks for it.
 _FAST: Final = {"reassoc", "contract", "nsz", "arcp"}
 _LOG2_E: Final = np.float32(1.4426950408889634)
+
+# What numba knows of numpy, 42 MB and a third of a second, which it would read when it first compiles or loads a
+# function: in the middle of an engine's loading, and missing in what that was foretold to take.
+cpu_target.target_context.refresh()
 
 inlined = njit(fastmath=_FAST, error_model="numpy")
 

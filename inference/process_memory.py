@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _MEMINFO: Final = Path("/proc/meminfo")
 # Of a container, as it sees itself (cgroup v2); meminfo shows the host's memory even there.
 _CGROUP: Final = Path("/sys/fs/cgroup")
+# Of glibc's mallopt: from how many bytes on a block is mapped by itself; how many free ones the heap's end may have.
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+# The most that glibc goes to by itself, from 128 KiB on, as blocks are freed.
+_USUAL_MMAP: Final = 32 * 2**20
+_MMAP_WHILE_LOADING: Final = 2**20
 
 
 def available_memory() -> int | None:
@@ -37,14 +45,42 @@ def _left_in_container() -> int | None:
     return max(0, limit - used + reclaimable)
 
 
+@contextmanager
+def large_blocks_apart() -> Iterator[None]:
+    """Blocks of a megabyte or more that are asked for meanwhile lie by themselves, and when freed go to the system.
+
+    Else weights and what they are computed from take turns on the heap, and what is freed there leaves holes: SmolLM2
+    took 550 MB at most while it was rounded to int8, or 640, and kept up to 120 of them, as it happened. For loading
+    alone: a step would have to have its intermediate results' memory made anew for each layer.
+    """
+    mallopt = _of_c_library("mallopt")
+    if mallopt is None:
+        yield
+        return
+    mallopt(_MMAP_THRESHOLD, _MMAP_WHILE_LOADING)
+    try:
+        yield
+    finally:
+        # glibc does not adjust them any more.
+        mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
+        mallopt(_TRIM_THRESHOLD, 2 * _USUAL_MMAP)
+
+
 def return_freed_memory() -> None:
     """Give what was freed back to the system, where the allocator can be asked to.
 
     glibc keeps freed blocks of up to 32 MB for itself. After SmolLM2 was loaded in float32 that was 415 MB, and after
     its engine was closed 370 MB more, which another engine's weights would have had to fit beside.
     """
+    trim = _of_c_library("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_c_library(name: str) -> Callable[..., Any] | None:
+    """One of glibc's own functions; None with another C library."""
     try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # another C library
-        return
-    trim(0)
+        function: Callable[..., Any] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):
+        return None
+    return function

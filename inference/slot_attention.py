@@ -19,6 +19,9 @@ from inference.key_value_slots import KeyValueSlots
 from inference.step_plan import Chunk, Run, StepPlan
 
 ATTENTION_NAME: Final = "steelyard_slots"
+# Where scores must be seen between the two products (sinks, a softcap), a long prompt's are made in parts: of all 512
+# tokens of a chunk, 64 heads and 8,192 keys they would be 268 million, and softmax keeps several copies.
+SCORES_AT_ONCE: Final = 2**22
 
 
 class SlotCache(Cache):
@@ -145,25 +148,42 @@ class Attention:
     def chunk(self, query: Tensor, store: KeysAndValues, plan: StepPlan, number: int, window: int | None) -> Tensor:
         """`(length, heads, size)` for a piece of a prompt."""
         chunk: Chunk = plan.chunks[number]
+        parts = [self._part(query, store, plan, part, window) for part in self._parts(chunk, query.shape[1], window)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _parts(self, chunk: Chunk, heads: int, window: int | None) -> list[Chunk]:
+        """What of a chunk is computed at once, where scores are made."""
+        if not self._makes_scores:
+            return [chunk]
+        keys = chunk.end if window is None else min(chunk.end, window + chunk.length)
+        length = max(1, SCORES_AT_ONCE // (heads * keys))
+        return [chunk.part(start, start + length) for start in range(chunk.start, chunk.end, length)]
+
+    def _part(self, query: Tensor, store: KeysAndValues, plan: StepPlan, chunk: Chunk, window: int | None) -> Tensor:
+        view = plan.chunk_view(chunk, window)
         all_keys, all_values = store.existing(chunk.place.capacity)
-        keys, values = all_keys[chunk.place.index, :, : chunk.end], all_values[chunk.place.index, :, : chunk.end]
+        seen = slice(view.first_key, view.end_key)
+        keys, values = all_keys[chunk.place.index, :, seen], all_values[chunk.place.index, :, seen]
         heads, size = query.shape[1], query.shape[3]
         groups = keys.shape[0]
         # Key/value heads become the batch, so that broadcasting serves the heads of a group without a copy.
         queries = query[0, :, chunk.offset : chunk.offset + chunk.length]
         queries = queries.reshape(groups, heads // groups, chunk.length, size)
-        shape = (groups, heads // groups, chunk.end, -1)
+        shape = (groups, heads // groups, keys.shape[1], -1)
         sinks = None if self._sinks is None else self._sinks.view(groups, heads // groups, 1, 1)
-        mask = plan.chunk_mask(number, window)
         out = self._attend(
             queries,
             keys.unsqueeze(1).expand(shape),
             values.unsqueeze(1).expand(shape),
-            mask,
+            view.mask,
             sinks,
-            causal=mask is None,
+            causal=view.mask is None,
         )
         return out.permute(2, 0, 1, 3).reshape(chunk.length, heads, -1)
+
+    @property
+    def _makes_scores(self) -> bool:
+        return self._sinks is not None or self._softcap is not None
 
     def _attend(
         self,
@@ -175,7 +195,7 @@ class Attention:
         *,
         causal: bool = False,
     ) -> Tensor:
-        if sinks is None and self._softcap is None:
+        if not self._makes_scores:
             return scaled_dot_product_attention(
                 queries, keys, values, attn_mask=mask, is_causal=causal, scale=self._scaling
             )

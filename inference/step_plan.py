@@ -89,8 +89,11 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class RunView:
-    """What a run reads: key positions `first_key` to `end_key`; `mask` is added to the scores (None: nothing is)."""
+class KeyView:
+    """What a run or a chunk reads: key positions `first_key` to `end_key`; `mask` is added to the scores.
+
+    Without a mask a run sees all of that, and a chunk, which then begins at position 0, up to each token itself.
+    """
 
     first_key: int
     end_key: int
@@ -116,8 +119,8 @@ class StepPlan:
         self.writes: list[RowWrite] = []
         self.runs: list[Run] = []
         self.chunks: list[Chunk] = []
-        self._views: dict[tuple[int, int | None], RunView] = {}
-        self._chunk_masks: dict[tuple[Chunk, int | None], Tensor] = {}
+        self._views: dict[tuple[int, int | None], KeyView] = {}
+        self._chunk_views: dict[tuple[Chunk, int | None], KeyView] = {}
         self._lay_out_rows([spans[index] for index in rows])
         offset = len(rows)
         for span in (spans[index] for index in chunks):
@@ -195,7 +198,7 @@ class StepPlan:
                 self.runs.append(Run(capacity, members[first].place.index, offset + first, run_positions))
             offset += len(members)
 
-    def run_view(self, number: int, window: int | None) -> RunView:
+    def run_view(self, number: int, window: int | None) -> KeyView:
         """The keys that run `number` reads in a layer that sees the last `window` positions (None: all)."""
         run = self.runs[number]
         view = self._views.get((run.offset, window))
@@ -204,16 +207,18 @@ class StepPlan:
             self._views[run.offset, window] = view
         return view
 
-    def chunk_mask(self, number: int, window: int | None) -> Tensor | None:
-        """A `(length, end)` mask for chunk `number`; None means plain causal from position 0."""
-        chunk = self.chunks[number]
+    def chunk_view(self, chunk: Chunk, window: int | None) -> KeyView:
+        """The keys that a chunk, or a part of one, reads, with a `(length, keys)` mask; see `run_view`."""
         if chunk.start == 0 and (window is None or chunk.end <= window):
-            return None
-        mask = self._chunk_masks.get((chunk, window))
-        if mask is None:
-            mask = _mask(torch.arange(chunk.start, chunk.end), torch.arange(chunk.end), window, self._dtype)
-            self._chunk_masks[chunk, window] = mask
-        return mask
+            return KeyView(0, chunk.end, None)
+        view = self._chunk_views.get((chunk, window))
+        if view is None:
+            first_key = 0 if window is None else max(0, chunk.start - window + 1)
+            positions = torch.arange(first_key, chunk.end)
+            mask = _mask(positions[chunk.start - first_key :], positions, window, self._dtype)
+            view = KeyView(first_key, chunk.end, mask)
+            self._chunk_views[chunk, window] = view
+        return view
 
 
 def _is_early(positions: Tensor) -> bool:
@@ -266,18 +271,18 @@ def _neighbours(rows: Sequence[Span]) -> list[tuple[int, int]]:
     return runs
 
 
-def _view(positions: Tensor, window: int | None, dtype: torch.dtype) -> RunView:
+def _view(positions: Tensor, window: int | None, dtype: torch.dtype) -> KeyView:
     shortest, longest = int(positions.min()), int(positions.max())
     first_key = 0 if window is None else max(0, shortest - window + 1)
     if shortest == longest:
-        return RunView(first_key, longest + 1, None)
+        return KeyView(first_key, longest + 1, None)
     mask = _mask(positions, torch.arange(first_key, longest + 1), window, dtype)
-    return RunView(first_key, longest + 1, mask[:, None, None, :])
+    return KeyView(first_key, longest + 1, mask[:, None, None, :])
 
 
 def _mask(queries: Tensor, keys: Tensor, window: int | None, dtype: torch.dtype) -> Tensor:
-    distance = queries[:, None] - keys
-    is_hidden = distance < 0
+    # Compared, not subtracted: a whole number for each pair would take more memory than all else that attention needs.
+    is_hidden = keys > queries[:, None]
     if window is not None:
-        is_hidden |= distance >= window
+        is_hidden |= keys <= queries[:, None] - window
     return torch.zeros(is_hidden.shape, dtype=dtype).masked_fill_(is_hidden, -torch.inf)

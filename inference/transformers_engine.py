@@ -27,7 +27,7 @@ from inference.key_value_slots import KeyValueSlots
 from inference.loaded_model import LoadedModel
 from inference.memory_need import MemoryNeed, memory_need
 from inference.model_loading import context_length, end_ids, load_config, load_model, load_tokenizer
-from inference.process_memory import available_memory, return_freed_memory
+from inference.process_memory import available_memory, large_blocks_apart, return_freed_memory
 from inference.sampler import compile_choosing
 from inference.weight_folder import WeightFolder, WeightsRefused, digests, read_weight_folder
 
@@ -84,6 +84,7 @@ class TransformersEngine(EngineThread):
 
 
 @computing()
+@large_blocks_apart()
 def load_engine(
     folder: Path,
     *,

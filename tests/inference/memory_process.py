@@ -8,16 +8,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 import inference.transformers_engine as engine_module
-from inference.compute_threads import helped_by_crew
 from inference.engine import GenerationRequest, Message
 from inference.events import TERMINAL_EVENTS, Emission
-from inference.linear_layers import Int8Linear, NativeLinear, bfloat16_maker
 from inference.sampling_params import SamplingParams
-
-REQUESTS = 8
 
 
 def _kibibytes(field: str) -> int:
@@ -29,20 +23,9 @@ def _measured(field: str) -> int:
     return _kibibytes(field) * 1024
 
 
-def _compile_products() -> None:
-    """Where products are native, compiling takes memory once per installation, not once per engine."""
-    if bfloat16_maker() is not NativeLinear:
-        return
-    rows = torch.zeros(3, 32, dtype=torch.bfloat16)
-    with helped_by_crew(wanted=True):
-        for make_linear in (bfloat16_maker(), Int8Linear):
-            make_linear(torch.ones(2, 32, dtype=torch.bfloat16), None)(rows)
-
-
-def main(folder: Path, dtype: str, positions: int) -> None:
-    _compile_products()
+def main(folder: Path, dtype: str, positions: int, requests: int) -> None:
     before = _measured("VmRSS")
-    need = engine_module.estimate_memory(folder, dtype=dtype, max_batch=REQUESTS, kv_budget_tokens=positions)
+    need = engine_module.estimate_memory(folder, dtype=dtype, max_batch=requests, kv_budget_tokens=positions)
     ended = threading.Semaphore(0)
 
     def listener(emissions: Sequence[Emission]) -> None:
@@ -51,15 +34,15 @@ def main(folder: Path, dtype: str, positions: int) -> None:
                 ended.release()
 
     engine = engine_module.load_engine(
-        folder, listener=listener, dtype=dtype, max_batch=REQUESTS, kv_budget_tokens=positions, threads=2
+        folder, listener=listener, dtype=dtype, max_batch=requests, kv_budget_tokens=positions, threads=2
     )
     loaded = _measured("VmRSS")
     params = SamplingParams(temperature=0, max_tokens=8, min_tokens=8)
-    text = "sea " * (positions // REQUESTS - 60)
-    for number in range(REQUESTS):
+    text = "sea " * (positions // requests - 60)
+    for number in range(requests):
         messages = (Message("user", f"{number} {text}"),)
         engine.submit(GenerationRequest(request_id=str(number), messages=messages, params=params))
-    for _ in range(REQUESTS):
+    for _ in range(requests):
         ended.acquire()
     running = _measured("VmRSS")
     peak = _measured("VmHWM")
@@ -71,4 +54,4 @@ def main(folder: Path, dtype: str, positions: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

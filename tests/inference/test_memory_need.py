@@ -6,32 +6,88 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from inference import process_memory
-from inference.transformers_engine import estimate_memory
+from inference.engine import GenerationRequest, Message
+from inference.process_memory import large_blocks_apart
+from inference.sampling_params import SamplingParams
+from inference.transformers_engine import estimate_memory, load_engine
 from inference.weight_folder import WeightsRefused
 from tests.inference.conftest import REPOSITORY, FolderMaker
+from tests.inference.recorder import Recorder
 
-POSITIONS = 1_024
 TOLERANCE = 0.15
 MEBIBYTE = 2**20
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much memory a process takes")
-@pytest.mark.parametrize("dtype", ["bfloat16", "int8", "int4", "float32"])
-def test_an_engine_takes_what_was_foretold_and_gives_it_back(dtype: str, smollm2_folder: Path) -> None:
-    command = [sys.executable, "-m", "tests.inference.memory_process", str(smollm2_folder), dtype, str(POSITIONS)]
+def _report(folder: Path, dtype: str, *, positions: int, requests: int) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.inference.memory_process",
+        str(folder),
+        dtype,
+        str(positions),
+        str(requests),
+    ]
     printed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    report = json.loads(printed)
+    report: dict[str, Any] = json.loads(printed)
+    return report
+
+
+@pytest.fixture(scope="module")
+def compiled(tiny_folder: FolderMaker) -> None:
+    """Native code is on disk: compiling takes memory once per installation, not once per engine."""
+    recorder = Recorder()
+    for dtype in ("bfloat16", "int8", "float32"):
+        engine = load_engine(tiny_folder("llama"), listener=recorder, dtype=dtype, threads=2)
+        params = SamplingParams(temperature=0, max_tokens=8, min_tokens=8)
+        for text in ("sea", "sea " * 40):
+            name = f"{dtype} {len(text)}"
+            engine.submit(GenerationRequest(request_id=name, messages=(Message("user", text),), params=params))
+            recorder.wait_for_end(name)
+        engine.close(0)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much memory a process takes")
+@pytest.mark.parametrize(
+    ("dtype", "positions", "requests"),
+    [
+        ("bfloat16", 1_024, 8),
+        ("int8", 1_024, 8),
+        ("int4", 1_024, 8),
+        ("float32", 1_024, 8),
+        # More keys than native attention reads.
+        ("bfloat16", 4_096, 8),
+        ("bfloat16", 4_096, 1),
+    ],
+)
+def test_an_engine_takes_what_was_foretold_and_gives_it_back(
+    dtype: str, positions: int, requests: int, smollm2_folder: Path
+) -> None:
+    report = _report(smollm2_folder, dtype, positions=positions, requests=requests)
     # What torch and transformers take by themselves is in none of these numbers.
     measured = {moment: size - report["before"] for moment, size in report["measured"].items()}
     foretold = report["foretold"]
     assert foretold["peak"] == pytest.approx(measured["peak"], rel=TOLERANCE)
     assert foretold["running"] == pytest.approx(measured["running"], rel=TOLERANCE)
     # The tokenizer, and what stays with the process: code compiled for decoding, the library's own buffers.
-    assert measured["closed"] < 272 * MEBIBYTE
+    assert measured["closed"] < 160 * MEBIBYTE
+
+
+def test_what_is_loaded_lies_apart_only_where_the_c_library_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(process_memory, "_of_c_library", lambda _name: lambda *what: told.append(what))
+    with large_blocks_apart():
+        assert told == [(-3, 2**20)]
+    assert told[1:] == [(-3, 2**25), (-1, 2**26)]
+    monkeypatch.setattr(process_memory, "_of_c_library", lambda _name: None)
+    with large_blocks_apart():
+        assert len(told) == 3
 
 
 def test_more_positions_need_more_memory(tiny_folder: FolderMaker) -> None:
@@ -39,7 +95,17 @@ def test_more_positions_need_more_memory(tiny_folder: FolderMaker) -> None:
     large = estimate_memory(tiny_folder("llama"), dtype="float32", kv_budget_tokens=3_000)
     layers, heads, size = 2, 2, 16
     assert small.keys_and_values == 1_000 * layers * 2 * heads * size * 4
-    assert large.running - small.running == 2 * small.keys_and_values
+    # And so does the mask of a piece of a prompt, 512 tokens before all positions: a byte and a number for each.
+    masks = 2_000 * 512 * (1 + 4)
+    assert large.running - small.running == 2 * small.keys_and_values + masks
+
+
+def test_attention_that_makes_scores_needs_memory_for_them(tiny_folder: FolderMaker) -> None:
+    with_sinks = estimate_memory(tiny_folder("gpt_oss"), dtype="float32", kv_budget_tokens=1_000)
+    without = estimate_memory(tiny_folder("mixtral"), dtype="float32", kv_budget_tokens=1_000)
+    heads, size = 4, 16
+    repeated = 2 * heads * size * 4 * 1_000
+    assert with_sinks.working - without.working == repeated + 2**22 * 20
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "gemma3", "mixtral", "deepseek_v3", "gpt_oss"])
