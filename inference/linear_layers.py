@@ -161,7 +161,7 @@ class Int8Linear(RoundedLinear):
         self._weight = torch.empty_like(weight, dtype=torch.int8, memory_format=torch.contiguous_format)
         self._scales = scales
         for part in _parts(weight):
-            wide = weight[part].float()
+            wide = weight[part].to(torch.float32, copy=True)
             largest = wide.abs().amax(dim=1)
             scales[part] = (largest / 127).clamp(min=torch.finfo(torch.bfloat16).tiny)
             self._weight[part] = wide.div_(scales[part].float()[:, None]).round_().clamp_(-127, 127)

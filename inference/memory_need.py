@@ -10,6 +10,7 @@ import torch
 
 from inference.fused_decoder import can_fuse
 from inference.linear_layers import ROUNDED_AT_ONCE, NativeLinear, PackedLinear, bfloat16_maker
+from inference.model_loading import context_length
 from inference.product_kernel import CACHED_NUMBERS
 from inference.schedule import TOKENS_ALONE
 from inference.slot_attention import SCORES_AT_ONCE
@@ -34,17 +35,19 @@ class MemoryNeed:
     weights: what stays of them.
     keys_and_values: the whole budget of positions.
     working: the tokenizer, and a step's intermediate results.
+    attending: of these, what attention needs at the end of the longest context.
     """
 
     loading: int
     weights: int
     keys_and_values: int
     working: int
+    attending: int
 
     @property
     def running(self) -> int:
         """The most that the engine takes once it is loaded."""
-        return self.weights + self.keys_and_values + self.working
+        return self.weights + self.keys_and_values + self.working + self.attending
 
     @property
     def peak(self) -> int:
@@ -78,11 +81,12 @@ def memory_need(
     if is_fused:
         weights, copying = _fused(folder, text, dtype, rounded)
         loading = max(loading, whole + copying)
-    longest = min(positions, getattr(text, "max_position_embeddings", None) or positions)
-    working = LIBRARY_BYTES + _working(folder, text, max_batch, item) + _attending(text, longest, item)
+    working = LIBRARY_BYTES + _working(folder, text, max_batch, item)
     if is_fused and dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear:
         working += 4 * CACHED_NUMBERS * torch.get_num_threads()
-    return MemoryNeed(loading, weights, positions * _position_bytes(text, item), working)
+    makes_scores = _makes_scores(folder, text)
+    attending = _attending(text, positions, min(positions, context_length(config)), max_batch, item, makes_scores)
+    return MemoryNeed(loading, weights, positions * _position_bytes(text, item), working, attending)
 
 
 def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | None) -> tuple[int, int]:
@@ -104,10 +108,12 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
         kept -= (matrices if rounded == "int8" else embedding) * item
     # int4's output layer stays in int8; a block of 32 has half a byte for each weight, its scale and its centre.
     extra = matrices if rounded == "int8" else embedding + in_layers * (16 + 4) // 32
-    # Beside a matrix that is rounded stand parts of it in float32, and int4's levels in whole numbers.
-    rounding = 3 * 4 * ROUNDED_AT_ONCE
-    if rounded == "int4":
-        rounding += 4 * 2 * max(math.prod(tensor.shape) for tensor in folder.tensors if ".layers." in tensor.name)
+    # Beside a matrix that is rounded stand parts of it in float32, the weights that it is joined of, and int4's levels
+    # in whole numbers; packed products make bfloat16 of the rounded ones, and of that their own layout.
+    joined = 2 * max(math.prod(tensor.shape) for tensor in folder.tensors if ".layers." in tensor.name)
+    rounding = 3 * 4 * ROUNDED_AT_ONCE + joined * (item + (4 if rounded == "int4" else 0))
+    if bfloat16_maker() is not NativeLinear:
+        rounding += item * embedding
     return kept + extra, kept + extra + rounding
 
 
@@ -139,12 +145,19 @@ def _working(folder: WeightFolder, text: Any, max_batch: int, item: int) -> int:
     return int(tokenizer_bytes + logits + rows)
 
 
-def _attending(text: Any, longest: int, item: int) -> int:
-    """What torch's attention needs for a piece of a prompt at the end of the longest context."""
+def _makes_scores(folder: WeightFolder, text: Any) -> bool:
+    """Whether attention has sinks or a softcap, see `slot_attention`."""
+    has_sinks = any(tensor.name.endswith(".sinks") for tensor in folder.tensors)
+    return has_sinks or bool(getattr(text, "attn_logit_softcapping", None))
+
+
+def _attending(text: Any, positions: int, longest: int, max_batch: int, item: int, makes_scores: bool) -> int:
+    """For a piece of a prompt at the end of the longest context, beside single tokens of others at theirs."""
     heads = text.num_attention_heads
-    size = getattr(text, "head_dim", None) or text.hidden_size // heads
     mask = TOKENS_ALONE * (1 + item) * longest
-    if text.model_type != "gpt_oss" and not getattr(text, "attn_logit_softcapping", None):
-        return int(mask)
-    repeated = 2 * heads * size * item * longest
-    return int(mask + repeated + SCORES_AT_ONCE * (4 + 4 * item))
+    scores = 0
+    if makes_scores:
+        scores = max(SCORES_AT_ONCE, heads * min(positions, max_batch * longest))
+    elif getattr(text, "kv_lora_rank", None):  # latent attention: torch's own makes all of them
+        scores = heads * TOKENS_ALONE * longest
+    return int(mask + scores * (4 + 3 * item))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,23 +48,45 @@ def _left_in_container() -> int | None:
 
 @contextmanager
 def large_blocks_apart() -> Iterator[None]:
-    """Blocks of a megabyte or more that are asked for meanwhile lie by themselves, and when freed go to the system.
+    """Blocks of a megabyte or more for which the heap has no room lie by themselves, and when freed go to the system.
 
     Else weights and what they are computed from take turns on the heap, and what is freed there leaves holes: SmolLM2
-    took 550 MB at most while it was rounded to int8, or 640, and kept up to 120 of them, as it happened. For loading
-    alone: a step would have to have its intermediate results' memory made anew for each layer.
+    took 550 MB at most while it was rounded to int8, or 640, and kept up to 120 of them, as it happened. For the
+    seconds in which weights are laid out: meanwhile the steps of other engines in this process have their intermediate
+    results' memory made anew for each layer.
     """
     mallopt = _of_c_library("mallopt")
     if mallopt is None:
         yield
         return
-    mallopt(_MMAP_THRESHOLD, _MMAP_WHILE_LOADING)
+    with _blocks_apart.changed(1) as users:
+        if users == 1:
+            mallopt(_MMAP_THRESHOLD, _MMAP_WHILE_LOADING)
     try:
         yield
     finally:
-        # glibc does not adjust them any more.
-        mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
-        mallopt(_TRIM_THRESHOLD, 2 * _USUAL_MMAP)
+        with _blocks_apart.changed(-1) as users:
+            if not users:
+                # glibc does not adjust them any more.
+                mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
+                mallopt(_TRIM_THRESHOLD, 2 * _USUAL_MMAP)
+
+
+class _Users:
+    """How many there are; who changes that alone sees it until it has acted on it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def changed(self, by: int) -> Iterator[int]:
+        with self._lock:
+            self._count += by
+            yield self._count
+
+
+_blocks_apart: Final = _Users()
 
 
 def return_freed_memory() -> None:

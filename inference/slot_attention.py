@@ -16,7 +16,7 @@ from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 
 from inference.key_value_slots import KeyValueSlots
-from inference.step_plan import Chunk, Run, StepPlan
+from inference.step_plan import Chunk, KeyView, Run, StepPlan
 
 ATTENTION_NAME: Final = "steelyard_slots"
 # Where scores must be seen between the two products (sinks, a softcap), a long prompt's are made in parts: of all 512
@@ -141,15 +141,30 @@ class Attention:
         # The heads of a group are the query rows of one attention problem.
         queries = query[0, :, run.offset : run.offset + run.count].transpose(0, 1)
         queries = queries.reshape(run.count, groups, heads // groups, size)
-        sinks = None if self._sinks is None else self._sinks.view(1, groups, heads // groups, 1)
-        out = self._attend(queries, keys[rows, :, seen], values[rows, :, seen], view.mask, sinks)
+        keys, values = keys[rows, :, seen], values[rows, :, seen]
+        if self._makes_scores:
+            sinks = None if self._sinks is None else self._sinks.view(1, groups, heads // groups, 1)
+            out = self._weights(queries @ keys.transpose(-1, -2), view.mask, sinks) @ values
+        else:
+            out = scaled_dot_product_attention(queries, keys, values, attn_mask=view.mask, scale=self._scaling)
         return out.reshape(run.count, heads, -1)
 
     def chunk(self, query: Tensor, store: KeysAndValues, plan: StepPlan, number: int, window: int | None) -> Tensor:
         """`(length, heads, size)` for a piece of a prompt."""
         chunk: Chunk = plan.chunks[number]
-        parts = [self._part(query, store, plan, part, window) for part in self._parts(chunk, query.shape[1], window)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        # Products of one shape are prepared once: without a window all parts read the same keys.
+        end_key = chunk.end if window is None else None
+        parts = self._parts(chunk, query.shape[1], window)
+        if len(parts) == 1:
+            return self._part(query, store, chunk, plan.chunk_view(chunk, window, end_key=end_key))
+        all_values = store.existing(chunk.place.capacity)[1]
+        # Made before the scores: small blocks between these would keep the heap from using their room again.
+        attended = query.new_empty((chunk.length, query.shape[1], all_values.shape[-1]))
+        for part in parts:
+            first = part.start - chunk.start
+            view = plan.chunk_view(part, window, end_key=end_key)
+            attended[first : first + part.length] = self._part(query, store, part, view)
+        return attended
 
     def _parts(self, chunk: Chunk, heads: int, window: int | None) -> list[Chunk]:
         """What of a chunk is computed at once, where scores are made."""
@@ -159,58 +174,53 @@ class Attention:
         length = max(1, SCORES_AT_ONCE // (heads * keys))
         return [chunk.part(start, start + length) for start in range(chunk.start, chunk.end, length)]
 
-    def _part(self, query: Tensor, store: KeysAndValues, plan: StepPlan, chunk: Chunk, window: int | None) -> Tensor:
-        view = plan.chunk_view(chunk, window)
+    def _part(self, query: Tensor, store: KeysAndValues, chunk: Chunk, view: KeyView) -> Tensor:
         all_keys, all_values = store.existing(chunk.place.capacity)
         seen = slice(view.first_key, view.end_key)
         keys, values = all_keys[chunk.place.index, :, seen], all_values[chunk.place.index, :, seen]
-        heads, size = query.shape[1], query.shape[3]
-        groups = keys.shape[0]
-        # Key/value heads become the batch, so that broadcasting serves the heads of a group without a copy.
-        queries = query[0, :, chunk.offset : chunk.offset + chunk.length]
-        queries = queries.reshape(groups, heads // groups, chunk.length, size)
-        shape = (groups, heads // groups, keys.shape[1], -1)
-        sinks = None if self._sinks is None else self._sinks.view(groups, heads // groups, 1, 1)
-        out = self._attend(
-            queries,
-            keys.unsqueeze(1).expand(shape),
-            values.unsqueeze(1).expand(shape),
-            view.mask,
-            sinks,
-            causal=view.mask is None,
-        )
-        return out.permute(2, 0, 1, 3).reshape(chunk.length, heads, -1)
+        groups, of_group, size = len(keys), query.shape[1] // len(keys), query.shape[3]
+        queries = query[0, :, chunk.offset : chunk.offset + chunk.length].reshape(groups, of_group, chunk.length, size)
+        if self._makes_scores:
+            out = self._scored(queries, keys, values, view.mask)
+        else:
+            # Key/value heads become the batch, so that broadcasting serves the heads of a group without a copy.
+            shape = (groups, of_group, keys.shape[1], -1)
+            out = scaled_dot_product_attention(
+                queries,
+                keys.unsqueeze(1).expand(shape),
+                values.unsqueeze(1).expand(shape),
+                attn_mask=view.mask,
+                is_causal=view.mask is None,
+                scale=self._scaling,
+            )
+        return out.permute(2, 0, 1, 3).reshape(chunk.length, query.shape[1], -1)
+
+    def _scored(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """A piece's `(groups, heads of a group, length, size)`; the heads of a group are rows of the same products."""
+        groups, of_group, length, size = queries.shape
+        scores = queries.reshape(groups, of_group * length, size) @ keys.transpose(-1, -2)
+        scores = scores.view(groups, of_group, length, -1)
+        if mask is None:
+            mask = torch.full(scores.shape[-2:], -torch.inf, dtype=scores.dtype).triu(diagonal=1)
+        sinks = None if self._sinks is None else self._sinks.view(groups, of_group, 1, 1)
+        weights = self._weights(scores, mask, sinks).reshape(groups, of_group * length, -1)
+        return (weights @ values).view(groups, of_group, length, -1)
 
     @property
     def _makes_scores(self) -> bool:
         return self._sinks is not None or self._softcap is not None
 
-    def _attend(
-        self,
-        queries: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        mask: Tensor | None,
-        sinks: Tensor | None,
-        *,
-        causal: bool = False,
-    ) -> Tensor:
-        if not self._makes_scores:
-            return scaled_dot_product_attention(
-                queries, keys, values, attn_mask=mask, is_causal=causal, scale=self._scaling
-            )
-        scores = torch.matmul(queries, keys.transpose(-1, -2)) * self._scaling
+    def _weights(self, scores: Tensor, mask: Tensor | None, sinks: Tensor | None) -> Tensor:
+        """How much each key counts; the sinks take their share and have no value. The scores are changed."""
+        keys, dtype = scores.shape[-1], scores.dtype
+        scores.mul_(self._scaling)
         if self._softcap is not None:
-            scores = torch.tanh(scores / self._softcap) * self._softcap
-        if causal:
-            mask = torch.full(scores.shape[-2:], -torch.inf, dtype=scores.dtype).triu(diagonal=1)
+            scores.div_(self._softcap).tanh_().mul_(self._softcap)
         if mask is not None:
-            scores = scores + mask
+            scores.add_(mask)
         if sinks is not None:
-            sink_column = sinks.to(scores.dtype).expand(*scores.shape[:-1], 1)
-            scores = torch.cat([scores, sink_column], dim=-1)
-        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
-        return torch.matmul(weights[..., : keys.shape[-2]], values)
+            scores = torch.cat([scores, sinks.to(dtype).expand(*scores.shape[:-1], 1)], dim=-1)
+        return torch.softmax(scores, dim=-1, dtype=torch.float32).to(dtype)[..., :keys]
 
 
 AttentionInterface.register(ATTENTION_NAME, slot_attention)

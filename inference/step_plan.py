@@ -207,16 +207,17 @@ class StepPlan:
             self._views[run.offset, window] = view
         return view
 
-    def chunk_view(self, chunk: Chunk, window: int | None) -> KeyView:
-        """The keys that a chunk, or a part of one, reads, with a `(length, keys)` mask; see `run_view`."""
-        if chunk.start == 0 and (window is None or chunk.end <= window):
+    def chunk_view(self, chunk: Chunk, window: int | None, *, end_key: int | None = None) -> KeyView:
+        """The keys up to `end_key` (None: its own end) for a chunk or a part of one, with a `(length, keys)` mask."""
+        end_key = end_key or chunk.end
+        if chunk.start == 0 and chunk.end == end_key and (window is None or chunk.end <= window):
             return KeyView(0, chunk.end, None)
         view = self._chunk_views.get((chunk, window))
         if view is None:
             first_key = 0 if window is None else max(0, chunk.start - window + 1)
-            positions = torch.arange(first_key, chunk.end)
-            mask = _mask(positions[chunk.start - first_key :], positions, window, self._dtype)
-            view = KeyView(first_key, chunk.end, mask)
+            positions = torch.arange(chunk.start, chunk.end)
+            mask = _mask(positions, torch.arange(first_key, end_key), window, self._dtype)
+            view = KeyView(first_key, end_key, mask)
             self._chunk_views[chunk, window] = view
         return view
 

@@ -84,7 +84,6 @@ class TransformersEngine(EngineThread):
 
 
 @computing()
-@large_blocks_apart()
 def load_engine(
     folder: Path,
     *,
@@ -121,10 +120,11 @@ def load_engine(
     report(0.2, "loading the tokenizer")
     tokenizer = load_tokenizer(checked)
     report(0.3, "loading the weights")
-    model = load_model(checked, DTYPES[dtype])
     slots = KeyValueSlots(budget=budget, longest=context)
-    report(0.8, "trying the fast path")
-    forward = _forward(model, slots, dtype, may_copy=may_copy)
+    with large_blocks_apart():
+        model = load_model(checked, DTYPES[dtype])
+        report(0.8, "trying the fast path")
+        forward = _forward(model, slots, dtype, may_copy=may_copy)
     adapters = AdapterBank(model)
     forward.adapt(adapters)
     compile_choosing(DTYPES[dtype])

@@ -76,14 +76,16 @@ def test_an_engine_takes_what_was_foretold_and_gives_it_back(
     assert foretold["peak"] == pytest.approx(measured["peak"], rel=TOLERANCE)
     assert foretold["running"] == pytest.approx(measured["running"], rel=TOLERANCE)
     # The tokenizer, and what stays with the process: code compiled for decoding, the library's own buffers.
-    assert measured["closed"] < 160 * MEBIBYTE
+    assert measured["closed"] < 200 * MEBIBYTE
 
 
 def test_what_is_loaded_lies_apart_only_where_the_c_library_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int]] = []
     monkeypatch.setattr(process_memory, "_of_c_library", lambda _name: lambda *what: told.append(what))
     with large_blocks_apart():
-        assert told == [(-3, 2**20)]
+        with large_blocks_apart():
+            pass
+        assert told == [(-3, 2**20)], "the first that ends leaves it to the last one"
     assert told[1:] == [(-3, 2**25), (-1, 2**26)]
     monkeypatch.setattr(process_memory, "_of_c_library", lambda _name: None)
     with large_blocks_apart():
@@ -103,9 +105,8 @@ def test_more_positions_need_more_memory(tiny_folder: FolderMaker) -> None:
 def test_attention_that_makes_scores_needs_memory_for_them(tiny_folder: FolderMaker) -> None:
     with_sinks = estimate_memory(tiny_folder("gpt_oss"), dtype="float32", kv_budget_tokens=1_000)
     without = estimate_memory(tiny_folder("mixtral"), dtype="float32", kv_budget_tokens=1_000)
-    heads, size = 4, 16
-    repeated = 2 * heads * size * 4 * 1_000
-    assert with_sinks.working - without.working == repeated + 2**22 * 20
+    # As they come, masked and with the sinks, and once more in float32 for softmax.
+    assert with_sinks.attending - without.attending == 2**22 * (3 * 4 + 4)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "gemma3", "mixtral", "deepseek_v3", "gpt_oss"])

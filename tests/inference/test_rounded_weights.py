@@ -61,16 +61,26 @@ def test_equal_weights_stay_what_they_are() -> None:
     assert torch.equal(product, torch.full((1, 16), float(INT4_BLOCK), dtype=torch.bfloat16))
 
 
+@pytest.mark.parametrize("count", [3, 20])
 @pytest.mark.parametrize("make_linear", [Int8Linear, Int4Linear])
 def test_weights_rounded_a_few_rows_at_a_time_are_the_same(
-    make_linear: type[RoundedLinear], monkeypatch: pytest.MonkeyPatch
+    make_linear: type[RoundedLinear], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of few rows int4 has a product of its own.
     random = torch.Generator().manual_seed(8)
     weight = torch.randn(64, 96, generator=random).bfloat16()
-    rows = torch.randn(9, 96, generator=random).bfloat16()
+    rows = torch.randn(count, 96, generator=random).bfloat16()
     at_once = make_linear(weight, None)(rows)
     monkeypatch.setattr("inference.linear_layers.ROUNDED_AT_ONCE", 7 * 96)
     assert torch.equal(make_linear(weight, None)(rows), at_once)
+
+
+@pytest.mark.parametrize("make_linear", [Int8Linear, Int4Linear])
+def test_the_weights_that_are_rounded_stay_as_they_are(make_linear: type[RoundedLinear]) -> None:
+    weight = torch.randn(64, 96, generator=torch.Generator().manual_seed(8))
+    before = weight.clone()
+    make_linear(weight, None)
+    assert torch.equal(weight, before)
 
 
 def test_a_width_without_whole_blocks_is_refused() -> None:

@@ -36,29 +36,31 @@ def _plain(query: Tensor, keys: Tensor, values: Tensor, chunk: Chunk, window: in
 @given(
     start=st.integers(0, 90),
     length=st.integers(2, 70),
+    before=st.integers(2, 30),
     window=st.none() | st.integers(1, 100),
     scores_at_once=st.sampled_from([1, 700, 2_000, 2**22]),
     kind=st.sampled_from(["plain", "sinks", "softcap"]),
 )
 def test_a_piece_of_a_prompt_sees_what_it_should(
-    start: int, length: int, window: int | None, scores_at_once: int, kind: str
+    start: int, length: int, before: int, window: int | None, scores_at_once: int, kind: str
 ) -> None:
     random = torch.Generator().manual_seed(start * 1_000 + length)
     end = start + length
     keys, values = (torch.randn(GROUPS, end, SIZE, generator=random) for _ in range(2))
-    query = torch.randn(1, HEADS, length, SIZE, generator=random)
+    query = torch.randn(1, HEADS, before + length, SIZE, generator=random)
     sinks = torch.randn(HEADS, generator=random) if kind == "sinks" else None
     softcap = 2.0 if kind == "softcap" else None
-    slots = KeyValueSlots(budget=512, longest=512)
-    place = slots.take(end)
+    slots = KeyValueSlots(budget=768, longest=512)
+    other, place = slots.take(before), slots.take(end)
+    assert other is not None
     assert place is not None
     slots.write(place, {0: (keys, values)}, end)
-    plan = StepPlan([Span(place, start, [0] * length)], torch.float32)
+    plan = StepPlan([Span(other, 0, [0] * before), Span(place, start, [0] * length)], torch.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slot_attention, "SCORES_AT_ONCE", scores_at_once)
         found = Attention(SIZE**-0.5, softcap, sinks).attend(query, LayerStore(slots, 0), plan, window)
-    expected = _plain(query, keys, values, plan.chunks[0], window, softcap=softcap, sinks=sinks)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    expected = _plain(query[:, :, before:], keys, values, plan.chunks[1], window, softcap=softcap, sinks=sinks)
+    torch.testing.assert_close(found[before:], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_window_reads_no_key_before_it() -> None:
