@@ -199,6 +199,20 @@ def test_stopping_with_the_button_keeps_ones_place(visitor: Visitor) -> None:
     expect(visitor.page.locator(".answer:focus")).to_have_count(1)
 
 
+def test_a_stop_that_overtakes_the_end_leaves_nothing_to_complain_of(visitor: Visitor) -> None:
+    page, held = visitor.page, list[Route]()
+    rendering = re.compile(r"/playground/g/[0-9a-f-]{36}/$")
+    page.route(rendering, lambda route: held.append(route))  # noqa: PLW0108 - Playwright sets attributes on it
+    with page.expect_request(rendering):
+        visitor.open_playground().ask_for(4).send(STORY)
+    page.get_by_role("button", name="Stop").click()
+    visitor.wait_for_the_end()
+    with page.expect_response(rendering):
+        held[0].continue_()
+    visitor.settle()
+    expect(visitor.figures).to_have_count(1)
+
+
 def test_escape_closes_what_is_open_before_it_stops(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open_playground().ask_for(2_000, least=2_000).send(STORY)

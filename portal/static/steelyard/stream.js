@@ -131,6 +131,10 @@ class Answer {
     element.querySelector("[data-stop]").addEventListener("htmx:afterRequest", ({ detail }) => {
       if (!detail.successful) this.#stopping = false;
     });
+    // What Stop brought may stand here before what the end asked for: that finds nothing to take the place of.
+    element.addEventListener("htmx:beforeSwap", (event) => {
+      if (!element.isConnected) event.preventDefault();
+    });
     this.#open();
   }
 
