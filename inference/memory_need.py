@@ -23,6 +23,9 @@ TOKENIZER_BYTES_PER_FILE_BYTE: Final = 18
 # 40 to 90 when it has read long prompts. What runs and the peak are then foretold within 11 %. Compiling that code
 # takes 140 MB for some seconds, once per folder of numba's cache, and is not in it.
 LIBRARY_BYTES: Final = 40 * 2**20
+# What oneDNN keeps prepared, see inference/__init__.py, and what lies unused between, where numbers of 2 bytes are not
+# multiplied natively. Tiny models took 20 to 60 MB more than in float32.
+PREPARED_BYTES: Final = 48 * 2**20
 # A row of logits: as they come, those of the writers, penalised in float32.
 LOGIT_COPIES: Final = 3
 
@@ -35,7 +38,7 @@ class MemoryNeed:
     weights: what stays of them.
     keys_and_values: the whole budget of positions.
     working: the tokenizer, and a step's intermediate results.
-    attending: of these, what attention needs at the end of the longest context.
+    attending: what attention needs besides, at the end of the longest context; loading needs none of it.
     """
 
     loading: int
@@ -84,6 +87,8 @@ def memory_need(
     working = LIBRARY_BYTES + _working(folder, text, max_batch, item)
     if is_fused and dtype is torch.bfloat16 and bfloat16_maker() is NativeLinear:
         working += 4 * CACHED_NUMBERS * torch.get_num_threads()
+    elif item < 4:
+        working += PREPARED_BYTES
     makes_scores = _makes_scores(folder, text)
     attending = _attending(text, positions, min(positions, context_length(config)), max_batch, item, makes_scores)
     return MemoryNeed(loading, weights, positions * _position_bytes(text, item), working, attending)
@@ -112,7 +117,7 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
     # in whole numbers; packed products make bfloat16 of the rounded ones, and of that their own layout.
     joined = 2 * max(math.prod(tensor.shape) for tensor in folder.tensors if ".layers." in tensor.name)
     rounding = 3 * 4 * ROUNDED_AT_ONCE + joined * (item + (4 if rounded == "int4" else 0))
-    if bfloat16_maker() is not NativeLinear:
+    if bfloat16_maker() is PackedLinear:
         rounding += item * embedding
     return kept + extra, kept + extra + rounding
 
@@ -127,10 +132,10 @@ def _stored_as(folder: WeightFolder, dtype: torch.dtype) -> bool:
 
 def _position_bytes(text: Any, item: int) -> int:
     """Keys and values of one token in all layers."""
-    heads = text.num_attention_heads
-    if getattr(text, "kv_lora_rank", None):  # latent attention: transformers keeps the keys and values made of it
-        numbers = heads * (text.qk_nope_head_dim + text.qk_rope_head_dim + text.v_head_dim)
+    if getattr(text, "kv_lora_rank", None):  # latent attention: of all heads together
+        numbers = text.kv_lora_rank + text.qk_rope_head_dim
     else:
+        heads = text.num_attention_heads
         size = getattr(text, "head_dim", None) or text.hidden_size // heads
         numbers = 2 * (getattr(text, "num_key_value_heads", None) or heads) * size
     return int(text.num_hidden_layers * numbers * item)
@@ -154,10 +159,15 @@ def _makes_scores(folder: WeightFolder, text: Any) -> bool:
 def _attending(text: Any, positions: int, longest: int, max_batch: int, item: int, makes_scores: bool) -> int:
     """For a piece of a prompt at the end of the longest context, beside single tokens of others at theirs."""
     heads = text.num_attention_heads
-    mask = TOKENS_ALONE * (1 + item) * longest
-    scores = 0
+    needed = TOKENS_ALONE * (1 + item) * longest  # the mask
+    # Where there are less than 4 bytes, softmax makes float32 of the scores, and torch's own attention of everything.
+    widened = 4 if item < 4 else 0
     if makes_scores:
         scores = max(SCORES_AT_ONCE, heads * min(positions, max_batch * longest))
-    elif getattr(text, "kv_lora_rank", None):  # latent attention: torch's own makes all of them
+        needed += scores * (2 * item + 4 + widened)
+    elif getattr(text, "kv_lora_rank", None):
+        # Keys and values of all heads are made of the latents; they differ in width, so torch makes all scores.
         scores = heads * TOKENS_ALONE * longest
-    return int(mask + scores * (4 + 3 * item))
+        made = heads * longest * (text.qk_nope_head_dim + text.qk_rope_head_dim + text.v_head_dim)
+        needed += scores * (3 * 4 + 1) + made * (2 * item + 4 + widened)
+    return int(needed)

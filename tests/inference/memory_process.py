@@ -49,7 +49,7 @@ def main(folder: Path, dtype: str, positions: int, requests: int) -> None:
     engine.close(0)
     closed = _measured("VmRSS")
     measured = {"loaded": loaded, "running": running, "peak": peak, "closed": closed}
-    foretold = {"peak": need.peak, "running": need.running, "weights": need.weights, "working": need.working}
+    foretold = {"peak": need.peak, "running": need.running, "attending": need.attending}
     sys.stdout.write(json.dumps({"before": before, "measured": measured, "foretold": foretold}) + "\n")
 
 

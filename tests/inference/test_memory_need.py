@@ -75,8 +75,18 @@ def test_an_engine_takes_what_was_foretold_and_gives_it_back(
     foretold = report["foretold"]
     assert foretold["peak"] == pytest.approx(measured["peak"], rel=TOLERANCE)
     assert foretold["running"] == pytest.approx(measured["running"], rel=TOLERANCE)
-    # The tokenizer, and what stays with the process: code compiled for decoding, the library's own buffers.
+    # The tokenizer (55 MB), and what stays with the process: compiled code, the library's own buffers, of which long
+    # prompts leave more (75 to 105 MB in all were seen), and the threads' heaps.
     assert measured["closed"] < 200 * MEBIBYTE
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much memory a process takes")
+def test_latent_attention_takes_what_was_foretold(tiny_folder: FolderMaker) -> None:
+    report = _report(tiny_folder("deepseek_v3"), "float32", positions=8_192, requests=1)
+    assert report["foretold"]["attending"] > 200 * MEBIBYTE
+    # Of so small a model the library's part is a sixth, and differs from run to run.
+    assert report["foretold"]["peak"] == pytest.approx(report["measured"]["peak"] - report["before"], rel=0.3)
 
 
 def test_what_is_loaded_lies_apart_only_where_the_c_library_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +115,8 @@ def test_more_positions_need_more_memory(tiny_folder: FolderMaker) -> None:
 def test_attention_that_makes_scores_needs_memory_for_them(tiny_folder: FolderMaker) -> None:
     with_sinks = estimate_memory(tiny_folder("gpt_oss"), dtype="float32", kv_budget_tokens=1_000)
     without = estimate_memory(tiny_folder("mixtral"), dtype="float32", kv_budget_tokens=1_000)
-    # As they come, masked and with the sinks, and once more in float32 for softmax.
-    assert with_sinks.attending - without.attending == 2**22 * (3 * 4 + 4)
+    # As they come, with the sinks, and what softmax makes of them.
+    assert with_sinks.attending - without.attending == 2**22 * 3 * 4
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "gemma3", "mixtral", "deepseek_v3", "gpt_oss"])
