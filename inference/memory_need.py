@@ -115,7 +115,8 @@ def _fused(folder: WeightFolder, text: Any, dtype: torch.dtype, rounded: str | N
     extra = matrices if rounded == "int8" else embedding + in_layers * (16 + 4) // 32
     # Beside a matrix that is rounded stand parts of it in float32, the weights that it is joined of, and int4's levels
     # in whole numbers; packed products make bfloat16 of the rounded ones, and of that their own layout.
-    joined = 2 * max(math.prod(tensor.shape) for tensor in folder.tensors if ".layers." in tensor.name)
+    in_layer = (math.prod(tensor.shape) for tensor in folder.tensors if ".layers." in tensor.name)
+    joined = 2 * max(in_layer, default=0)
     rounding = 3 * 4 * ROUNDED_AT_ONCE + joined * (item + (4 if rounded == "int4" else 0))
     if bfloat16_maker() is PackedLinear:
         rounding += item * embedding

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from inference import process_memory
 from inference.engine import GenerationRequest, Message
@@ -124,6 +126,15 @@ def test_every_architecture_has_an_estimate(architecture: str, tiny_folder: Fold
     need = estimate_memory(tiny_folder(architecture), dtype="bfloat16")
     assert need.peak >= need.running > need.weights > 0
     assert need.keys_and_values > 0
+
+
+def test_weights_under_other_names_have_an_estimate(tiny_folder: FolderMaker, tmp_path: Path) -> None:
+    copy = tmp_path / "renamed"
+    shutil.copytree(tiny_folder("llama"), copy)
+    tensors = load_file(copy / "model.safetensors")
+    renamed = {name.replace(".layers.", ".blocks."): tensor for name, tensor in tensors.items()}
+    save_file(renamed, copy / "model.safetensors")
+    assert estimate_memory(copy, dtype="int8").peak > 0
 
 
 def test_a_missing_folder_has_none(tmp_path: Path) -> None:
