@@ -152,11 +152,11 @@ class Attention:
     def chunk(self, query: Tensor, store: KeysAndValues, plan: StepPlan, number: int, window: int | None) -> Tensor:
         """`(length, heads, size)` for a piece of a prompt."""
         chunk: Chunk = plan.chunks[number]
-        # Products of one shape are prepared once: without a window all parts read the same keys.
-        end_key = chunk.end if window is None else None
         parts = self._parts(chunk, query.shape[1], window)
         if len(parts) == 1:
-            return self._part(query, store, chunk, plan.chunk_view(chunk, window, end_key=end_key))
+            return self._part(query, store, chunk, plan.chunk_view(chunk, window))
+        # Products of one shape are prepared once: without a window all parts read the same keys.
+        end_key = chunk.end if window is None else None
         all_values = store.existing(chunk.place.capacity)[1]
         # Made before the scores: small blocks between these would keep the heap from using their room again.
         attended = query.new_empty((chunk.length, query.shape[1], all_values.shape[-1]))
