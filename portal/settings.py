@@ -199,8 +199,9 @@ def _databases() -> dict[str, Any]:
             # When the server was restarted, each connection of a pool would cost somebody an error page first.
             database["CONN_HEALTH_CHECKS"] = True
     else:
-        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": STEELYARD_HOME / "steelyard.sqlite3"}
-    if "sqlite" in database["ENGINE"]:
+        database = {"NAME": STEELYARD_HOME / "steelyard.sqlite3"}
+    if "postgresql" not in database.get("ENGINE", ""):
+        database["ENGINE"] = "portal.sqlite_turns"
         # Opening a file anew costs more than a request's queries. Of PostgreSQL, what waits
         # gives its connection back itself (give_connection_back).
         database["CONN_MAX_AGE"] = None
