@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.db.models import CharField
 from django.utils.translation import gettext_lazy as _
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
@@ -12,8 +13,12 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from portal.accounts.models import ApiToken, User
+from portal.prepared_query import Given, PreparedInstances
 
 MAX_TOKEN_CHARACTERS: Final = 200
+_tokens_by_digest: Final = PreparedInstances(
+    lambda: ApiToken.objects.filter(digest=Given("digest", CharField())).order_by(), related=["user"]
+)
 
 
 class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox is untyped
@@ -30,7 +35,7 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
             text = ""
         found: ApiToken | None = None
         if 0 < len(text) <= MAX_TOKEN_CHARACTERS:
-            found = ApiToken.objects.select_related("user").filter(digest=hash_token(text)).first()
+            found = next(iter(_tokens_by_digest(digest=hash_token(text))), None)
         if found is None:
             raise AuthenticationFailed(_("This token is unknown or was revoked."), code="token_invalid")
         if found.is_expired:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_migrate, pre_delete
 from django.dispatch import receiver
 
+from portal.accounts.actor_rows import RowsOfActor
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from portal.accounts.signals import visitor_became_user
@@ -18,6 +19,10 @@ from portal.arena.seed import seed_pools
 from portal.playground.models import Conversation
 from portal.playground.signals import runs_kept_apart
 
+_any_sealed: Final = RowsOfActor(
+    lambda own: Contest.objects.filter(own, sealed_as__isnull=False).order_by().values_list("pk")[:1]
+)
+
 
 @receiver(visitor_became_user, dispatch_uid="arena.give_contests")
 def give_contests(sender: Any, visitor: uuid.UUID, user: User, **kwargs: Any) -> None:
@@ -26,8 +31,10 @@ def give_contests(sender: Any, visitor: uuid.UUID, user: User, **kwargs: Any) ->
 
 
 @receiver(runs_kept_apart, dispatch_uid="arena.sealed_runs")
-def sealed_runs(sender: Any, actor: Actor, **kwargs: Any) -> QuerySet[Any]:
+def sealed_runs(sender: Any, actor: Actor, **kwargs: Any) -> QuerySet[Any] | None:
     """The runs of a battle count from its first turn on, and not from the vote on."""
+    if not _any_sealed(actor):
+        return None
     return Contest.objects.filter(actor.owns(), sealed_as__isnull=False).order_by().values("sealed_as")
 
 

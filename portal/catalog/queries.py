@@ -7,11 +7,12 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import CharField, Prefetch, QuerySet
 
 from portal.accounts.models import User
 from portal.catalog.models import NAME_PATTERN, CardDraft, CardRevision, Gate, ModelCard, TensorPart, Variant
 from portal.catalog.tensor_rows import TensorRow, unpack_rows
+from portal.prepared_query import Given, PreparedInstances
 
 MAX_SEARCH_CHARACTERS: Final = 200
 _MODEL_ID: Final = re.compile(rf"(?P<owner>{NAME_PATTERN})/(?P<card>{NAME_PATTERN})(?::(?P<variant>{NAME_PATTERN}))?")
@@ -75,7 +76,22 @@ def default_variant() -> Variant | None:
     return Variant.objects.filter(pk__in=first).select_related("card").first()
 
 
-_NOT_RUN: Final = ("digests", "file_stamps", "card__title", "card__summary", "card__picture_name", "card__parameters")
+# One at most. An adapter's base is asked for afterwards: to load it with every variant costs more, as do columns that
+# no run looks at.
+_variants_to_run: Final = PreparedInstances(
+    lambda: (
+        runnable_variants()
+        .select_related(None)
+        .filter(
+            card__owner_name=Given("owner", CharField()),
+            card__slug=Given("card", CharField()),
+            slug=Given("variant", CharField()),
+        )
+        .order_by()
+    ),
+    related=["card"],
+    without=("digests", "file_stamps", "card__title", "card__summary", "card__picture_name", "card__parameters"),
+)
 
 
 def get_variant_by_model_id(model_id: str) -> Variant | None:
@@ -86,13 +102,9 @@ def get_variant_by_model_id(model_id: str) -> Variant | None:
     parts = _MODEL_ID.fullmatch(model_id)
     if parts is None:
         return None
-    variants = runnable_variants().filter(card__owner_name=parts["owner"], card__slug=parts["card"])
     if parts["variant"]:
-        # One at most. Only an adapter's base is asked for afterwards, and to load it with every variant costs more, as
-        # do columns that no run looks at.
-        named = variants.filter(slug=parts["variant"]).select_related(None).select_related("card").order_by()
-        return next(iter(named.defer(*_NOT_RUN)), None)
-    return variants.first()
+        return next(iter(_variants_to_run(**parts.groupdict())), None)
+    return runnable_variants().filter(card__owner_name=parts["owner"], card__slug=parts["card"]).first()
 
 
 def tensor_rows(variant: Variant) -> dict[TensorPart, tuple[TensorRow, ...]]:

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db.models import Count, DateTimeField, Min, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 
+from portal.accounts.actor_rows import RowsOfActor
 from portal.accounts.actors import Actor
 from portal.accounts.limits import LimitExceeded, check_network_rate
-from portal.playground.models import Generation
+from portal.playground.models import ACTIVE_STATES, Generation
 from portal.playground.signals import runs_kept_apart
+from portal.prepared_query import Given, Row
 
 WINDOW: Final = timedelta(hours=24)
 
@@ -140,32 +142,37 @@ class _Use:
     oldest: datetime
 
 
-def runs_of(actor: Actor) -> Q:
-    """Selects the runs in the actor's own conversations; a stranger has none."""
-    if actor.user is not None:
-        return Q(conversation__owner=actor.user)
-    return Q(conversation__visitor=actor.visitor) if actor.visitor is not None else Q(pk__in=[])
+_under_way: Final = RowsOfActor(
+    lambda own: Generation.objects.filter(own, state__in=ACTIVE_STATES).order_by().values_list("pk"), "conversation__"
+)
+
+
+def count_under_way(actor: Actor) -> int:
+    """How many runs of the actor's own conversations have not ended; a stranger has none."""
+    return len(_under_way(actor))
 
 
 def _uses_of(actor: Actor) -> list[_Use]:
-    if actor.user is None and actor.visitor is None:
-        return []
+    since = timezone.now() - WINDOW
+    rows = _own_uses(actor, since=since)
     # One look each: an OR of two ways to the conversations goes by no index. Most actors keep nothing apart.
-    kept: list[QuerySet[Any]] = [cast("QuerySet[Any]", keys) for _by, keys in runs_kept_apart.send(Actor, actor=actor)]
-    apart = [use for keys in kept if keys.exists() for use in _uses(Q(conversation__visitor__in=keys))]
-    return [*_uses(runs_of(actor)), *apart]
-
-
-def _uses(whose: Q) -> list[_Use]:
-    """By the API token that started them, None for those of a browser."""
-    rows = (
-        Generation.objects.filter(whose, created_at__gt=timezone.now() - WINDOW)
-        .order_by()
-        .values("api_token")
-        .annotate(runs=Count("pk"), tokens=Sum("counted_tokens"), oldest=Min("created_at"))
-    )
+    for _by, keys in runs_kept_apart.send(Actor, actor=actor):
+        if keys is not None:
+            rows += _uses(Q(conversation__visitor__in=keys, created_at__gt=since))
     # PostgreSQL adds large integers up to a decimal.
-    return [_Use(row["api_token"], row["runs"], int(row["tokens"]), row["oldest"]) for row in rows]
+    return [_Use(token_id, runs, int(tokens), oldest) for token_id, runs, tokens, oldest in rows]
+
+
+def _uses(which: Q) -> QuerySet[Any, Row]:
+    """By the API token that started them, None for those of a browser: runs, tokens, the oldest one's moment."""
+    of_tokens = Generation.objects.filter(which).order_by().values("api_token")
+    sums = {"runs": Count("pk"), "tokens": Sum("counted_tokens"), "oldest": Min("created_at")}
+    return of_tokens.annotate(**sums).values_list("api_token", *sums)
+
+
+_own_uses: Final = RowsOfActor(
+    lambda own: _uses(own & Q(created_at__gt=Given("since", DateTimeField()))), "conversation__"
+)
 
 
 def _quota(holder: Holder, uses: Sequence[_Use], runs_allowed: int, tokens_allowed: int) -> Quota:

@@ -22,9 +22,9 @@ from portal.accounts.transaction_turns import wait_for_turn
 from portal.catalog.access import require_access
 from portal.catalog.models import Variant
 from portal.playground.dispatch import dispatch_soon, first_redispatch
-from portal.playground.models import ACTIVE_STATES, Conversation, Generation, Kind
+from portal.playground.models import Conversation, Generation, Kind
 from portal.playground.prompt_messages import Overflow, fitted, turns_before
-from portal.playground.quota import Quota, read_quotas, require_quota, runs_of
+from portal.playground.quota import Quota, count_under_way, read_quotas, require_quota
 from portal.playground.text_limits import text_errors
 
 TITLE_CHARACTERS: Final = 80
@@ -264,7 +264,7 @@ def _serialise_starts(actor: Actor) -> None:
 
 def require_room(actor: Actor) -> tuple[Quota, ...]:
     """The actor's quotas. Raises LimitExceeded with too much under way, or with one that is used up. Counts nothing."""
-    under_way = Generation.objects.filter(runs_of(actor), state__in=ACTIVE_STATES).count()
+    under_way = count_under_way(actor)
     if under_way >= settings.MAX_CONCURRENT_GENERATIONS:
         raise LimitExceeded(
             "concurrent_generations",

@@ -17,6 +17,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import UUIDField
 
 from inference.engine import Engine, EngineClosed
 from inference.events import Delta, Emission, Failed, FailureCode, Finished, Released
@@ -31,6 +32,7 @@ from portal.playground.joined_delta import JoinedDelta
 from portal.playground.loading import log_failed_load
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.publisher import StreamPublisher
+from portal.prepared_query import Given, PreparedInstances
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,10 @@ logger = logging.getLogger(__name__)
 RESULT_RETRIES_S: Final = (0.1, 0.5, 1, 2, 4, 8)
 UNTELLABLE: Final = "The engine wrote something that cannot be passed on. The operator's log says what."
 UNSTORABLE: Final = "The answer was written, but this installation's database refused it. The operator's log says why."
+# An adapter's base is asked for where it is needed: few variants are adapters.
+_runs_by_id: Final = PreparedInstances(
+    lambda: Generation.objects.filter(pk=Given("id", UUIDField())).order_by(), related=["variant", "variant__card"]
+)
 
 
 class GenerationWorker:
@@ -57,8 +63,7 @@ class GenerationWorker:
 
     def run(self, generation_id: uuid.UUID) -> None:
         """Claim the generation and see it through. Nothing happens unless it is queued, so redelivery is harmless."""
-        # An adapter's base is asked for where it is needed: few variants are adapters.
-        generation = Generation.objects.select_related("variant__card").filter(pk=generation_id).order_by().first()
+        generation = next(iter(_runs_by_id(id=generation_id)), None)
         if generation is None or generation.state != State.QUEUED or not self._accepting:
             return
         if not self.engines.holds(generation.variant):
