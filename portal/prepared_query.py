@@ -36,20 +36,25 @@ class PreparedRows:
 
     def __init__(self, build: Callable[[], QuerySet[Any, Row]]) -> None:
         self._build = build
-        # By the kind of database.
-        self._made: dict[str, tuple[Any, str, Row]] = {}
+        # By the kind of database: what makes Python's values of its own, what does so by column, SQL and parameters.
+        self._made: dict[str, tuple[Any, Any, str, Row]] = {}
 
     def __call__(self, **given: Any) -> list[Row]:
         """The rows for these values. Raises KeyError where one is missing."""
-        if connection.vendor not in self._made:
-            compiler = self._build().query.get_compiler(connection=connection)
-            self._made[connection.vendor] = compiler, *compiler.as_sql()
-        compiler, sql, parts = self._made[connection.vendor]
+        compiler, converters, sql, parts = self._made.get(connection.vendor) or self._make()
         values = [part.value_of(given) if isinstance(part, Given) else part for part in parts]
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
             found = cursor.fetchall()
-        return list(compiler.results_iter(results=[found], tuple_expected=True))
+        return [tuple(row) for row in compiler.apply_converters(found, converters)]
+
+    def _make(self) -> tuple[Any, Any, str, Row]:
+        # Not a thread's own connection, which would stay open with it.
+        compiler = self._build().query.get_compiler(connection=connection)
+        sql, parts = compiler.as_sql()
+        converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
+        made = self._made[connection.vendor] = compiler, converters, sql, tuple(parts)
+        return made
 
 
 class PreparedInstances(Generic[Found]):

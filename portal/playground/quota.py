@@ -143,13 +143,20 @@ class _Use:
 
 
 _under_way: Final = RowsOfActor(
-    lambda own: Generation.objects.filter(own, state__in=ACTIVE_STATES).order_by().values_list("pk"), "conversation__"
+    lambda own: (
+        Generation.objects.filter(own, state__in=ACTIVE_STATES)
+        .order_by()
+        .values("state")
+        .annotate(runs=Count("pk"))
+        .values_list("runs")
+    ),
+    "conversation__",
 )
 
 
 def count_under_way(actor: Actor) -> int:
     """How many runs of the actor's own conversations have not ended; a stranger has none."""
-    return len(_under_way(actor))
+    return sum(runs for (runs,) in _under_way(actor))
 
 
 def _uses_of(actor: Actor) -> list[_Use]:
