@@ -12,8 +12,8 @@ from django.db import connection
 TURN: Final = 10
 # Where a database locks rows, a transaction of several could meet another one's in the opposite order.
 _TURN_WITH_ROW_LOCKS: Final = 1
-# A writer that SQLite keeps waiting looks every 100 ms whether it is free, and in between sees nothing.
-_REST_S: Final = 0.1
+# Writers of other processes look every other millisecond whether it is free (sqlite_turns); another core must get to it.
+_REST_S: Final = 0.01
 Row = TypeVar("Row")
 
 

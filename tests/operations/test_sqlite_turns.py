@@ -1,0 +1,253 @@
+"""The backend for SQLite: writers wait for their turn, and it is given back however their writing ends."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db.utils import ConnectionHandler
+
+from portal.sqlite_turns.base import DatabaseWrapper
+
+pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
+
+Open = Callable[[], DatabaseWrapper]
+COUNT_UP = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[2])):
+    database.execute("BEGIN IMMEDIATE")
+    (number,) = database.execute("SELECT number FROM counter").fetchone()
+    database.execute("UPDATE counter SET number = ?", [number + 1])
+    database.commit()
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "counter.sqlite3"
+
+
+@pytest.fixture
+def open_database(file: Path) -> Iterator[Open]:
+    """Makes connections to one database with a counter, of a short patience unless a test has another one."""
+    opened: list[DatabaseWrapper] = []
+
+    def connect(timeout: float = 0.2) -> DatabaseWrapper:
+        options = {
+            "timeout": timeout,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+        }
+        configured = {"default": {"ENGINE": "portal.sqlite_turns", "NAME": file, "OPTIONS": options}}
+        settings = ConnectionHandler(configured)["default"].settings_dict
+        database = DatabaseWrapper(settings, "default")
+        database.inc_thread_sharing()
+        opened.append(database)
+        return database
+
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("PRAGMA journal_mode=WAL")
+        made.executescript("CREATE TABLE counter (number INTEGER UNIQUE); INSERT INTO counter VALUES (0)")
+    yield connect
+    for database in opened:
+        database.close()
+
+
+def execute(database: DatabaseWrapper, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
+    with database.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+
+def number_in(database: DatabaseWrapper) -> int:
+    ((number,),) = execute(database, "SELECT number FROM counter")
+    return int(number)
+
+
+def begin(database: DatabaseWrapper) -> None:
+    execute(database, "BEGIN IMMEDIATE")
+
+
+def may_write(database: DatabaseWrapper) -> bool:
+    """Whether nobody has the turn, as another connection of this process finds."""
+    try:
+        execute(database, "UPDATE counter SET number = number")
+    except OperationalError as error:
+        assert str(error) == "database is locked"  # noqa: PT017 - what else it may be is a failure
+        return False
+    return True
+
+
+def test_threads_and_another_process_that_read_and_then_write_lose_nothing(file: Path, open_database: Any) -> None:
+    threads, times = 6, 40
+
+    def count_up() -> None:
+        database = open_database(60.0)
+        for _ in range(times):
+            begin(database)
+            execute(database, "UPDATE counter SET number = %s", [number_in(database) + 1])
+            database.commit()
+
+    command = [sys.executable, "-c", COUNT_UP, str(file), str(times)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        with ThreadPoolExecutor(threads) as pool:
+            for each in [pool.submit(count_up) for _ in range(threads)]:
+                each.result()
+        assert other.wait(60) == 0
+    assert number_in(open_database()) == (threads + 1) * times
+
+
+def commit(database: DatabaseWrapper) -> None:
+    begin(database)
+    database.commit()
+
+
+def roll_back(database: DatabaseWrapper) -> None:
+    begin(database)
+    database.rollback()
+
+
+def close_in_a_transaction(database: DatabaseWrapper) -> None:
+    begin(database)
+    database.close()
+
+
+def break_a_rule(database: DatabaseWrapper) -> None:
+    with pytest.raises(IntegrityError):
+        execute(database, "INSERT INTO counter VALUES (0)")
+
+
+def write_what_is_no_sql(database: DatabaseWrapper) -> None:
+    with pytest.raises(OperationalError):
+        execute(database, "UPDATE nothing SET number = 1")
+
+
+def begin_twice(database: DatabaseWrapper) -> None:
+    begin(database)
+    with pytest.raises(OperationalError, match="within a transaction"):
+        begin(database)
+    database.rollback()
+
+
+def commit_by_a_statement(database: DatabaseWrapper) -> None:
+    begin(database)
+    execute(database, "COMMIT")
+
+
+def write_many(database: DatabaseWrapper) -> None:
+    with database.cursor() as cursor:
+        cursor.executemany("INSERT INTO counter VALUES (%s)", ([each] for each in range(1, 4)))
+    assert len(execute(database, "SELECT number FROM counter")) == 4
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        commit,
+        roll_back,
+        close_in_a_transaction,
+        break_a_rule,
+        write_what_is_no_sql,
+        begin_twice,
+        commit_by_a_statement,
+        write_many,
+    ],
+)
+def test_the_turn_is_given_back_however_writing_ends(open_database: Open, write: Callable[[Any], None]) -> None:
+    write(open_database())
+    assert may_write(open_database())
+
+
+def test_a_thread_that_ends_inside_a_transaction_gives_its_turn_back(open_database: Open) -> None:
+    settings = open_database().settings_dict
+
+    def leave() -> None:
+        database = DatabaseWrapper(settings, "default")
+        begin(database)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert may_write(open_database())
+
+
+def test_who_waits_too_long_is_told_that_the_database_is_locked(open_database: Open) -> None:
+    writer, other = open_database(), open_database()
+    begin(writer)
+    with pytest.raises(OperationalError, match="database is locked") as refused:
+        begin(other)
+    assert getattr(refused.value.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    assert number_in(other) == 0, "reading waits for nobody"
+    writer.commit()
+    begin(other)
+    other.commit()
+
+
+def test_another_process_that_writes_for_too_long_locks_the_database_too(file: Path, open_database: Open) -> None:
+    database = open_database()
+    with closing(sqlite3.connect(file, isolation_level=None)) as foreign:
+        foreign.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="database is locked"):
+            begin(database)
+        assert not may_write(database)
+        foreign.execute("COMMIT")
+    assert may_write(database), "the turn was given back"
+
+
+def test_a_statement_that_found_the_database_busy_is_carried_out_once(file: Path, open_database: Any) -> None:
+    database = open_database(60.0)
+    number_in(database)
+    tried = threading.Event()
+    # SQLite says so each time before a statement is tried.
+    database.connection.set_trace_callback(lambda statement: tried.set() if "number + 1" in statement else None)
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as foreign:
+        foreign.execute("BEGIN IMMEDIATE")
+        foreign.execute("UPDATE counter SET number = 10")
+
+        def let_go() -> None:
+            assert tried.wait(30)
+            foreign.execute("COMMIT")
+
+        with ThreadPoolExecutor(1) as pool:
+            letting_go = pool.submit(let_go)
+            execute(database, "UPDATE counter SET number = number + 1")
+            letting_go.result()
+    assert number_in(database) == 11
+
+
+def test_what_was_read_before_another_ones_write_is_refused_at_once(file: Path, open_database: Any) -> None:
+    database = open_database(60.0)
+    with closing(sqlite3.connect(file, isolation_level=None)) as foreign:
+        execute(database, "BEGIN")
+        assert number_in(database) == 0
+        foreign.execute("UPDATE counter SET number = 5")
+        with pytest.raises(OperationalError, match="locked"):
+            execute(database, "UPDATE counter SET number = 6")
+        database.rollback()
+    assert may_write(open_database())
+
+
+def test_the_product_has_this_backend_and_long_transactions_take_turns_by_it() -> None:
+    database = connections["default"]
+    assert isinstance(database, DatabaseWrapper)
+    with transaction.atomic():
+        assert database.connection.in_transaction
