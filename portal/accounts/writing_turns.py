@@ -12,7 +12,7 @@ from django.db import connection
 TURN: Final = 10
 # Where a database locks rows, a transaction of several could meet another one's in the opposite order.
 _TURN_WITH_ROW_LOCKS: Final = 1
-# Writers of other processes look every other millisecond whether it is free (sqlite_turns); another core must get to it.
+# Writers of other processes look every other millisecond whether it is free (sqlite_turns). One must get to a core.
 _REST_S: Final = 0.01
 Row = TypeVar("Row")
 
