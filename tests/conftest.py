@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+from portal.accounts import limits
 from portal.accounts.actors import VISITOR_SESSION_KEY
 from portal.accounts.models import User
 from portal.accounts.roles import Role
@@ -124,6 +125,14 @@ def _fresh_cache() -> Iterator[None]:
     """One test's sign-in attempts must not count against the next one's."""
     yield
     cache.clear()
+
+
+@pytest.fixture
+def fresh_limits() -> Iterator[None]:
+    """Uses are counted from zero: people's keys come again with each test's rolled-back database."""
+    limits._limiters.cache_clear()
+    yield
+    limits._limiters.cache_clear()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
-from portal.accounts import limits
 from portal.accounts.models import Scope, User
 from portal.accounts.services import create_token
 from portal.api.openai import choices
@@ -24,10 +23,8 @@ from tests.playground.turns import make_variant
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
+def _fresh_limits(fresh_limits: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture

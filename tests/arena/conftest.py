@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from portal.catalog.models import Variant
-from tests.playground.conftest import _fresh_limits  # noqa: F401  a fixture
 from tests.playground.turns import make_variant
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits(fresh_limits: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from portal.catalog.models import AccessRequest, AccessState, EventMail, Gate, M
 from portal.catalog.queries import default_variant
 from tests.catalog.shelf import make_card, make_variant
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_limits")]
 
 ASKS = """---
 extra_gated_heading: Tiny asks first
@@ -51,13 +51,6 @@ ANSWERS = {
     "question_4": "on",
 }
 SAID = {"Company": "Acme", "Born": "1990-01-02", "Where": "Peru", "Use": "Something else", "I agree to the terms": True}
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
 
 
 @pytest.fixture

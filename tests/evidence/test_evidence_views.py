@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from huggingface_hub import ModelCard as HubCard
 
-from portal.accounts import limits
 from portal.accounts.models import User
 from portal.catalog.card_text import parse_card
 from portal.catalog.models import ModelCard, Variant
@@ -25,7 +24,7 @@ from portal.feedback.withdrawing import withdraw_submission
 from portal.reviews.models import Limitation
 from tests.feedback.judgements import judge, make_generation, make_variant
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_limits")]
 
 TEXT = """---
 license: mit
@@ -41,13 +40,6 @@ model-index:
 
 Stays **as it is**.
 """
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
 
 
 @pytest.fixture

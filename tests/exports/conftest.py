@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
 
-from portal.accounts import limits
 from portal.catalog import job_run
 from portal.exports import change_feed, services, snapshot_build, snapshot_files
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
+def _fresh_limits(fresh_limits: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture

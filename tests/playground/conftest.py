@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from portal.accounts import limits
 from portal.catalog.models import Variant
 from tests.playground.turns import make_variant
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
+def _fresh_limits(fresh_limits: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from portal.accounts import limits
 from portal.accounts.models import User
 from portal.accounts.roles import Role
 from portal.feedback.models import Submission
@@ -19,10 +18,8 @@ from tests.reviews.reports import report
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
+def _fresh_limits(fresh_limits: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture(autouse=True)

@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 
-from portal.accounts import limits
 from portal.exports import change_feed
 from portal.webhooks.models import Delivery
 from tests.webhooks.receiver import Receiver
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
-    limits._limiters.cache_clear()
-    yield
-    limits._limiters.cache_clear()
+def _fresh_limits(fresh_limits: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture
