@@ -30,6 +30,17 @@ def _one_thread() -> None:
 
 
 @pytest.fixture
+def threads_let_go() -> Iterator[None]:
+    """After the test its crew is given back, and torch computes with as many threads as before."""
+    from inference.compute_threads import let_go
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    let_go()
+
+
+@pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
 
