@@ -66,7 +66,7 @@ class MemoryForm(forms.Form):
     )
 
     def __init__(self, *args: Any, variant: Variant, **kwargs: Any) -> None:
-        running = variant.base if variant.is_adapter and variant.base is not None else variant
+        running = variant.runs_on
         self._facts, self._dtype = running.facts, running.dtype
         cached = self._facts.get("cached_numbers")
         self.cached_numbers = cached if isinstance(cached, int) else 0

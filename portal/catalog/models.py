@@ -222,6 +222,16 @@ class Variant(models.Model):
         return self.relation == Relation.ADAPTER
 
     @property
+    def runs_on(self) -> Variant:
+        """The variant whose weights are loaded to run this one: an adapter's base, else itself."""
+        return self.base if self.is_adapter and self.base is not None else self
+
+    @property
+    def runs_on_id(self) -> int:
+        """That variant's key, for which its row need not be read."""
+        return self.base_id if self.is_adapter and self.base_id is not None else self.pk
+
+    @property
     def model_id(self) -> str:
         """The id that clients use: owner/card:variant."""
         return f"{self.card.name}:{self.slug}"

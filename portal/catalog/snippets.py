@@ -83,7 +83,7 @@ def _adapter_source(variant: Variant) -> tuple[str, str]:
 
 
 def _transformers(variant: Variant) -> Iterator[Snippet]:
-    running = variant.base if variant.is_adapter and variant.base else variant
+    running = variant.runs_on
     name, commit = _source(running.card, running)
     revision = f", revision={commit!r}" if commit else ""
     adapter = ""
@@ -124,7 +124,7 @@ print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_t
 
 
 def _vllm(variant: Variant) -> Iterator[Snippet]:
-    running = variant.base if variant.is_adapter and variant.base else variant
+    running = variant.runs_on
     name, commit = _source(running.card, running)
     command = ["vllm", "serve", name, *(["--revision", commit] if commit else [])]
     if variant.is_adapter:

@@ -155,7 +155,7 @@ def compare_variants(request: HttpRequest, owner_name: str, slug: str, variant_s
 
 def _example(variant: Variant) -> dict[str, str] | None:
     """The template's text for the example conversation, or why there is none."""
-    facts = variant.base.facts if variant.is_adapter and variant.base else variant.facts
+    facts = variant.runs_on.facts
     template = facts.get("chat_template")
     if not isinstance(template, str) or not template:
         return None

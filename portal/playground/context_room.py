@@ -136,7 +136,7 @@ def _estimated(messages: Sequence[Message]) -> int:
 def _counter_of(variant: Variant) -> PromptCounter | None:
     """None for an upstream, and where this web process does not reach the weights."""
     # An adapter's folder has no tokenizer: its base's is the one that runs.
-    folder = (variant.base or variant).folder if variant.is_adapter else variant.folder
+    folder = variant.runs_on.folder
     if folder is None:
         return None
     try:

@@ -118,13 +118,12 @@ class EnginePool:
 
     def holds(self, variant: Variant) -> bool:
         """Whether the variant's engine is there now, so that `lend` need not wait for it to be built."""
-        weights = variant.base if variant.is_adapter and variant.base is not None else variant
-        place = self._places.get(weights.pk)
+        place = self._places.get(variant.runs_on_id)
         return place is not None and place.engine is not None
 
     def warm(self, variant: Variant) -> bool:
         """Build the variant's engine, unless another would have to go for it; raises what `lend` raises."""
-        weights = variant.base if variant.is_adapter and variant.base is not None else variant
+        weights = variant.runs_on
         footprint = _footprint(weights)
         with self._changed:
             if weights.pk not in self._places and footprint.peak > self._room():

@@ -91,8 +91,7 @@ def _tokens_of(generation: Generation) -> list[dict[str, Any]]:
 
 def _queued_event(generation: Generation) -> StreamEvent:
     place = queue_position(generation)
-    weights_id = generation.variant.base_id if generation.variant.is_adapter else generation.variant_id
-    return stream.queued(place.position, place.eta_s, loading_percent(weights_id or generation.variant_id))
+    return stream.queued(place.position, place.eta_s, loading_percent(generation.variant.runs_on_id))
 
 
 @dataclass(slots=True)

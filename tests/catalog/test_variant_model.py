@@ -46,6 +46,18 @@ def test_an_adapter_needs_a_base_that_can_carry_it() -> None:
         assert set(refused.value.message_dict) == {field}
 
 
+def test_what_runs_on_its_base_is_an_adapter_and_nothing_else(django_assert_num_queries: Any) -> None:
+    weights = make_variant(make_card())
+    rounded = make_variant(weights.card, slug="int8", base=weights, relation=Relation.QUANTIZED)
+    lora = adapter(weights)
+    lora.save()
+    for variant, expected in ((weights, weights), (rounded, rounded), (lora, weights)):
+        read = Variant.objects.get(pk=variant.pk)
+        with django_assert_num_queries(0):
+            assert read.runs_on_id == expected.pk
+        assert read.runs_on == expected
+
+
 def test_the_way_of_computing_that_an_engine_found_is_kept_and_shown(
     django_assert_num_queries: Any,
 ) -> None:
