@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,10 @@ from portal.accounts.services import create_token
 from portal.api.problems import PROBLEMS
 from portal.feedback.models import Submission
 from tests.feedback.judgements import judge, make_generation
+from tests.services.installation import ROOT
+from tests.services.recipes import run_recipes
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-RECIPES = re.findall(r"^```(sh|python)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -29,21 +27,7 @@ def test_every_recipe_runs(live_server: Any, alice: User, bob: User, tmp_path: P
     judge(bob, thumb="down", helpfulness=1)
     generation = make_generation(alice)
     _token, secret = create_token(alice, name="recipes", scopes=[Scope.READ, Scope.SUBMIT], lifetime=None)
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PORTAL": live_server.url,
-        "TOKEN": secret,
-        "GENERATION": str(generation.pk),
-        "no_proxy": "*",
-    }
-    printed = []
-    for language, recipe in RECIPES:
-        command = [sys.executable, "-c", recipe] if language == "python" else ["bash", "-euo", "pipefail", "-c", recipe]
-        done = subprocess.run(
-            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, (recipe, done.stderr)
-        printed.append(done.stdout)
+    printed = run_recipes("api.md", tmp_path, PORTAL=live_server.url, TOKEN=secret, GENERATION=str(generation.pk))
     page, filtered, unchanged, _files, listing, given, _changed, variants = printed
     assert len(json.loads(page)["results"]) == 2
     assert [row["answers"]["thumb"] for row in json.loads(filtered)["results"]] == ["down"]

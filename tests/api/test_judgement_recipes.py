@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +17,7 @@ from portal.reviews.models import Limitation, QueuePolicy
 from tests.catalog.shelf import CARD_TEXT, make_card
 from tests.catalog.shelf import make_variant as make_shelf_variant
 from tests.feedback.judgements import make_generation
-
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "api-judgements.md").read_text()
-RECIPES = re.findall(r"^```sh\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+from tests.services.recipes import run_recipes
 
 
 def secret_of(user: User, *scopes: Scope) -> str:
@@ -40,25 +34,13 @@ def test_every_recipe_runs(live_server: Any, make_user: Callable[..., User], tmp
     publish_revision(card, CARD_TEXT.replace("apache-2.0", "mit"), maintainer, "Another licence.")
     make_shelf_variant(card)
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PORTAL": live_server.url,
         "TOKEN": secret_of(contributor, Scope.READ, Scope.SUBMIT),
         "REVIEWER": secret_of(reviewer, Scope.REVIEW),
         "MAINTAINER": secret_of(maintainer, Scope.ADMIN, Scope.REVIEW),
         "GENERATION": str(make_generation(contributor).pk),
         "CARD": card.name,
-        "no_proxy": "*",
     }
-    for recipe in RECIPES:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", recipe],
-            check=False,
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, (recipe, done.stderr, done.stdout)
+    run_recipes("api-judgements.md", tmp_path, **environment)
     assert Limitation.objects.get().me_toos.count() == 1
     assert Campaign.objects.get(slug="spring").questionnaire.slug == "tone"

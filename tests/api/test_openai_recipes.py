@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.services.installation import ROOT, Installation, manage
+from tests.services.recipes import run_recipes
 
 DOCUMENT = (ROOT / "docs" / "openai.md").read_text()
-RECIPES = re.findall(r"^```(sh|python)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.processes
@@ -22,21 +19,8 @@ RECIPES = re.findall(r"^```(sh|python)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.
 def test_every_recipe_runs(portal: Installation, tmp_path: Path) -> None:
     made = manage(portal.home, "create_token", "--user", "admin", "--scope", "read", "submit")
     assert made.returncode == 0, made.stderr
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PORTAL": f"http://127.0.0.1:{portal.port}",
-        "TOKEN": made.stdout.strip(),
-        "no_proxy": "*",
-    }
-    printed = []
-    for language, recipe in RECIPES:
-        command = [sys.executable, "-c", recipe] if language == "python" else ["bash", "-euo", "pipefail", "-c", recipe]
-        done = subprocess.run(
-            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, (recipe, done.stdout, done.stderr)
-        printed.append(done.stdout)
-    whole, streamed, continued = printed
+    url, token = f"http://127.0.0.1:{portal.port}", made.stdout.strip()
+    whole, streamed, continued = run_recipes("openai.md", tmp_path, PORTAL=url, TOKEN=token)
     assert json.loads(whole)["choices"][0]["message"]["content"]
     answer, tokens, rated = streamed.strip().rsplit("\n", 2)
     assert answer

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,13 +18,9 @@ from portal.exports.services import start_snapshot
 from portal.exports.tables import TABLES
 from portal.exports.tasks import build_snapshot
 from tests.feedback.judgements import judge, make_generation
+from tests.services.recipes import run_recipes
 
 pytestmark = pytest.mark.usefixtures("folder")
-RECIPES = re.findall(
-    r"^```(sh|python)\n(.*?)^```",
-    (Path(__file__).parents[2] / "docs" / "exports.md").read_text(),
-    re.MULTILINE | re.DOTALL,
-)
 
 
 def fill(alice: User, maintainer: User) -> Snapshot:
@@ -55,23 +47,8 @@ def test_every_recipe_runs(
         transaction.on_commit(lambda: build_snapshot(snapshot.pk))
 
     monkeypatch.setattr(services, "dispatch_soon", build_at_once)
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "PORTAL": live_server.url,
-        "TOKEN": secret,
-        "KEEPER": keeper,
-        "no_proxy": "*",
-        "HF_HUB_OFFLINE": "1",
-    }
-    printed = []
-    for language, recipe in RECIPES:
-        command = [sys.executable, "-c", recipe] if language == "python" else ["bash", "-euo", "pipefail", "-c", recipe]
-        done = subprocess.run(
-            command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, (recipe, done.stderr)
-        printed.append(done.stdout)
+    environment = {"PORTAL": live_server.url, "TOKEN": secret, "KEEPER": keeper}
+    printed = run_recipes("exports.md", tmp_path, **environment, HOME=str(tmp_path), HF_HUB_OFFLINE="1")
     assert printed[-1].splitlines()[-1] == "3 True"
     assert "2 rows to keep\n" in printed
     assert "1 pairs, 1 of 2 answers are the better one\n" in printed
