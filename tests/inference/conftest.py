@@ -18,6 +18,7 @@ from inference.upstream_engine import UpstreamEngine
 from tests.inference.failing_upstreams import KEY, PATIENT, asked
 from tests.inference.recorder import Recorder
 from tests.inference.scripted_upstream import MODEL, Behaviour, ScriptedUpstream
+from tests.inference.threads import in_a_thread
 
 REPOSITORY = Path(__file__).parents[2]
 FolderMaker = Callable[[str], Path]
@@ -31,11 +32,15 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def threads_let_go() -> Iterator[None]:
-    """After the test its crew is given back, and torch computes with as many threads as before."""
+    """After the test its crew is given back, and torch computes with as many threads as before.
+
+    torch keeps a number of threads for each thread, and gives new ones the number that was set last.
+    """
     from inference.compute_threads import let_go
 
     before = torch.get_num_threads()
     yield
+    in_a_thread(lambda: torch.set_num_threads(before))
     torch.set_num_threads(before)
     let_go()
 

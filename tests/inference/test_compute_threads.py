@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +21,12 @@ from inference.sampling_params import SamplingParams
 from inference.transformers_engine import TransformersEngine, load_engine
 from tests.inference.conftest import FolderMaker
 from tests.inference.recorder import Recorder
+from tests.inference.threads import crews_threads, in_a_thread
 from tests.services.installation import eventually
 
+pytestmark = pytest.mark.usefixtures("threads_let_go")
+
 THREADS = 3
-SCHED_IDLE = 5
 
 
 def _count_each_share(order_at: int, helper_at: int) -> None:
@@ -50,16 +50,6 @@ def _end_no_share(order_at: int, helper_at: int) -> None:
 lacking = shared(_end_no_share)
 
 
-@pytest.fixture(autouse=True)
-def _threads_of_others() -> Iterator[None]:
-    """torch keeps a number of threads for each thread, and gives new ones the number that was set last."""
-    before = torch.get_num_threads()
-    yield
-    _in_a_thread(lambda: torch.set_num_threads(before))
-    torch.set_num_threads(before)
-    let_go()
-
-
 def _threads() -> int:
     """Of this process, libgomp's among them."""
     return len(list(Path("/proc/self/task").iterdir()))
@@ -76,12 +66,6 @@ def _settled_threads() -> int:
 
 def _wait_for_threads(count: int) -> None:
     eventually(lambda: _threads() == count, 60, f"{count} threads")
-
-
-def _in_a_thread(act: Callable[[], None]) -> None:
-    """Raises what the act raises."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(act).result()
 
 
 def _multiply() -> None:
@@ -119,7 +103,7 @@ def test_a_crew_is_for_the_thread_and_the_block_that_want_it(monkeypatch: pytest
         run_shared(counting, (counts.ctypes.data,), 5, threads=3, keep=counts)
 
     with helped_by_crew(wanted=True):
-        _in_a_thread(order)
+        in_a_thread(order)
         with helped_by_crew(wanted=False):
             order()
         run_shared(counting, (counts.ctypes.data,), 5, threads=1)
@@ -147,7 +131,7 @@ def test_another_number_of_threads_is_another_crew_and_the_first_is_used_again()
                 let_go()
             assert _settled_threads() == made
 
-    _in_a_thread(act)
+    in_a_thread(act)
 
 
 def test_a_thread_that_lets_go_has_a_pool_no_longer_and_gets_one_again() -> None:
@@ -159,7 +143,7 @@ def test_a_thread_that_lets_go_has_a_pool_no_longer_and_gets_one_again() -> None
             let_go()
             _wait_for_threads(before)
 
-    _in_a_thread(act)
+    in_a_thread(act)
 
 
 def test_what_is_computed_for_once_leaves_no_threads_even_when_it_fails() -> None:
@@ -174,7 +158,7 @@ def test_what_is_computed_for_once_leaves_no_threads_even_when_it_fails() -> Non
             compute_and_fail()
         _wait_for_threads(before)
 
-    _in_a_thread(act)
+    in_a_thread(act)
 
 
 def test_an_engine_on_torchs_threads_holds_none_but_its_own_while_nobody_wants_anything(
@@ -200,20 +184,7 @@ def test_an_engine_on_torchs_threads_holds_none_but_its_own_while_nobody_wants_a
         engine.close(0)
         _wait_for_threads(at_rest - 1)
 
-    _in_a_thread(act)
-
-
-def _crews_threads() -> dict[int, tuple[str, int]]:
-    """State and processor time of those that get a core when nobody else wants it."""
-    found = {}
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            if os.sched_getscheduler(int(task.name)) == SCHED_IDLE:
-                state = (task / "stat").read_text().rsplit(")", 1)[1].split()[0]
-                found[int(task.name)] = state, int((task / "schedstat").read_text().split()[0])
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found
+    in_a_thread(act)
 
 
 def test_an_engine_with_a_crew_has_as_many_threads_after_every_request_and_they_sleep(
@@ -228,24 +199,24 @@ def test_an_engine_with_a_crew_has_as_many_threads_after_every_request_and_they_
         recorder.wait_for_end(name)
 
     def all_sleep() -> bool:
-        return {state for state, _time in _crews_threads().values()} == {"S"}
+        return {state for state, _time in crews_threads().values()} == {"S"}
 
     def act() -> None:
         engine = load_engine(tiny_folder("llama"), listener=recorder, dtype="bfloat16", threads=THREADS)
         ask(engine, "first")
         eventually(all_sleep, 60, "helpers that sleep")
-        at_rest, helpers = _settled_threads(), _crews_threads()
+        at_rest, helpers = _settled_threads(), crews_threads()
         assert len(helpers) >= THREADS - 1
         for number in range(3):
             ask(engine, f"r{number}")
             eventually(all_sleep, 60, "helpers that sleep")
             # A pool of torch's, where one was needed, goes as well.
             _wait_for_threads(at_rest)
-            assert _crews_threads().keys() == helpers.keys()
-            before = _crews_threads()
+            assert crews_threads().keys() == helpers.keys()
+            before = crews_threads()
             time.sleep(0.3)
-            assert _crews_threads() == before, "no processor time"
+            assert crews_threads() == before, "no processor time"
         engine.close(0)
         _wait_for_threads(at_rest - 1)
 
-    _in_a_thread(act)
+    in_a_thread(act)

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +19,23 @@ from inference.compute_threads import helped_by_crew, let_go, run_shared
 from inference.crew import Crew
 from tests.inference.conftest import REPOSITORY
 from tests.inference.crew_orders import WITHIN_S, Asked, computing, some_memory
+from tests.inference.threads import crews_threads, in_a_thread
 from tests.services.installation import eventually
 
 pytestmark = pytest.mark.usefixtures("threads_let_go")
 
-SCHED_IDLE = 5
-
-
-def _idle_class() -> set[int]:
-    """The threads of this process that get a core when nobody else wants it."""
-    found = set()
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            if os.sched_getscheduler(int(task.name)) == SCHED_IDLE:
-                found.add(int(task.name))
-        except ProcessLookupError:
-            pass
-    return found
-
 
 def _made(helpers: int) -> tuple[Crew, list[int]]:
     """A new crew, and its helpers' threads."""
-    before = _idle_class()
+    before = crews_threads().keys()
     crew = Crew(helpers)
-    eventually(lambda: len(_idle_class() - before) == helpers, WITHIN_S, "helpers of the idle class")
-    return crew, sorted(_idle_class() - before)
+    eventually(lambda: len(crews_threads().keys() - before) == helpers, WITHIN_S, "helpers of the idle class")
+    return crew, sorted(crews_threads().keys() - before)
 
 
 def _is_asleep(thread: int) -> bool:
-    return Path(f"/proc/self/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
-
-
-def _processor_ns(thread: int) -> int:
-    return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0])
+    state, _processor_ns = crews_threads()[thread]
+    return state == "S"
 
 
 def test_a_helper_sleeps_while_there_are_no_orders_and_wakes_for_the_next() -> None:
@@ -63,11 +45,11 @@ def test_a_helper_sleeps_while_there_are_no_orders_and_wakes_for_the_next() -> N
         asked.run(crew)
         assert asked.came
         eventually(lambda: _is_asleep(thread), WITHIN_S, "a helper that sleeps")
-        before = _processor_ns(thread)
+        before = crews_threads()[thread]
         for _ in range(20):
             time.sleep(0.01)
             assert _is_asleep(thread)
-        assert _processor_ns(thread) == before
+        assert crews_threads()[thread] == before
 
 
 def test_helpers_get_cores_that_nobody_else_wants_and_no_signals() -> None:
@@ -76,11 +58,6 @@ def test_helpers_get_cores_that_nobody_else_wants_and_no_signals() -> None:
         status = Path(f"/proc/self/task/{thread}/status").read_text()
         blocked = int(next(line for line in status.splitlines() if line.startswith("SigBlk:")).split()[1], 16)
         assert all(blocked >> (number - 1) & 1 for number in (1, 2, 14, 15, 17))
-
-
-def _in_a_thread(act: Callable[[], Any]) -> Any:
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(act).result()
 
 
 def test_a_thread_that_ends_gives_its_crew_back_whole() -> None:
@@ -99,18 +76,18 @@ def test_a_thread_that_ends_gives_its_crew_back_whole() -> None:
         return asked.is_right()
 
     others = compute_threads._idle_crews.pop(7, [])
-    before = _idle_class()
-    asked, kept = _in_a_thread(begin)
+    before = crews_threads().keys()
+    asked, kept = in_a_thread(begin)
     gc.collect()
-    eventually(lambda: len(_idle_class() - before) == 7, WITHIN_S, "helpers of the idle class")
-    helpers = _idle_class()
+    eventually(lambda: len(crews_threads().keys() - before) == 7, WITHIN_S, "helpers of the idle class")
+    helpers = crews_threads().keys()
     assert kept() is not None
     asked.let_go_on()
     for _ in range(3):
-        assert _in_a_thread(go_on)
+        assert in_a_thread(go_on)
     eventually(lambda: asked.counts.max() == 2, WITHIN_S, "the held one ends its share")
-    assert _in_a_thread(go_on)
-    assert _idle_class() == helpers, "no new ones"
+    assert in_a_thread(go_on)
+    assert crews_threads().keys() == helpers, "no new ones"
     compute_threads._idle_crews[7] += others
 
 
@@ -121,7 +98,7 @@ def test_what_an_idle_crew_kept_goes_once_its_helper_is_back() -> None:
             assert run_shared(computing, asked.numbers, 10, threads=2, keep=(asked.numbers, kept))
         return asked, weakref.ref(kept)
 
-    asked, kept = _in_a_thread(begin)
+    asked, kept = in_a_thread(begin)
     let_go()
     gc.collect()
     assert kept() is not None, "its helper is still out"
