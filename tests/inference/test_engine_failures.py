@@ -31,6 +31,13 @@ def _request(name: str, text: str = "tell me", **params: Any) -> GenerationReque
     return GenerationRequest(request_id=name, messages=(Message("user", text),), params=SamplingParams(**values))
 
 
+def _expect_bad_alone_to_fail(recorder: Recorder, code: FailureCode) -> None:
+    ended = recorder.wait_for_end("good", "bad")
+    assert isinstance(ended, Failed)
+    assert ended.code is code
+    assert isinstance(recorder.wait_for_end("good"), Finished)
+
+
 @pytest.fixture
 def engine(tiny_folder: FolderMaker, recorder: Recorder) -> Iterator[TransformersEngine]:
     engine = load_engine(tiny_folder("llama"), listener=recorder, dtype="float32", kv_budget_tokens=CONTEXT, threads=1)
@@ -153,10 +160,7 @@ def test_numbers_that_overflow_fail_alone(
     monkeypatch.setattr(FusedDecoder, "logits", overflowing)
     engine.submit(_request("bad", logit_bias={POISON: 100.0}))
     engine.submit(_request("good"))
-    ended = recorder.wait_for_end("good", "bad")
-    assert isinstance(ended, Failed)
-    assert ended.code is FailureCode.NUMERICAL
-    assert isinstance(recorder.wait_for_end("good"), Finished)
+    _expect_bad_alone_to_fail(recorder, FailureCode.NUMERICAL)
 
 
 def test_an_error_in_the_step_itself_ends_its_requests_and_not_the_engine(
@@ -189,10 +193,7 @@ def test_an_error_while_admitting_fails_that_request_alone(
     monkeypatch.setattr(PromptRenderer, "render", render)
     engine.submit(_request("good"))
     engine.submit(_request("bad"))
-    ended = recorder.wait_for_end("good", "bad")
-    assert isinstance(ended, Failed)
-    assert ended.code is FailureCode.INTERNAL
-    assert isinstance(recorder.wait_for_end("good"), Finished)
+    _expect_bad_alone_to_fail(recorder, FailureCode.INTERNAL)
 
 
 def test_a_tokenizer_error_in_the_answer_fails_that_request_alone(
@@ -208,10 +209,7 @@ def test_a_tokenizer_error_in_the_answer_fails_that_request_alone(
     monkeypatch.setattr(Vocabulary, "text", text)
     engine.submit(_request("bad", logit_bias={POISON: 100.0}))
     engine.submit(_request("good"))
-    ended = recorder.wait_for_end("good", "bad")
-    assert isinstance(ended, Failed)
-    assert ended.code is FailureCode.TOKENIZER
-    assert isinstance(recorder.wait_for_end("good"), Finished)
+    _expect_bad_alone_to_fail(recorder, FailureCode.TOKENIZER)
 
 
 def test_no_memory_for_a_slot_fails_that_request_alone(
@@ -229,10 +227,7 @@ def test_no_memory_for_a_slot_fails_that_request_alone(
     monkeypatch.setattr(KeyValueSlots, "take", take)
     engine.submit(_request("bad", max_tokens=2_000))
     engine.submit(_request("good"))
-    ended = recorder.wait_for_end("good", "bad")
-    assert isinstance(ended, Failed)
-    assert ended.code is FailureCode.OUT_OF_MEMORY
-    assert isinstance(recorder.wait_for_end("good"), Finished)
+    _expect_bad_alone_to_fail(recorder, FailureCode.OUT_OF_MEMORY)
 
 
 def test_stop_strings_across_token_borders_are_not_shown(engine: TransformersEngine, recorder: Recorder) -> None:
