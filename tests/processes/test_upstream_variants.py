@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from inference.sampling_params import SamplingParams
 from inference.upstream_models import UpstreamRefused, list_models
-from portal.accounts.actors import Actor
 from portal.catalog.importing_upstream import import_upstream
 from portal.catalog.models import Variant
 from portal.playground.models import Generation, State, TokenTrace
-from portal.playground.services import cancel_generation, start_generation
+from portal.playground.services import cancel_generation
 from tests.processes.scripted_backend import counted
 from tests.processes.viewer import Screen, Viewer
 from tests.processes.worker_process import WorkerProcess
@@ -63,19 +60,6 @@ def upstream(tmp_path: Path) -> Iterator[UpstreamProcess]:
 @pytest.fixture
 def variant(transactional_db: None, upstream: UpstreamProcess) -> Variant:
     return import_upstream(upstream.url, card_name="tests/counting").variant
-
-
-@pytest.fixture
-def send(variant: Variant) -> Callable[[int], Generation]:
-    def send_prompt(number: int) -> Generation:
-        return start_generation(
-            Actor(visitor=uuid.uuid4(), network=str(uuid.uuid4())),
-            variant=variant,
-            prompt=f"count to {number}",
-            params=SamplingParams(max_tokens=2000),
-        )
-
-    return send_prompt
 
 
 def half_way(screen: Screen) -> bool:
