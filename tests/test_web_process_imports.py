@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
+import contextvars
 import gc
 import sys
 import threading
+from django.urls import get_resolver
 import portal.asgi
 import portal.playground.tasks
 import portal.api.urls
@@ -18,6 +20,9 @@ if loading is not None:
     loading.join()
 assert "py3langid.langid" in sys.modules, "a transaction would load it"
 assert gc.get_freeze_count() > 100_000
+assert get_resolver()._populated, "a request would load all addresses"
+left = [each.name for each in contextvars.copy_context()]
+assert len(left) < 10, f"every request would carry these from thread to thread: {left}"
 print(sorted({"torch", "transformers", "accelerate"} & set(sys.modules)))
 """
 
