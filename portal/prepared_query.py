@@ -49,18 +49,23 @@ class PreparedRows:
         return [tuple(row) for row in compiler.apply_converters(found, converters)]
 
     def _make(self) -> tuple[Any, Any, str, Row]:
-        # Not a thread's own connection, which would stay open with it.
-        compiler = self._build().query.get_compiler(connection=connection)
-        sql, parts = compiler.as_sql()
-        converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
+        # What is kept keeps its connection: a thread's own would stay open when the thread has ended.
+        spare = connection.copy()
+        try:
+            compiler = self._build().query.get_compiler(connection=spare)
+            sql, parts = compiler.as_sql()
+            converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
+        finally:
+            spare.close()
         made = self._made[connection.vendor] = compiler, converters, sql, tuple(parts)
         return made
 
 
 class PreparedInstances(Generic[Found]):
-    """A queryset of instances, made by `build`, each with what its keys named in `related` point to; all have these.
+    """A queryset of instances, made by `build`, each with what its keys named in `related` point to.
 
-    Columns in `without` are loaded where they are looked at.
+    Columns in `without` are loaded where they are looked at. Raises ValueError, at the first call, for a key that may
+    point to nothing.
     """
 
     def __init__(
@@ -78,13 +83,18 @@ class PreparedInstances(Generic[Found]):
 
     def _columns(self) -> QuerySet[Any, Row]:
         found = self._build()
-        self._parts = [("", found.model, self._names_of(found.model, ""))]
+        parts: list[tuple[str, type[Model], list[str]]] = [("", found.model, self._names_of(found.model, ""))]
         for path in self._related:
             model: Any = found.model
             for step in path.split("__"):
-                model = model._meta.get_field(step).related_model  # noqa: SLF001  Django's documented name
-            self._parts.append((path, model, self._names_of(model, f"{path}__")))
-        paths = [f"{path}__{name}" if path else name for path, _model, names in self._parts for name in names]
+                key = model._meta.get_field(step)  # noqa: SLF001  Django's documented name
+                if key.null:
+                    raise ValueError(f"related: {path} may point to nothing")
+                model = key.related_model
+            parts.append((path, model, self._names_of(model, f"{path}__")))
+        # At once: other threads may read it.
+        self._parts = parts
+        paths = [f"{path}__{name}" if path else name for path, _model, names in parts for name in names]
         return found.values_list(*paths)
 
     def _names_of(self, model: type[Model], prefix: str) -> list[str]:

@@ -1,8 +1,8 @@
 """SQLite has one writer at a time. Whoever finds it busy sleeps and looks again, after 1, 2, 5, 10, 15 ms and so on.
 
 Where many write for a moment each, nearly all of that is lost: eight answers that ended together were stored within
-60 ms, in which the database was idle for 45. So the threads of a process wait for one lock, which wakes the next one
-at once, and only the one that has it looks, every other millisecond, whether another process is done.
+60 ms, in which the database was idle for 45. So the threads of a process stand in a queue, and only the first of them
+looks, every other millisecond, whether another process is done.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -17,6 +18,8 @@ from django.db.backends.sqlite3 import base
 
 # Of these SQLite sleeps one, looks, sleeps the other one, looks, and says that it is busy.
 LOOK_AGAIN_MS: Final = 2
+# Where it said so sooner, waiting would not help: the connection itself reads what was written since.
+_WAITED_S: Final = LOOK_AGAIN_MS / 2_000
 # What begins so outside a transaction needs the writer's place. What is not among them takes its chances.
 WRITING: Final = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE")
 PRIMARY_CODE: Final = 0xFF
@@ -24,7 +27,52 @@ PRIMARY_CODE: Final = 0xFF
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_turns: dict[str, threading.Lock] = {}
+
+class WritersQueue:
+    """Lets one thread of this process write, in the order of their coming: a lock lets in who happens to run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def take(self, patience_s: float) -> bool:
+        """Wait for the turn; False when it has not come within `patience_s`."""
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            called = threading.Lock()
+            called.acquire()
+            self._waiting.append(called)
+        try:
+            if called.acquire(timeout=patience_s):
+                return True
+        except BaseException:
+            # A signal's.
+            if not self._leave(called):
+                self.give_back()
+            raise
+        return not self._leave(called)
+
+    def _leave(self, called: threading.Lock) -> bool:
+        """Wait no longer; False where the turn has come just now."""
+        with self._lock:
+            if called not in self._waiting:
+                return False
+            self._waiting.remove(called)
+            return True
+
+    def give_back(self) -> None:
+        """Hand it to who has waited longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_taken = False
+
+
+_queues: Final[dict[str, WritersQueue]] = {}
 
 
 class TurnTakingConnection(sqlite3.Connection):
@@ -33,37 +81,34 @@ class TurnTakingConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._has_turn = False
         super().__init__(*args, **kwargs)
-        self._turn = threading.Lock()
+        self._queue = WritersQueue()
         self._patience_s = 0.0
 
-    def take_turns(self, turn: threading.Lock, patience_s: float) -> None:
-        """Wait for `turn` before writing. Raises OperationalError, that the database is locked, after `patience_s`."""
-        self._turn, self._patience_s = turn, patience_s
+    def take_turns(self, queue: WritersQueue, patience_s: float) -> None:
+        """Stand in `queue` before writing. Raises OperationalError, that the database is locked, after `patience_s`."""
+        self._queue, self._patience_s = queue, patience_s
         self.execute(f"PRAGMA busy_timeout = {LOOK_AGAIN_MS}")
 
     def run(self, statement: str, execute: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Execute a statement once it is its turn and the database is free."""
         until = time.monotonic() + self._patience_s
         if not self._has_turn and statement.startswith(WRITING) and not self.in_transaction:
-            if not self._turn.acquire(timeout=self._patience_s):
-                raise _locked()
-            self._has_turn = True
+            self._take_turn()
         try:
             while True:
+                began = time.monotonic()
                 try:
                     return execute(*args, **kwargs)
                 except sqlite3.OperationalError as error:
-                    if not _may_pass(error) or time.monotonic() >= until:
+                    now = time.monotonic()
+                    if not _is_busy(error) or now >= until or now - began < _WAITED_S:
                         raise
         finally:
             self._settle()
 
     def commit(self) -> None:
         """Commit, and let others write."""
-        try:
-            super().commit()
-        finally:
-            self._settle()
+        self.run("COMMIT", super().commit)
 
     def rollback(self) -> None:
         """Roll back, and let others write."""
@@ -80,8 +125,18 @@ class TurnTakingConnection(sqlite3.Connection):
             self._give_turn_back()
 
     def __del__(self) -> None:
-        # A thread that ends in a transaction closes nothing.
+        # A thread that ends in a transaction closes nothing. From Python 3.12 on this is what does.
+        finish = getattr(super(), "__del__", None)
+        if finish is not None:
+            finish()
         self._give_turn_back()
+
+    def _take_turn(self) -> None:
+        if not self._queue.take(self._patience_s):
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_BUSY, "SQLITE_BUSY"
+            raise error
+        self._has_turn = True
 
     def _settle(self) -> None:
         if self._has_turn and not self.in_transaction:
@@ -90,7 +145,7 @@ class TurnTakingConnection(sqlite3.Connection):
     def _give_turn_back(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self._turn.release()
+            self._queue.give_back()
 
 
 class TurnTakingCursor(base.SQLiteCursorWrapper):
@@ -103,8 +158,18 @@ class TurnTakingCursor(base.SQLiteCursorWrapper):
         return self.connection.run(query, super().execute, query, params)
 
     def executemany(self, query: str, param_list: Any) -> Any:
-        """As Django's. The parameters are at hand, so that they can be tried again."""
-        return self.connection.run(query, super().executemany, query, list(param_list))
+        """As Django's, outside a transaction in one of its own: else what was tried again would be written twice."""
+        many = list(param_list)
+        if self.connection.in_transaction:
+            return self.connection.run(query, super().executemany, query, many)
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            done = super().executemany(query, many)
+            self.connection.commit()
+        except BaseException:
+            self.connection.rollback()
+            raise
+        return done
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -117,8 +182,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> TurnTakingConnection:
         """As Django's. What it sets up first waits as SQLite does."""
         connection: TurnTakingConnection = super().get_new_connection(conn_params)
-        turn = _turns.setdefault(str(conn_params["database"]), threading.Lock())
-        connection.take_turns(turn, conn_params.get("timeout", 5.0))
+        queue = _queues.setdefault(str(conn_params["database"]), WritersQueue())
+        connection.take_turns(queue, conn_params.get("timeout", 5.0))
         return connection
 
     def create_cursor(self, name: str | None = None) -> TurnTakingCursor:
@@ -128,13 +193,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor
 
 
-def _may_pass(error: sqlite3.OperationalError) -> bool:
-    """Whether somebody else holds what is needed. What a transaction has read is behind the times for good."""
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether somebody else may be done in a moment. What a transaction has read is behind the times for good."""
     code = getattr(error, "sqlite_errorcode", 0)
     return bool(code & PRIMARY_CODE == sqlite3.SQLITE_BUSY) and code != sqlite3.SQLITE_BUSY_SNAPSHOT
-
-
-def _locked() -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("database is locked")
-    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_BUSY, "SQLITE_BUSY"
-    return error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,11 +19,13 @@ import pytest
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.utils import ConnectionHandler
 
-from portal.sqlite_turns.base import DatabaseWrapper
+from portal.sqlite_turns.base import DatabaseWrapper, WritersQueue
+from tests.services.installation import eventually
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 
 Open = Callable[[], DatabaseWrapper]
+WITH_A_LOG = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 COUNT_UP = """
 import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
@@ -45,12 +49,8 @@ def open_database(file: Path) -> Iterator[Open]:
     """Makes connections to one database with a counter, of a short patience unless a test has another one."""
     opened: list[DatabaseWrapper] = []
 
-    def connect(timeout: float = 0.2) -> DatabaseWrapper:
-        options = {
-            "timeout": timeout,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
-        }
+    def connect(timeout: float = 0.2, init_command: str = WITH_A_LOG) -> DatabaseWrapper:
+        options = {"timeout": timeout, "transaction_mode": "IMMEDIATE", "init_command": init_command}
         configured = {"default": {"ENGINE": "portal.sqlite_turns", "NAME": file, "OPTIONS": options}}
         settings = ConnectionHandler(configured)["default"].settings_dict
         database = DatabaseWrapper(settings, "default")
@@ -69,7 +69,8 @@ def open_database(file: Path) -> Iterator[Open]:
 def execute(database: DatabaseWrapper, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
     with database.cursor() as cursor:
         cursor.execute(statement, values)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def number_in(database: DatabaseWrapper) -> int:
@@ -154,7 +155,7 @@ def commit_by_a_statement(database: DatabaseWrapper) -> None:
 
 def write_many(database: DatabaseWrapper) -> None:
     with database.cursor() as cursor:
-        cursor.executemany("INSERT INTO counter VALUES (%s)", ([each] for each in range(1, 4)))
+        cursor.executemany("INSERT INTO counter VALUES (%s)", [[1], [2], [3]])
     assert len(execute(database, "SELECT number FROM counter")) == 4
 
 
@@ -244,6 +245,116 @@ def test_what_was_read_before_another_ones_write_is_refused_at_once(file: Path, 
             execute(database, "UPDATE counter SET number = 6")
         database.rollback()
     assert may_write(open_database())
+
+
+def test_rows_written_together_beside_another_writer_are_written_once_each(file: Path, open_database: Any) -> None:
+    database, wanted = open_database(60.0), [[number] for number in range(1, 3_000)]
+    stop = threading.Event()
+
+    def disturb() -> None:
+        with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as foreign:
+            while not stop.is_set():
+                foreign.execute("UPDATE other SET number = number + 1")
+
+    execute(database, "CREATE TABLE other (number INTEGER)")
+    execute(database, "INSERT INTO other VALUES (0)")
+    execute(database, "CREATE TABLE many (number INTEGER)")
+    with ThreadPoolExecutor(1) as pool:
+        disturbing = pool.submit(disturb)
+        with database.cursor() as cursor:
+            cursor.executemany("INSERT INTO many VALUES (%s)", wanted)
+        stop.set()
+        disturbing.result()
+    assert [[number] for (number,) in execute(database, "SELECT number FROM many ORDER BY rowid")] == wanted
+
+
+def test_rows_of_which_one_is_refused_are_not_written(open_database: Open) -> None:
+    database = open_database()
+    with pytest.raises(IntegrityError), database.cursor() as cursor:
+        cursor.executemany("INSERT INTO counter VALUES (%s)", [[1], [2], [0]])
+    assert execute(database, "SELECT number FROM counter") == [(0,)]
+    assert may_write(open_database())
+
+
+def test_a_commit_waits_for_readers_where_there_is_no_log_beside_the_file(file: Path, open_database: Any) -> None:
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("PRAGMA journal_mode=DELETE")
+    database = open_database(60.0, init_command="PRAGMA synchronous=OFF")
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT number FROM counter").fetchall()
+
+        def let_go() -> None:
+            # Longer than SQLite itself would wait here.
+            time.sleep(0.1)
+            reader.execute("COMMIT")
+
+        begin(database)
+        execute(database, "UPDATE counter SET number = 1")
+        with ThreadPoolExecutor(1) as pool:
+            letting_go = pool.submit(let_go)
+            database.commit()
+            letting_go.result()
+    assert number_in(database) == 1
+
+
+def test_where_waiting_would_not_help_nobody_waits(file: Path, open_database: Any) -> None:
+    database, tries = open_database(60.0), list[str]()
+    execute(database, "CREATE TABLE many (number INTEGER)")
+    execute(database, "INSERT INTO many SELECT value FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3)")
+    with database.cursor() as half_read, closing(sqlite3.connect(file, isolation_level=None)) as foreign:
+        half_read.execute("SELECT number FROM many")
+        assert half_read.fetchone() is not None
+        database.connection.set_trace_callback(tries.append)
+        foreign.execute("BEGIN IMMEDIATE")
+        foreign.execute("UPDATE counter SET number = 1")
+        with pytest.raises(OperationalError, match="database is locked"):
+            execute(database, "UPDATE counter SET number = 2")
+        foreign.execute("COMMIT")
+    assert len([each for each in tries if each.startswith("UPDATE")]) == 1
+    assert may_write(open_database())
+
+
+def test_writers_have_their_turns_in_the_order_of_their_coming_and_who_leaves_has_none() -> None:
+    queue, had = WritersQueue(), list[int]()
+    assert queue.take(0)
+    assert not queue.take(0.01)
+
+    def wait_in_line(number: int) -> None:
+        assert queue.take(60)
+        had.append(number)
+        queue.give_back()
+
+    threads = []
+    for number in range(5):
+        threads.append(threading.Thread(target=wait_in_line, args=(number,)))
+        threads[-1].start()
+        eventually(lambda: len(queue._waiting) == len(threads), 30, "the thread waits")
+    queue.give_back()
+    # Who comes now comes last, though it has the core.
+    wait_in_line(5)
+    for thread in threads:
+        thread.join()
+    assert had == list(range(6))
+
+
+def test_a_signal_that_interrupts_a_waiting_writer_costs_the_others_nothing() -> None:
+    queue = WritersQueue()
+    assert queue.take(0)
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(InterruptedError):
+            queue.take(60)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    queue.give_back()
+    assert queue.take(0)
 
 
 def test_the_product_has_this_backend_and_long_transactions_take_turns_by_it() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 import uuid
+import weakref
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import BigIntegerField, BooleanField, Count, DateTimeField, Q, QuerySet, UUIDField
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -111,19 +114,17 @@ def test_a_value_of_another_kind_is_refused_and_never_becomes_sql(runs: list[Gen
         prepared(id="' OR 1=1 --")
 
 
-def test_instances_come_with_what_their_keys_point_to_in_one_query(runs: list[Generation]) -> None:
+def test_instances_come_with_what_their_keys_point_to_in_one_query(runs: list[Generation], variant: Variant) -> None:
     prepared = PreparedInstances(
-        lambda: Generation.objects.filter(pk=Given("id", UUIDField())), related=["conversation", "conversation__owner"]
+        lambda: Generation.objects.filter(pk=Given("id", UUIDField())), related=["variant", "variant__card"]
     )
     with CaptureQueriesContext(connection) as asked:
         (found,) = prepared(id=runs[3].pk)
-        conversation: Conversation = found.conversation
-        assert conversation.owner is not None
-        name = conversation.owner.username
+        model_id = found.variant.model_id
     assert len(asked) == 1
     expected = Generation.objects.get(pk=runs[3].pk)
     assert found == expected
-    assert name == "alice"
+    assert model_id == variant.model_id
     for field in Generation._meta.concrete_fields:
         assert getattr(found, field.attname) == getattr(expected, field.attname)
     assert not found._state.adding
@@ -131,6 +132,33 @@ def test_instances_come_with_what_their_keys_point_to_in_one_query(runs: list[Ge
     found.save(update_fields=["attempt"])
     assert Generation.objects.get(pk=found.pk).attempt == expected.attempt + 1
     assert prepared(id=uuid.uuid4()) == []
+
+
+def test_a_key_that_may_point_to_nothing_is_refused(runs: list[Generation]) -> None:
+    prepared = PreparedInstances(
+        lambda: Generation.objects.filter(pk=Given("id", UUIDField())), related=["conversation", "conversation__owner"]
+    )
+    with pytest.raises(ValueError, match="conversation__owner may point to nothing"):
+        prepared(id=runs[0].pk)
+
+
+def test_it_keeps_no_connection_of_the_thread_that_asked_first(transactional_db: None) -> None:
+    prepared = PreparedRows(
+        lambda: Generation.objects.filter(created_at__lt=Given("before", DateTimeField())).values_list("created_at")
+    )
+    kept = []
+
+    def ask() -> None:
+        assert prepared(before=timezone.now()) == []
+        kept.append(weakref.ref(connections["default"]))
+        connections["default"].close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert kept[0]() is None
+    assert prepared(before=timezone.now()) == []
 
 
 def test_columns_left_out_are_loaded_where_they_are_looked_at(runs: list[Generation]) -> None:
