@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from datetime import timedelta
 from typing import Final
 
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import OperationalError, models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -18,6 +19,8 @@ from knox.settings import CONSTANTS
 
 from portal.accounts import usernames
 from portal.accounts.roles import Role
+
+logger = logging.getLogger(__name__)
 
 LAST_USE_RESOLUTION = timedelta(minutes=1)
 
@@ -122,4 +125,8 @@ class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # knox is untyped
         """Remember the last use, to the minute: a busy client must not cost a write per request."""
         now = timezone.now()
         if self.last_used_at is None or now - self.last_used_at >= LAST_USE_RESOLUTION:
-            ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
+            try:
+                ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
+            except OperationalError as error:
+                # Somebody else has the database for long. What is only to be read can be read meanwhile.
+                logger.warning("That token %s was used is not noted: %s", self.pk, error)

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 
 from django.db import connection
 
-# Rows of a turn: about 100 ms of verdicts, each with what follows from it.
-TURN: Final = 10
+# Rows of a turn: about 30 ms of verdicts, each with what follows from it.
+TURN: Final = 3
 # Where a database locks rows, a transaction of several could meet another one's in the opposite order.
 _TURN_WITH_ROW_LOCKS: Final = 1
 # Writers of other processes look every other millisecond whether it is free (sqlite_turns). One must get to a core.

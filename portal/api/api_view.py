@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from portal.accounts.actors import Actor, request_network
 from portal.accounts.limits import check_rate, read_headroom
 from portal.accounts.models import ApiToken, Scope, User
+from portal.api.authentication import refused_since
 from portal.api.conditions import is_known
 from portal.api.negotiation import FormatNegotiation
 from portal.api.operation import require_allowed
@@ -44,6 +45,9 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         require_allowed(getattr(self, (request.method or "").lower(), None), request.query_params)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(refused_since(exc, getattr(self.request, "auth", None)))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         final = super().finalize_response(request, response, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.db import IntegrityError
 from django.db.models import CharField
 from django.utils.translation import gettext_lazy as _
 from knox.auth import TokenAuthentication
@@ -16,6 +17,7 @@ from portal.accounts.models import ApiToken, User
 from portal.prepared_query import Given, PreparedInstances
 
 MAX_TOKEN_CHARACTERS: Final = 200
+UNKNOWN: Final = _("This token is unknown or was revoked.")
 _tokens_by_digest: Final = PreparedInstances(
     lambda: ApiToken.objects.filter(digest=Given("digest", CharField())).order_by(), related=["user"]
 )
@@ -37,13 +39,24 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
         if 0 < len(text) <= MAX_TOKEN_CHARACTERS:
             found = next(iter(_tokens_by_digest(digest=hash_token(text))), None)
         if found is None:
-            raise AuthenticationFailed(_("This token is unknown or was revoked."), code="token_invalid")
+            raise AuthenticationFailed(UNKNOWN, code="token_invalid")
         if found.is_expired:
             raise AuthenticationFailed(_("This token has expired. Make a new one."), code="token_expired")
         if not found.user.is_active:
             raise AuthenticationFailed(_("The account of this token is not active."), code="account_inactive")
         found.record_use()
         return found.user, found
+
+
+def refused_since(error: Exception, token: object) -> Exception:
+    """AuthenticationFailed in place of the error of who writes the key of a token that was revoked since it was shown.
+
+    Any other error is returned as it is.
+    """
+    if not isinstance(error, IntegrityError) or not isinstance(token, ApiToken):
+        return error
+    is_there = ApiToken.objects.filter(pk=token.pk).exists()
+    return error if is_there else AuthenticationFailed(UNKNOWN, code="token_invalid")
 
 
 class SessionNotVerified(PermissionDenied):

@@ -18,6 +18,8 @@ from django.db.backends.sqlite3 import base
 
 # Of these SQLite sleeps one, looks, sleeps the other one, looks, and says that it is busy.
 LOOK_AGAIN_MS: Final = 2
+# Longer than this nobody waits at one go, nor counts for it: a process that was frozen has not waited meanwhile.
+_ONE_WAIT_S: Final = 0.5
 # Where it said so sooner, waiting would not help: the connection itself reads what was written since.
 _WAITED_S: Final = LOOK_AGAIN_MS / 2_000
 # What begins so outside a transaction needs the writer's place. What is not among them takes its chances.
@@ -46,8 +48,10 @@ class WritersQueue:
             called.acquire()
             self._waiting.append(called)
         try:
-            if called.acquire(timeout=patience_s):
-                return True
+            while patience_s > 0:
+                if called.acquire(timeout=min(patience_s, _ONE_WAIT_S)):
+                    return True
+                patience_s -= _ONE_WAIT_S
         except BaseException:
             # A signal's.
             if not self._leave(called):
@@ -91,17 +95,20 @@ class TurnTakingConnection(sqlite3.Connection):
 
     def run(self, statement: str, execute: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Execute a statement once it is its turn and the database is free."""
-        until = time.monotonic() + self._patience_s
+        patience_s = self._patience_s
         if not self._has_turn and statement.startswith(WRITING) and not self.in_transaction:
+            began = time.monotonic()
             self._take_turn()
+            patience_s = max(patience_s - (time.monotonic() - began), _ONE_WAIT_S)
         try:
             while True:
                 began = time.monotonic()
                 try:
                     return execute(*args, **kwargs)
                 except sqlite3.OperationalError as error:
-                    now = time.monotonic()
-                    if not _is_busy(error) or now >= until or now - began < _WAITED_S:
+                    waited_s = time.monotonic() - began
+                    patience_s -= min(waited_s, _ONE_WAIT_S)
+                    if not _is_busy(error) or patience_s <= 0 or waited_s < _WAITED_S:
                         raise
         finally:
             self._settle()

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -102,3 +104,22 @@ def test_a_request_costs_one_query_and_one_write_per_minute(
         ask(f"Bearer {token_and_secret[1]}")
     with django_assert_num_queries(1):
         ask(f"Bearer {token_and_secret[1]}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_is_told_though_the_use_of_the_token_cannot_be_noted(
+    token_and_secret: tuple[ApiToken, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    token, secret = token_and_secret
+
+    def locked(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(locked):
+        assert json.loads(ask(f"Bearer {secret}").content)["user"] == "alice"
+    assert f"token {token.pk} was used is not noted: database is locked" in caplog.text
+    ask(f"Bearer {secret}")
+    token.refresh_from_db()
+    assert token.last_used_at is not None

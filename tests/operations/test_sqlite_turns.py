@@ -20,7 +20,7 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.utils import ConnectionHandler
 
 from portal.sqlite_turns.base import DatabaseWrapper, WritersQueue
-from tests.services.installation import eventually
+from tests.services.installation import ROOT, eventually
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 
@@ -355,6 +355,32 @@ def test_a_signal_that_interrupts_a_waiting_writer_costs_the_others_nothing() ->
         signal.signal(signal.SIGALRM, before)
     queue.give_back()
     assert queue.take(0)
+
+
+FROZEN = """
+import threading
+from portal.sqlite_turns.base import WritersQueue
+queue, had = WritersQueue(), []
+assert queue.take(0)
+waiting = threading.Thread(target=lambda: had.append(queue.take(1.2)))
+waiting.start()
+print("waits", flush=True)
+input()
+queue.give_back()
+waiting.join()
+print(had)
+"""
+
+
+def test_a_process_that_was_frozen_has_not_waited_meanwhile() -> None:
+    command = [sys.executable, "-c", FROZEN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as frozen:
+        assert frozen.stdout is not None
+        assert frozen.stdout.readline() == "waits\n"
+        frozen.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        frozen.send_signal(signal.SIGCONT)
+        assert frozen.communicate("\n", timeout=60)[0] == "[True]\n"
 
 
 def test_the_product_has_this_backend_and_long_transactions_take_turns_by_it() -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -23,6 +23,7 @@ from inference.events import Channel, FinishReason
 from portal.accounts.actors import Actor
 from portal.accounts.idle_connections import give_connection_back
 from portal.accounts.models import Scope
+from portal.api.authentication import refused_since
 from portal.api.openai.answer_parts import WholeAnswer, summed
 from portal.api.openai.asked_run import AskedRun
 from portal.api.openai.attended_run import AttendedRun
@@ -108,6 +109,8 @@ def _start(
     asked = form.read(BoundedJSONParser().parse(cast("IO[bytes]", request)))
     try:
         generations, quotas = _started(actor, asked)
+    except IntegrityError as error:
+        raise refused_since(error, actor.api_token) from error
     except ValidationError as error:
         raise invalid_run(error, prompt_name=asked.prompt_name, length_name=asked.length_name) from error
     for generation in generations:
