@@ -22,12 +22,12 @@ def rows_of_a_turn() -> int:
     return TURN if connection.vendor == "sqlite" else _TURN_WITH_ROW_LOCKS
 
 
-def in_turns(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def in_turns(rows: Sequence[Row], size: int = TURN) -> Iterator[Sequence[Row]]:
     """The rows, a few at a time. Use it outside a transaction, and make each row, or each turn, one."""
-    for start in range(0, len(rows), TURN):
+    for start in range(0, len(rows), size):
         if start:
             let_others_write()
-        yield rows[start : start + TURN]
+        yield rows[start : start + size]
 
 
 def let_others_write() -> None:

@@ -23,6 +23,8 @@ SHORTEST_RETENTION: Final = timedelta(days=2)
 PURGED_AT_ONCE: Final = 50
 # Of each kind of visitors' things, in one round; the next one goes on.
 FORGOTTEN_IN_A_ROUND: Final = 10_000
+# Some 30 ms of writing.
+FORGOTTEN_AT_ONCE: Final = 10
 
 
 class LeftByVisitors(Protocol):
@@ -82,7 +84,7 @@ def forget_visitors() -> int:
 
 def _forget(kind: LeftByVisitors, before: datetime, doomed: Sequence[Any]) -> int:
     forgotten = 0
-    for turn in in_turns(doomed[:FORGOTTEN_IN_A_ROUND]):
+    for turn in in_turns(doomed[:FORGOTTEN_IN_A_ROUND], FORGOTTEN_AT_ONCE):
         with transaction.atomic():
             # Once more with every condition: a judgement may have come, or its owner signed in.
             still = list(kind(before, turn).select_for_update(of=("self",)))

@@ -33,6 +33,7 @@ from portal.playground.loading import log_failed_load
 from portal.playground.models import Generation, State, TokenTrace
 from portal.playground.publisher import StreamPublisher
 from portal.prepared_query import Given, PreparedInstances
+from portal.prepared_writing import insert
 
 logger = logging.getLogger(__name__)
 
@@ -213,5 +214,5 @@ def _save_outcome(run: ActiveRun, columns: dict[str, object]) -> bool:
             written = generation.succeed(finish_reason=outcome.finish_reason, usage=asdict(outcome.usage), **columns)
         if written:
             # Nothing was kept of an attempt before it: this is the one that ended the run.
-            TokenTrace.objects.create(generation=generation, tokens=run.trace())
+            insert(TokenTrace(generation=generation, tokens=run.trace()))
     return written

@@ -18,6 +18,7 @@ from portal.accounts.models import ApiToken
 from portal.catalog.models import Variant
 from portal.playground.models.conversation import Conversation
 from portal.playground.models.tally import RunTally
+from portal.prepared_writing import PreparedUpdates, insert
 
 
 class State(models.TextChoices):
@@ -39,6 +40,9 @@ class Kind(models.TextChoices):
     # Nothing is written: each token of the text gets the probability that the model gave it.
     SCORE = "score", _("Scored text")
 
+
+# Where a run must stand for what is to happen to it: as columns and their values where every run comes by.
+Condition = Q | dict[str, Any]
 
 ACTIVE_STATES: Final = (State.QUEUED, State.RUNNING)
 FINAL_STATES: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
@@ -152,7 +156,7 @@ class Generation(models.Model):
         """queued → running for `worker_id`. After True, `attempt` is this claim's number, its fence from now on."""
         now = timezone.now()
         claimed = self._move(
-            Q(state=State.QUEUED, attempt=self.attempt),
+            {"state": State.QUEUED, "attempt": self.attempt},
             state=State.RUNNING,
             attempt=F("attempt") + 1,
             claimed_by=worker_id,
@@ -176,7 +180,7 @@ class Generation(models.Model):
 
     def release(self) -> bool:
         """running → queued: this worker gives the run back, another may take it from its start."""
-        return self._give_back(self._mine())
+        return self._give_back(Q(**self._mine()))
 
     def expire_to_queued(self) -> bool:
         """running → queued: the lease of the attempt that this object shows has run out."""
@@ -195,7 +199,7 @@ class Generation(models.Model):
         """
         if not self._move(Q(state__in=ACTIVE_STATES), cancel_requested_at=timezone.now()):
             return False
-        self._end(Q(state=State.QUEUED), State.CANCELLED, finish_reason=FinishReason.CANCELLED)
+        self._end({"state": State.QUEUED}, State.CANCELLED, finish_reason=FinishReason.CANCELLED)
         return True
 
     def _give_back(self, condition: Q, **values: Any) -> bool:
@@ -216,23 +220,28 @@ class Generation(models.Model):
             **values,
         )
 
-    def _end(self, condition: Q, state: State, **values: Any) -> bool:
+    def _end(self, condition: Condition, state: State, **values: Any) -> bool:
         with transaction.atomic(savepoint=False):
             is_ended = self._move(
                 condition, state=state, finished_at=timezone.now(), lease_expires_at=None, claimed_by="", **values
             )
             if is_ended:
-                RunTally.of_one(self.variant_id, state, values).save(force_insert=True)
+                insert(RunTally.of_one(self.variant_id, state, values))
         return is_ended
 
-    def _mine(self) -> Q:
-        return Q(state=State.RUNNING, attempt=self.attempt)
+    def _mine(self) -> dict[str, Any]:
+        return {"state": State.RUNNING, "attempt": self.attempt}
 
     def _expired(self) -> Q:
-        return self._mine() & Q(lease_expires_at__lt=timezone.now())
+        return Q(**self._mine(), lease_expires_at__lt=timezone.now())
 
-    def _move(self, condition: Q, **values: Any) -> bool:
-        return Generation.objects.filter(condition, pk=self.pk).update(**values) == 1
+    def _move(self, condition: Condition, **values: Any) -> bool:
+        if isinstance(condition, Q):
+            return Generation.objects.filter(condition, pk=self.pk).update(**values) == 1
+        return _update({"pk": self.pk, **condition}, values) == 1
+
+
+_update: Final = PreparedUpdates(Generation)
 
 
 class TokenTrace(models.Model):

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F, Model
 
+from portal.prepared_writing import insertion
 from portal.reviews.models import ContributorRecord, DailyCount, ReviewItem
 from portal.reviews.models.contributors import COLUMN_OF_OUTCOME
 from portal.reviews.models.counts import HOURS, Flow
@@ -118,15 +119,11 @@ def _upsert(row: Model, key: str, change: str, returning: tuple[str, ...] = ()) 
 
     Both databases have it in these words; Django's own upsert overwrites and cannot add. `key` and `change` are ours.
     """
-    fields = [field for field in row._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
-    table = connection.ops.quote_name(row._meta.db_table)  # noqa: SLF001
-    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    change = change.format(table=table)
-    sql = f"INSERT INTO {table} ({names}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {change}"  # noqa: S608
+    inserted, values = insertion(row)
+    change = change.format(table=connection.ops.quote_name(row._meta.db_table))  # noqa: SLF001
+    sql = f"{inserted} ON CONFLICT ({key}) DO UPDATE SET {change}"
     if returning:
         sql += f" RETURNING {', '.join(returning)}"
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return cursor.fetchone() if returning else ()
