@@ -227,8 +227,9 @@ def test_another_process_may_write_between_two_turns(variant: Variant) -> None:
     Conversation.objects.update(updated_at=timezone.now() - timedelta(days=31))
     written = 0
 
-    def another_writes(rows: list[Any]) -> Iterator[list[Any]]:
+    def another_writes(rows: list[Any], size: int) -> Iterator[list[Any]]:
         nonlocal written
+        assert size == retention.FORGOTTEN_AT_ONCE
         for row in rows:
             with ThreadPoolExecutor(1) as others:
                 others.submit(write).result()
