@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import AutoField, Field, Model
 from django.db.models.sql import UpdateQuery
 
@@ -23,9 +23,10 @@ class _Saved(Given):
 
 
 class PreparedUpdates:
-    """Changes rows of a model, where columns have the values that they must have; both are named by the model's fields.
+    """Changes rows of a model, where columns have the values that they must have.
 
-    There is SQL for each set of names, and for each expression (`F("attempt") + 1`) in place of a value.
+    Columns are named as the model's attributes, a key's as `variant_id`, with its value. There is SQL for each set of
+    names, and for each expression in place of a value to be stored: let it be a constant one, as `F("attempt") + 1`.
     """
 
     def __init__(self, model: type[Model]) -> None:
@@ -33,15 +34,16 @@ class PreparedUpdates:
         self._made: dict[object, Statement] = {}
 
     def __call__(self, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int:
-        """How many rows were changed."""
-        expressions = tuple(
-            (name, each if hasattr(each, "resolve_expression") else None) for name, each in changes.items()
-        )
+        """How many rows were changed. Raises ValueError for a condition of None, which no row meets, or no changes."""
+        if not changes or None in where.values():
+            raise ValueError("where: no column equals None" if changes else "changes: name at least one")
+        expressions = tuple((name, repr(each) if _is_expression(each) else None) for name, each in changes.items())
         key = connection.vendor, tuple(where), expressions
         sql, parts = self._made.get(key) or self._made.setdefault(key, self._make(where, changes))
         given = {**{_place(name): value for name, value in where.items()}, **changes}
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [part.value_of(given) if isinstance(part, Given) else part for part in parts])
+        values = [part.value_of(given) if isinstance(part, Given) else part for part in parts]
+        with transaction.mark_for_rollback_on_error(connection.alias), connection.cursor() as cursor:
+            cursor.execute(sql, values)
             return int(cursor.rowcount)
 
     def _make(self, where: Mapping[str, Any], changes: Mapping[str, Any]) -> Statement:
@@ -49,7 +51,7 @@ class PreparedUpdates:
         query: Any = rows.query.chain(UpdateQuery)
         query.add_update_values(
             {
-                name: value if hasattr(value, "resolve_expression") else _Saved(name, self._field(name))
+                name: value if _is_expression(value) else _Saved(name, self._field(name))
                 for name, value in changes.items()
             }
         )
@@ -66,6 +68,10 @@ class PreparedUpdates:
         return field
 
 
+def _is_expression(value: object) -> bool:
+    return hasattr(value, "resolve_expression")
+
+
 def _place(name: str) -> str:
     """Apart from what the same column is changed to."""
     return f"where {name}"
@@ -74,10 +80,10 @@ def _place(name: str) -> str:
 def insert(row: Model) -> None:
     """Store a new row, as `save(force_insert=True)` does for one without a key of the database's making; no signals.
 
-    A key that the database makes stays unknown.
+    The object is not told: a key that the database makes stays unknown, and Django takes it for a new one still.
     """
     sql, values = insertion(row)
-    with connection.cursor() as cursor:
+    with transaction.mark_for_rollback_on_error(connection.alias), connection.cursor() as cursor:
         cursor.execute(sql, values)
 
 

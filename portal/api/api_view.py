@@ -47,7 +47,8 @@ class ApiView(APIView):
         require_allowed(getattr(self, (request.method or "").lower(), None), request.query_params)
 
     def handle_exception(self, exc: Exception) -> Response:
-        return super().handle_exception(refused_since(exc, getattr(self.request, "auth", None)))
+        # As the request has it by now: to ask `auth` would authenticate, which may be what has failed.
+        return super().handle_exception(refused_since(exc, getattr(self.request, "_auth", None)))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         final = super().finalize_response(request, response, *args, **kwargs)

@@ -30,6 +30,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Patience:
+    """How much longer somebody waits. Each wait takes from it, however long the process was frozen meanwhile."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left_s = seconds
+
+    def spend(self, waited_s: float) -> None:
+        """Take a wait from it."""
+        self.left_s -= min(waited_s, _ONE_WAIT_S)
+
+
 class WritersQueue:
     """Lets one thread of this process write, in the order of their coming: a lock lets in who happens to run."""
 
@@ -37,21 +48,26 @@ class WritersQueue:
         self._lock = threading.Lock()
         self._is_taken = False
         self._waiting: deque[threading.Lock] = deque()
+        # Turns whose connections were collected, which may happen to a thread that has the lock.
+        self._abandoned: deque[None] = deque()
 
-    def take(self, patience_s: float) -> bool:
-        """Wait for the turn; False when it has not come within `patience_s`."""
+    def take(self, patience: Patience) -> bool:
+        """Wait for the turn; False when patience ends before."""
+        called = threading.Lock()
+        called.acquire()
         with self._lock:
+            self._hand_over_abandoned()
             if not self._is_taken:
                 self._is_taken = True
                 return True
-            called = threading.Lock()
-            called.acquire()
             self._waiting.append(called)
         try:
-            while patience_s > 0:
-                if called.acquire(timeout=min(patience_s, _ONE_WAIT_S)):
+            while patience.left_s > 0:
+                if called.acquire(timeout=min(patience.left_s, _ONE_WAIT_S)):
                     return True
-                patience_s -= _ONE_WAIT_S
+                patience.spend(_ONE_WAIT_S)
+                with self._lock:
+                    self._hand_over_abandoned()
         except BaseException:
             # A signal's.
             if not self._leave(called):
@@ -70,10 +86,22 @@ class WritersQueue:
     def give_back(self) -> None:
         """Hand it to who has waited longest."""
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._is_taken = False
+            self._hand_over()
+
+    def abandon(self) -> None:
+        """As `give_back`, for a collector, which waits for no lock. Others notice in a moment."""
+        self._abandoned.append(None)
+
+    def _hand_over_abandoned(self) -> None:
+        while self._abandoned:
+            self._abandoned.popleft()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().release()
+        else:
+            self._is_taken = False
 
 
 _queues: Final[dict[str, WritersQueue]] = {}
@@ -95,11 +123,9 @@ class TurnTakingConnection(sqlite3.Connection):
 
     def run(self, statement: str, execute: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Execute a statement once it is its turn and the database is free."""
-        patience_s = self._patience_s
+        patience = Patience(self._patience_s)
         if not self._has_turn and statement.startswith(WRITING) and not self.in_transaction:
-            began = time.monotonic()
-            self._take_turn()
-            patience_s = max(patience_s - (time.monotonic() - began), _ONE_WAIT_S)
+            self._take_turn(patience)
         try:
             while True:
                 began = time.monotonic()
@@ -107,8 +133,8 @@ class TurnTakingConnection(sqlite3.Connection):
                     return execute(*args, **kwargs)
                 except sqlite3.OperationalError as error:
                     waited_s = time.monotonic() - began
-                    patience_s -= min(waited_s, _ONE_WAIT_S)
-                    if not _is_busy(error) or patience_s <= 0 or waited_s < _WAITED_S:
+                    patience.spend(waited_s)
+                    if not _is_busy(error) or patience.left_s <= 0 or waited_s < _WAITED_S:
                         raise
         finally:
             self._settle()
@@ -136,10 +162,12 @@ class TurnTakingConnection(sqlite3.Connection):
         finish = getattr(super(), "__del__", None)
         if finish is not None:
             finish()
-        self._give_turn_back()
+        if self._has_turn:
+            self._has_turn = False
+            self._queue.abandon()
 
-    def _take_turn(self) -> None:
-        if not self._queue.take(self._patience_s):
+    def _take_turn(self, patience: Patience) -> None:
+        if not self._queue.take(patience):
             error = sqlite3.OperationalError("database is locked")
             error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_BUSY, "SQLITE_BUSY"
             raise error

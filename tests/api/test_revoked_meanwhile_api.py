@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
+from rest_framework.exceptions import AuthenticationFailed
 
 from portal.accounts.models import ApiToken, User
-from portal.api.authentication import BearerTokenAuthentication
+from portal.accounts.services import create_token
+from portal.api.authentication import BearerTokenAuthentication, refused_since
 from portal.catalog.models import Variant
 from portal.playground.models import Conversation, Generation
 from tests.api.chat import Ask
@@ -36,6 +39,24 @@ def assert_refused(response: Any) -> None:
     assert "revoked" in response.content.decode()
     assert not Generation.objects.exists()
     assert not Conversation.objects.exists()
+
+
+def test_another_rule_of_the_database_is_no_matter_of_tokens(alice: User) -> None:
+    token, _secret = create_token(alice, name="own", scopes=["read"], lifetime=None)
+    broken = IntegrityError("another key")
+    assert refused_since(broken, token) is broken
+    assert refused_since(broken, None) is broken
+    ApiToken.objects.all().delete()
+    assert isinstance(refused_since(broken, token), AuthenticationFailed)
+    assert isinstance(refused_since(ValueError("text"), token), ValueError)
+
+
+@pytest.mark.parametrize(("accepted", "query", "status"), [("text/html", "", 406), ("*/*", "?format=xx", 400)])
+def test_what_is_refused_before_a_token_is_looked_at_stays_that_refusal(
+    client: Client, accepted: str, query: str, status: int
+) -> None:
+    headers = {"Accept": accepted, "Authorization": "Bearer sy_" + "0" * 64}
+    assert client.get(URL + query, headers=headers).status_code == status
 
 
 @pytest.mark.usefixtures("revoked_once_shown")

@@ -19,7 +19,7 @@ import pytest
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.utils import ConnectionHandler
 
-from portal.sqlite_turns.base import DatabaseWrapper, WritersQueue
+from portal.sqlite_turns.base import DatabaseWrapper, Patience, WritersQueue
 from tests.services.installation import ROOT, eventually
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
@@ -317,11 +317,11 @@ def test_where_waiting_would_not_help_nobody_waits(file: Path, open_database: An
 
 def test_writers_have_their_turns_in_the_order_of_their_coming_and_who_leaves_has_none() -> None:
     queue, had = WritersQueue(), list[int]()
-    assert queue.take(0)
-    assert not queue.take(0.01)
+    assert queue.take(Patience(0))
+    assert not queue.take(Patience(0.01))
 
     def wait_in_line(number: int) -> None:
-        assert queue.take(60)
+        assert queue.take(Patience(60))
         had.append(number)
         queue.give_back()
 
@@ -340,7 +340,7 @@ def test_writers_have_their_turns_in_the_order_of_their_coming_and_who_leaves_ha
 
 def test_a_signal_that_interrupts_a_waiting_writer_costs_the_others_nothing() -> None:
     queue = WritersQueue()
-    assert queue.take(0)
+    assert queue.take(Patience(0))
 
     def interrupt(signum: int, frame: Any) -> None:
         raise InterruptedError
@@ -349,38 +349,70 @@ def test_a_signal_that_interrupts_a_waiting_writer_costs_the_others_nothing() ->
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(InterruptedError):
-            queue.take(60)
+            queue.take(Patience(60))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     queue.give_back()
-    assert queue.take(0)
+    assert queue.take(Patience(0))
+
+
+def test_a_turn_that_a_collector_gives_back_is_had_by_who_waits_and_by_who_comes() -> None:
+    queue = WritersQueue()
+    assert queue.take(Patience(0))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(queue.take, Patience(60))
+        eventually(lambda: len(queue._waiting) == 1, 30, "the thread waits")
+        # It may run in whichever thread, with the queue's own lock.
+        with queue._lock:
+            queue.abandon()
+        assert waiting.result(30)
+    queue.abandon()
+    assert queue.take(Patience(0))
 
 
 FROZEN = """
+import sys
 import threading
-from portal.sqlite_turns.base import WritersQueue
-queue, had = WritersQueue(), []
-assert queue.take(0)
-waiting = threading.Thread(target=lambda: had.append(queue.take(1.2)))
+from django.conf import settings
+settings.configure()
+from django.db.utils import ConnectionHandler
+options = {"timeout": 1.5, "transaction_mode": "IMMEDIATE"}
+databases = ConnectionHandler({"default": {"ENGINE": "portal.sqlite_turns", "NAME": sys.argv[1], "OPTIONS": options}})
+
+def add_one():
+    with databases["default"].cursor() as cursor:
+        cursor.execute("UPDATE counter SET number = number + 1")
+
+with databases["default"].cursor() as cursor:
+    cursor.execute("BEGIN IMMEDIATE")
+waiting = threading.Thread(target=add_one)
 waiting.start()
 print("waits", flush=True)
 input()
-queue.give_back()
+databases["default"].rollback()
 waiting.join()
-print(had)
 """
 
 
-def test_a_process_that_was_frozen_has_not_waited_meanwhile() -> None:
-    command = [sys.executable, "-c", FROZEN]
+def test_a_process_that_was_frozen_has_not_waited_meanwhile(file: Path, open_database: Open) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FROZEN, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as frozen:
+        assert frozen.stdin is not None
         assert frozen.stdout is not None
         assert frozen.stdout.readline() == "waits\n"
         frozen.send_signal(signal.SIGSTOP)
-        time.sleep(1.5)
+        time.sleep(2)
         frozen.send_signal(signal.SIGCONT)
-        assert frozen.communicate("\n", timeout=60)[0] == "[True]\n"
+        # When its other thread is done, somebody else is not, for longer than what a freeze would leave.
+        with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as foreign:
+            frozen.stdin.write("\n")
+            frozen.stdin.flush()
+            foreign.execute("BEGIN IMMEDIATE")
+            time.sleep(0.6)
+            foreign.execute("COMMIT")
+        assert frozen.wait(60) == 0
+    assert number_in(open_database()) == 1
 
 
 def test_the_product_has_this_backend_and_long_transactions_take_turns_by_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Value
 from django.test.utils import CaptureQueriesContext
 
 from portal.accounts.models import User
@@ -63,6 +63,21 @@ def test_a_row_that_is_not_where_it_must_be_stays_as_it_is(runs: list[Generation
     before = columns(runs[0])
     assert PreparedUpdates(Generation)({"pk": runs[0].pk, **where}, CHANGES) == 0
     assert columns(runs[0]) == before
+
+
+def test_a_condition_that_no_row_meets_and_no_change_at_all_are_refused(runs: list[Generation]) -> None:
+    update = PreparedUpdates(Generation)
+    with pytest.raises(ValueError, match="where"):
+        update({"pk": runs[0].pk, "parent_id": None}, {"attempt": 1})
+    with pytest.raises(ValueError, match="changes"):
+        update({"pk": runs[0].pk}, {})
+
+
+def test_expressions_that_are_not_the_same_have_words_of_their_own(runs: list[Generation]) -> None:
+    update = PreparedUpdates(Generation)
+    for expression, stored in ((Value(1), 1), (Value(0), 0), (F("lost_leases") + 5, 5), (F("lost_leases") + 6, 11)):
+        assert update({"pk": runs[0].pk, "variant_id": runs[0].variant_id}, {"lost_leases": expression}) == 1
+        assert columns(runs[0])["lost_leases"] == stored
 
 
 def test_a_column_may_be_looked_at_and_changed_at_once(runs: list[Generation]) -> None:

@@ -110,7 +110,10 @@ def _start(
     try:
         generations, quotas = _started(actor, asked)
     except IntegrityError as error:
-        raise refused_since(error, actor.api_token) from error
+        refused = refused_since(error, actor.api_token)
+        if refused is error:
+            raise
+        raise refused from error
     except ValidationError as error:
         raise invalid_run(error, prompt_name=asked.prompt_name, length_name=asked.length_name) from error
     for generation in generations:
