@@ -5,10 +5,12 @@ For the few that every run asks for; elsewhere a queryset says the same in fewer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 
 Row = tuple[Any, ...]
@@ -26,9 +28,24 @@ class Given(Expression):
         """A parameter's place, with this object where the value will be."""
         return "%s", [self]
 
-    def value_of(self, given: dict[str, Any]) -> Any:
+    def value_of(self, given: Mapping[str, Any]) -> Any:
         """The value in the form that the database takes."""
         return self.output_field.get_db_prep_value(given[self.name], connection, prepared=False)
+
+
+def values_of(parts: Iterable[Any], given: Mapping[str, Any]) -> list[Any]:
+    """A statement's parameters, with what is given in the places of `Given`."""
+    return [part.value_of(given) if isinstance(part, Given) else part for part in parts]
+
+
+@contextmanager
+def spare_connection() -> Iterator[BaseDatabaseWrapper]:
+    """To make SQL with. What is kept keeps its connection: a thread's own would stay open when the thread has ended."""
+    spare = connection.copy()
+    try:
+        yield spare
+    finally:
+        spare.close()
 
 
 class PreparedRows:
@@ -42,21 +59,16 @@ class PreparedRows:
     def __call__(self, **given: Any) -> list[Row]:
         """The rows for these values. Raises KeyError where one is missing."""
         compiler, converters, sql, parts = self._made.get(connection.vendor) or self._make()
-        values = [part.value_of(given) if isinstance(part, Given) else part for part in parts]
         with connection.cursor() as cursor:
-            cursor.execute(sql, values)
+            cursor.execute(sql, values_of(parts, given))
             found = cursor.fetchall()
         return [tuple(row) for row in compiler.apply_converters(found, converters)]
 
     def _make(self) -> tuple[Any, Any, str, Row]:
-        # What is kept keeps its connection: a thread's own would stay open when the thread has ended.
-        spare = connection.copy()
-        try:
+        with spare_connection() as spare:
             compiler = self._build().query.get_compiler(connection=spare)
             sql, parts = compiler.as_sql()
             converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
-        finally:
-            spare.close()
         made = self._made[connection.vendor] = compiler, converters, sql, tuple(parts)
         return made
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import AutoField, Field, Model
 from django.db.models.sql import UpdateQuery
 
-from portal.prepared_query import Given
+from portal.prepared_query import Given, spare_connection, values_of
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -41,9 +41,8 @@ class PreparedUpdates:
         key = connection.vendor, tuple(where), expressions
         sql, parts = self._made.get(key) or self._made.setdefault(key, self._make(where, changes))
         given = {**{_place(name): value for name, value in where.items()}, **changes}
-        values = [part.value_of(given) if isinstance(part, Given) else part for part in parts]
         with transaction.mark_for_rollback_on_error(connection.alias), connection.cursor() as cursor:
-            cursor.execute(sql, values)
+            cursor.execute(sql, values_of(parts, given))
             return int(cursor.rowcount)
 
     def _make(self, where: Mapping[str, Any], changes: Mapping[str, Any]) -> Statement:
@@ -55,11 +54,8 @@ class PreparedUpdates:
                 for name, value in changes.items()
             }
         )
-        spare = connection.copy()
-        try:
+        with spare_connection() as spare:
             sql, parts = query.get_compiler(connection=spare).as_sql()
-        finally:
-            spare.close()
         return sql, tuple(parts)
 
     def _field(self, name: str) -> Field[Any, Any]:
